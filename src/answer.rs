@@ -1,0 +1,273 @@
+//! The canonical answers: what a server or proxy says about a session.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+};
+use http::{Response, StatusCode, response};
+
+use crate::message::RequestId;
+
+/// The header that bears a session ID, in lower case as HTTP/2 and ASGI write it.
+pub const SESSION_ID_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// An answer made here, with the id of the request it answers, if there is one to repeat.
+///
+/// The body is compact JSON: clients in the field search a 404 for `"code":-32001`. The id
+/// is repeated exactly as it stood, and is left out, never `null`, where there is none: a
+/// client that cannot correlate an error waits for ever, and the schema of the
+/// specification has no null id.
+///
+/// ```
+/// use http::Response;
+/// use mcp_session_core::{Answer, peek};
+///
+/// let request = peek(br#"{"jsonrpc":"2.0","id":"abc-1","method":"tools/call"}"#);
+/// let response = Response::<Vec<u8>>::from(Answer::not_found(request.echoed_id()));
+///
+/// assert_eq!(response.status(), 404);
+/// assert_eq!(response.headers()["content-type"], "application/json");
+/// assert_eq!(
+///     response.body(),
+///     br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":"abc-1"}"#,
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Answer<'a> {
+    occasion: Occasion,
+    id: Option<RequestId<'a>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    SessionNotFound,
+    SessionIdMissing,
+    LookupFailed,
+}
+
+impl<'a> Answer<'a> {
+    /// 404: the session is terminated or was never known.
+    ///
+    /// > The server **MAY** terminate the session at any time, after which it **MUST**
+    /// > respond to requests containing that session ID with HTTP 404 Not Found.
+    /// >
+    /// > <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management>
+    ///
+    /// Pass no id to leave it out on purpose, for peers that read a 404 with an id as the
+    /// failure of one call: the Go SDK's main branch does since August 2026. With the id,
+    /// rmcp and others end the call with an error instead of waiting for ever.
+    pub fn not_found(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::SessionNotFound, id)
+    }
+
+    /// 400: a session is required and no ID was attached.
+    ///
+    /// > Servers that require a session ID **SHOULD** respond to requests without an
+    /// > `MCP-Session-Id` header (other than initialization) with HTTP 400 Bad Request.
+    /// >
+    /// > <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management>
+    pub fn bad_request(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::SessionIdMissing, id)
+    }
+
+    /// 503: nobody could be asked whether the session is known. Never 404, which would
+    /// make the client throw a live session away.
+    pub fn unavailable(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::LookupFailed, id)
+    }
+
+    fn new(occasion: Occasion, id: Option<RequestId<'a>>) -> Self {
+        Self { occasion, id: id.filter(|id| id.as_str().len() <= RequestId::ECHO_LIMIT) }
+    }
+
+    /// The status of the response.
+    pub fn status(&self) -> StatusCode {
+        match self.occasion {
+            Occasion::SessionNotFound => StatusCode::NOT_FOUND,
+            Occasion::SessionIdMissing => StatusCode::BAD_REQUEST,
+            Occasion::LookupFailed => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The body of the response: one JSON-RPC error.
+    pub fn body(&self) -> String {
+        let (code, message) = match self.occasion {
+            Occasion::SessionNotFound => (-32001, "Session not found"),
+            Occasion::SessionIdMissing => {
+                (-32600, "Bad Request: Mcp-Session-Id header is required")
+            }
+            Occasion::LookupFailed => (-32603, "Session lookup failed"),
+        };
+        let error = format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}}"#);
+        match self.id {
+            Some(id) => format!(r#"{error},"id":{}}}"#, id.as_str()),
+            None => format!("{error}}}"),
+        }
+    }
+
+    /// Puts this answer in the place of one that an upstream gave.
+    ///
+    /// The upstream's other headers stay (CORS, `Vary`, cookies, tracing); those that
+    /// described its body, its challenge or its session go.
+    ///
+    /// ```
+    /// use http::Response;
+    /// use mcp_session_core::Answer;
+    ///
+    /// let (upstream, _) = Response::builder()
+    ///     .status(400)
+    ///     .header("vary", "origin")
+    ///     .header("content-type", "text/plain")
+    ///     .header("mcp-session-id", "1868a90c")
+    ///     .body("unknown session")?
+    ///     .into_parts();
+    /// let response = Answer::not_found(None).replacing(upstream);
+    ///
+    /// assert_eq!(response.status(), 404);
+    /// assert_eq!(response.headers()["vary"], "origin");
+    /// assert_eq!(response.headers()["content-type"], "application/json");
+    /// assert!(!response.headers().contains_key("mcp-session-id"));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    pub fn replacing(self, mut upstream: response::Parts) -> Response<Vec<u8>> {
+        let replaced: Vec<HeaderName> =
+            upstream.headers.keys().filter(|name| Self::replaces_header(name)).cloned().collect();
+        for name in replaced {
+            upstream.headers.remove(name);
+        }
+        let body = self.body().into_bytes();
+        upstream.status = self.status();
+        upstream.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        upstream.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        match self.occasion {
+            Occasion::SessionNotFound | Occasion::SessionIdMissing => {}
+            Occasion::LookupFailed => {
+                upstream.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+        }
+        Response::from_parts(upstream, body)
+    }
+
+    fn replaces_header(name: &HeaderName) -> bool {
+        name.as_str().starts_with("content-")
+            || [TRANSFER_ENCODING, ETAG, WWW_AUTHENTICATE, SESSION_ID_HEADER].contains(name)
+    }
+}
+
+impl From<Answer<'_>> for Response<Vec<u8>> {
+    fn from(answer: Answer<'_>) -> Self {
+        let (nothing, ()) = Response::new(()).into_parts();
+        answer.replacing(nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::peek;
+
+    #[track_caller]
+    fn assert_response(answer: Answer<'_>, status: u16, headers: &[(&str, &str)], body: &str) {
+        let response = Response::from(answer);
+
+        let mut actual: Vec<(&str, &str)> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        actual.sort_unstable();
+        assert_eq!(status, response.status().as_u16());
+        assert_eq!(headers, actual);
+        assert_eq!(body, core::str::from_utf8(response.body()).unwrap());
+    }
+
+    #[test]
+    fn not_found_is_404_with_minus_32001_and_the_id_as_it_stood() {
+        let json = ("content-type", "application/json");
+
+        assert_response(
+            Answer::not_found(RequestId::from_json("7.0")),
+            404,
+            &[("content-length", "80"), json],
+            r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":7.0}"#,
+        );
+        assert_response(
+            Answer::not_found(None),
+            404,
+            &[("content-length", "71"), json],
+            r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}}"#,
+        );
+    }
+
+    #[test]
+    fn bad_request_is_400_with_minus_32600() {
+        assert_response(
+            Answer::bad_request(RequestId::from_json(r#""\u0061""#)),
+            400,
+            &[("content-length", "114"), ("content-type", "application/json")],
+            r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"Bad Request: Mcp-Session-Id header is required"},"id":"\u0061"}"#,
+        );
+    }
+
+    #[test]
+    fn unavailable_is_503_to_be_tried_again_in_a_second() {
+        assert_response(
+            Answer::unavailable(RequestId::from_json("1")),
+            503,
+            &[("content-length", "82"), ("content-type", "application/json"), ("retry-after", "1")],
+            r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Session lookup failed"},"id":1}"#,
+        );
+    }
+
+    #[test]
+    fn an_id_too_long_to_echo_is_left_out() {
+        let long = format!("\"{}\"", "x".repeat(RequestId::ECHO_LIMIT));
+
+        assert_eq!(Answer::not_found(None), Answer::not_found(RequestId::from_json(&long)));
+    }
+
+    #[test]
+    fn the_body_is_json_with_the_id_of_the_request() {
+        for id in ["7", "-0", "1e2", r#""a\"b\\""#, r#""é""#, "18446744073709551615"] {
+            let body = format!(r#"{{"id":{id},"method":"m"}}"#);
+
+            let answer = Answer::not_found(peek(body.as_bytes()).echoed_id()).body();
+
+            let value: serde_json::Value = serde_json::from_str(&answer).unwrap();
+            assert_eq!(serde_json::from_str::<serde_json::Value>(id).unwrap(), value["id"]);
+        }
+    }
+
+    #[test]
+    fn of_an_upstreams_headers_those_of_its_body_challenge_and_session_go() {
+        let (upstream, ()) = Response::builder()
+            .status(401)
+            .header("access-control-allow-origin", "*")
+            .header("set-cookie", "a=1")
+            .header("set-cookie", "b=2")
+            .header("content-type", "text/html")
+            .header("content-encoding", "gzip")
+            .header("content-language", "en")
+            .header("content-length", "5")
+            .header("transfer-encoding", "chunked")
+            .header("etag", "x")
+            .header("www-authenticate", "Bearer")
+            .header("mcp-session-id", "x")
+            .body(())
+            .unwrap()
+            .into_parts();
+
+        let response = Answer::not_found(None).replacing(upstream);
+
+        let mut names: Vec<&str> = response.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        let kept = ["access-control-allow-origin", "content-length", "content-type", "set-cookie"];
+        assert_eq!(kept.as_slice(), names);
+        assert_eq!(2, response.headers().get_all("set-cookie").iter().count());
+    }
+}

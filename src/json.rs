@@ -1,0 +1,227 @@
+//! A bounded look into JSON, by `serde_json`.
+//!
+//! Nothing is built and nothing copied: members are handed out as slices of the text.
+//! Values are skipped by `serde_json`'s iterative reader, which recurses into nothing and
+//! spends one byte a level of nesting.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Nesting beyond this many levels is not read; it bounds the memory a body can cost.
+pub(crate) const DEPTH_LIMIT: usize = 1 << 20;
+
+/// A member of an object that was asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member<'a> {
+    Absent,
+    /// Its value, as it stands in the text.
+    Once(&'a str),
+    /// The last of several.
+    Repeated(&'a str),
+}
+
+impl<'a> Member<'a> {
+    /// The value that a reader which lets the last one win would see.
+    pub(crate) fn last(self) -> Option<&'a str> {
+        match self {
+            Self::Absent => None,
+            Self::Once(value) | Self::Repeated(value) => Some(value),
+        }
+    }
+
+    /// The value, if there is no other.
+    pub(crate) fn once(self) -> Option<&'a str> {
+        match self {
+            Self::Once(value) => Some(value),
+            Self::Absent | Self::Repeated(_) => None,
+        }
+    }
+}
+
+/// The text of a body that is worth reading: UTF-8, and not nested too deeply.
+pub(crate) fn text(body: &[u8]) -> Option<&str> {
+    // A body of fewer bytes than the limit cannot nest beyond it.
+    if body.len() > DEPTH_LIMIT && nests_beyond_limit(body) {
+        return None;
+    }
+    core::str::from_utf8(body).ok()
+}
+
+/// Reads `text` whole as one JSON object and hands out the members of these names.
+///
+/// `None` if `text` is anything else. Names are compared as decoded, so `"\u0069d"` is
+/// `"id"`.
+pub(crate) fn members<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Option<[Member<'a>; N]> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let members = reader.deserialize_map(Members { names }).ok()?;
+    reader.end().ok()?;
+    Some(members)
+}
+
+/// Whether `text` is, whole, one JSON value.
+pub(crate) fn is_valid(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// The first character of the value that `text` holds, leading white space passed over.
+pub(crate) fn first_byte(text: &str) -> Option<u8> {
+    text.bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+}
+
+/// The bytes that a JSON string stands for; a lone surrogate is three bytes of WTF-8.
+///
+/// `None` if `value` is no string.
+pub(crate) fn string_bytes(value: &str) -> Option<Vec<u8>> {
+    struct Bytes;
+
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+
+    if !value.starts_with('"') {
+        return None;
+    }
+    serde_json::Deserializer::from_str(value).deserialize_bytes(Bytes).ok()
+}
+
+/// Whether the JSON string `value`, quotes included, stands for `expected`.
+pub(crate) fn string_is(value: &str, expected: &str) -> bool {
+    let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return false;
+    };
+    if !inner.contains('\\') {
+        return inner == expected;
+    }
+    // The longest spelling of a character is `\u0000`, six bytes for one; a longer text
+    // need not be decoded, and so costs no memory.
+    inner.len() <= expected.len().saturating_mul(6)
+        && string_bytes(value).is_some_and(|bytes| bytes == expected.as_bytes())
+}
+
+struct Members<'n, const N: usize> {
+    names: [&'n str; N],
+}
+
+impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
+    type Value = [Member<'de>; N];
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut found = [Member::Absent; N];
+        while let Some(key) = object.next_key::<&'de RawValue>()? {
+            let slot =
+                self.names.iter().zip(&mut found).find(|(name, _)| string_is(key.get(), name));
+            if let Some((_, member)) = slot {
+                let value = object.next_value::<&'de RawValue>()?.get();
+                *member = match member {
+                    Member::Absent => Member::Once(value),
+                    Member::Once(_) | Member::Repeated(_) => Member::Repeated(value),
+                };
+            } else {
+                object.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn nests_beyond_limit(body: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    let mut bytes = body.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > DEPTH_LIMIT {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    false
+}
+
+fn skip_string(bytes: &mut core::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_found_under_every_spelling_of_their_name() {
+        let object = r#"{"\u0069d" : 7 , "i\u0064":8, "other":{"id":9}, "\ud800":1}"#;
+
+        assert_eq!(Some([Member::Repeated("8"), Member::Absent]), members(object, ["id", "none"]));
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_members() {
+        for text in ["", "[]", "1", r#"{"id":1"#, r#"{"id":1}x"#, r#"{"id":1}{}"#, r#"{"id":01}"#] {
+            assert_eq!(None, members(text, ["id"]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_read_up_to_the_limit_and_not_beyond() {
+        for (levels, read) in [(DEPTH_LIMIT - 1, true), (DEPTH_LIMIT, false)] {
+            let mut body = br#"{"deep":"#.to_vec();
+            body.resize(body.len() + levels, b'[');
+            body.resize(body.len() + levels, b']');
+            body.push(b'}');
+
+            let members = text(&body).and_then(|text| members(text, ["deep"]));
+
+            assert_eq!(read, members.is_some(), "{levels} levels inside the object");
+        }
+    }
+
+    #[test]
+    fn brackets_within_strings_are_no_nesting() {
+        let mut body = br#"["\"\\"#.to_vec();
+        body.resize(body.len() + 2 * DEPTH_LIMIT, b'[');
+        body.extend(br#""]"#);
+
+        assert!(text(&body).is_some_and(is_valid));
+    }
+
+    #[test]
+    fn a_string_is_compared_as_decoded() {
+        assert!(string_is(r#""id""#, "id"));
+        assert!(string_is(r#""\u0069\u0064""#, "id"));
+        assert!(!string_is(r#""\u0069\u0064x""#, "id"));
+        assert!(!string_is("7", "7"));
+        assert!(!string_is("\"", ""));
+        assert_eq!(Some(b"\xED\xA0\x80".to_vec()), string_bytes(r#""\ud800""#));
+        assert_eq!(None, string_bytes("7"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Decides what an HTTP exchange means for an MCP session, without doing any I/O.
+//!
+//! An MCP server over Streamable HTTP may give the client a session ID at `initialize`.
+//! Sessions end: the server restarts, a pod moves, an idle timeout fires. Then the server
+//! **MUST** answer 404, and the client **MUST** `initialize` anew, without an ID. This crate
+//! is the decision both have to make, in one place:
+//!
+//! ```
+//! use http::StatusCode;
+//! use mcp_session_core::{Action, Method, Quirks, Request, Response, Side, classify};
+//!
+//! // What *this* request carried decides, not what is stored now.
+//! let request = Request { session_id: Some(b"1868a90c"), ..Request::new(Method::Post) };
+//! let response = Response::new(StatusCode::NOT_FOUND);
+//!
+//! match classify(Side::Client(Quirks::Ignore), &request, &response).action() {
+//!     Action::ClearAndReinit => { /* forget the ID, initialize, send the request again */ }
+//!     other => panic!("a terminated session, not {other:?}"),
+//! }
+//! ```
+//!
+//! Servers and proxies look from the other side, and answer so that every client
+//! understands:
+//!
+//! ```
+//! use mcp_session_core::{Lookup, Method, Request, admit, peek};
+//!
+//! let request = Request {
+//!     session_id: Some(b"1868a90c"),
+//!     message: Some(peek(br#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#)),
+//!     ..Request::new(Method::Post)
+//! };
+//!
+//! let answer = admit(&request, Lookup::Unknown).answer().expect("a 404");
+//!
+//! assert_eq!(
+//!     answer.body(),
+//!     r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":7}"#,
+//! );
+//! ```
+//!
+//! The tables themselves are the documentation of [`Rule`]: one row, one sentence of the
+//! specification.
+//!
+//! The crate is `no_std`, so that there is no socket, file, clock or thread to reach for.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod answer;
+mod cell;
+mod era;
+mod facts;
+mod json;
+pub mod message;
+mod reply;
+mod session_id;
+#[macro_use]
+mod rows;
+mod table;
+pub mod wire;
+
+pub use answer::{Answer, SESSION_ID_HEADER};
+pub use cell::{Admission, Attachment, Cell, Lookup, Reply, ResponseId, Sent};
+pub use era::{Era, LEGACY_VERSIONS};
+pub use facts::{Method, PROTOCOL_VERSION_HEADER, Request, Response, query_session_id};
+pub use message::{Kind, Message, RequestId, peek};
+pub use session_id::SessionId;
+pub use table::{
+    Action, Misreport, Quirks, Rule, Side, Verdict, admit, classify, classify_parts, needs_body,
+};
