@@ -109,25 +109,11 @@ pub enum Attachment {
 
 impl Attachment {
     fn of(side: Side, request: &Request<'_>) -> Self {
-        match attached_id(side, request) {
+        match request.attached_id(side) {
             Some(_) => Self::Attached,
             None => Self::NotAttached,
         }
     }
-}
-
-/// The value that counts as attached: the header's, or for a server looking at an HTTP+SSE
-/// POST without one, the query's.
-///
-/// A client does not count its query: over HTTP+SSE a lost session comes back by a new GET,
-/// not by a new `initialize` alone.
-pub(crate) fn attached_id<'a>(side: Side, request: &Request<'a>) -> Option<&'a [u8]> {
-    let query = match (side, request.method) {
-        (Side::Server, Method::Post) => request.query_session_id,
-        (Side::Server, Method::Get | Method::Delete | Method::Other) | (Side::Client(_), _) => None,
-    };
-    let present = |id: &&[u8]| !id.is_empty();
-    request.session_id.filter(present).or_else(|| query.filter(present))
 }
 
 /// What came back: the status, and the body where it matters.

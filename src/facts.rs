@@ -5,6 +5,7 @@ use http::{StatusCode, request, response};
 
 use crate::answer::SESSION_ID_HEADER;
 use crate::message::{Message, peek};
+use crate::table::Side;
 
 /// The header that names the protocol version of a request.
 pub const PROTOCOL_VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -90,6 +91,32 @@ impl<'a> Request<'a> {
             protocol_version: header(PROTOCOL_VERSION_HEADER),
             message: body.map(peek),
         }
+    }
+
+    /// The value that counts as attached, well-formed or not, if it is not empty: the
+    /// header's, or for a server looking at an HTTP+SSE POST without one, the query's.
+    ///
+    /// A client does not count its query: over HTTP+SSE a lost session comes back by a new
+    /// GET, not by a new `initialize` alone.
+    ///
+    /// ```
+    /// use mcp_session_core::{Method, Quirks, Request, Side};
+    ///
+    /// let request =
+    ///     Request { query_session_id: Some(b"889dd8e2"), ..Request::new(Method::Post) };
+    ///
+    /// assert_eq!(request.attached_id(Side::Server), Some(&b"889dd8e2"[..]));
+    /// assert_eq!(request.attached_id(Side::Client(Quirks::Ignore)), None);
+    /// ```
+    pub fn attached_id(&self, side: Side) -> Option<&'a [u8]> {
+        let query = match (side, self.method) {
+            (Side::Server, Method::Post) => self.query_session_id,
+            (Side::Server, Method::Get | Method::Delete | Method::Other) | (Side::Client(_), _) => {
+                None
+            }
+        };
+        let present = |id: &&[u8]| !id.is_empty();
+        self.session_id.filter(present).or_else(|| query.filter(present))
     }
 }
 

@@ -65,6 +65,8 @@ mod rows;
 mod table;
 pub mod wire;
 
+pub use http;
+
 pub use answer::{Answer, SESSION_ID_HEADER};
 pub use cell::{Admission, Attachment, Cell, Lookup, Reply, ResponseId, Sent};
 pub use era::{Era, LEGACY_VERSIONS};

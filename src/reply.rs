@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::cell::{Reply, attached_id};
+use crate::cell::Reply;
 use crate::facts::{Method, Request, Response};
 use crate::json::{self, Member};
 use crate::message::{Kind, RequestId};
@@ -90,7 +90,7 @@ fn is_read(
             let id = short
                 .strip_prefix(RESUME_ERROR)
                 .and_then(|cause| cause.strip_prefix(b"Session not found: "));
-            id.is_some() && id == attached_id(side, request)
+            id.is_some() && id == request.attached_id(side)
         }
         Reply::ResumeServiceTerminated => short
             .strip_prefix(RESUME_ERROR)

@@ -68,6 +68,19 @@ pub enum Action {
     UnavailableResponse,
 }
 
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::PassThrough,
+        Self::AdoptSession,
+        Self::ClearAndReinit,
+        Self::Clear,
+        Self::NotFoundResponse,
+        Self::BadRequestResponse,
+        Self::UnavailableResponse,
+    ];
+}
+
 /// What to do, and the row that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a verdict is to be acted upon"]

@@ -1,0 +1,42 @@
+"""Get the expiry of MCP sessions right.
+
+A session of an MCP server over Streamable HTTP ends when the server restarts, a pod moves or
+an idle timeout fires. Then the server has to answer 404, and the client has to `initialize`
+anew. `classify` decides what an HTTP exchange means for the session; `admit` and
+`not_found_response` are a server's half.
+
+>>> from mcp_session import Action, classify
+>>> classify("POST", 404, session_id="1868a90c").action is Action.CLEAR_AND_REINIT
+True
+"""
+
+from mcp_session._core import (
+    Answer,
+    Message,
+    Verdict,
+    __version__,
+    admit,
+    classify,
+    classify_exchange,
+    needs_body,
+    not_found_response,
+    peek,
+)
+from mcp_session._enums import Action, Kind, Rule, Side
+
+__all__ = [
+    "Action",
+    "Answer",
+    "Kind",
+    "Message",
+    "Rule",
+    "Side",
+    "Verdict",
+    "__version__",
+    "admit",
+    "classify",
+    "classify_exchange",
+    "needs_body",
+    "not_found_response",
+    "peek",
+]

@@ -1,0 +1,226 @@
+//! What comes in from Python. An error names the argument and what was wrong with it; it
+//! shows a value only where that cannot be a session ID or a body.
+
+use std::borrow::Cow;
+
+use mcp_session_core::http::{Method as HttpMethod, StatusCode};
+use mcp_session_core::{Lookup, Message, Method, Quirks, Side, peek};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyMemoryView, PyString};
+
+use crate::enums;
+
+/// Bodies longer than this are looked at without holding up other Python threads; for
+/// shorter ones, letting go of the interpreter would cost more than the look.
+const DETACH_FROM: usize = 64 * 1024;
+
+/// An argument that may be left out, or be `None`.
+pub(crate) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// The HTTP method.
+pub(crate) struct MethodArgument(pub(crate) Method);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for MethodArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let name = Text::of("method", object)?;
+        let method = Method::from(&*name.0);
+        if method == Method::Other && HttpMethod::from_bytes(name.bytes()).is_err() {
+            return Err(PyValueError::new_err(format!(
+                "method must be an HTTP method, not {}",
+                shown(&object)
+            )));
+        }
+        Ok(Self(method))
+    }
+}
+
+/// The HTTP status.
+pub(crate) struct StatusArgument(pub(crate) StatusCode);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for StatusArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let status = match object.extract::<u16>() {
+            Ok(status) => StatusCode::from_u16(status).ok(),
+            Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => {
+                let message = format!("status must be an int, not {}", shown(&object));
+                return Err(PyTypeError::new_err(message));
+            }
+            // Too large for u16, or negative.
+            Err(_) => None,
+        };
+        status.map(Self).ok_or_else(|| {
+            PyValueError::new_err(format!("status must be 100 to 999, not {}", shown(&object)))
+        })
+    }
+}
+
+/// The value of a header.
+pub(crate) struct Text<'a>(Cow<'a, str>);
+
+impl<'a> Text<'a> {
+    pub(crate) fn of(name: &str, object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = object.extract::<&'a str>() {
+            return Ok(Self(Cow::Borrowed(text)));
+        }
+        let text = object.cast::<PyString>().map_err(|_| wrong_type(name, "str", &object))?;
+        // What cannot be UTF-8 (a lone surrogate, from a header decoded with
+        // `surrogateescape`) is ill-formed in every header, and stays so. The exception
+        // that Python would raise for it shows the value.
+        Ok(Self(Cow::Owned(text.to_string_lossy().into_owned())))
+    }
+
+    pub(crate) fn optional(name: &str, object: Optional<'a, '_>) -> PyResult<Option<Self>> {
+        object.map(|object| Self::of(name, object.as_borrowed())).transpose()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// A body, borrowed where Python cannot change it.
+pub(crate) struct Body<'a>(Cow<'a, [u8]>);
+
+impl<'a> Body<'a> {
+    pub(crate) const EMPTY: Self = Self(Cow::Borrowed(b""));
+
+    pub(crate) fn of(name: &str, object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
+        if object.is_instance_of::<PyBytes>() {
+            return Ok(Self(Cow::Borrowed(object.extract::<&'a [u8]>()?)));
+        }
+        if let Ok(bytes) = object.cast::<PyByteArray>() {
+            return Ok(Self(Cow::Owned(bytes.to_vec())));
+        }
+        // The buffer protocol is not in the stable ABI of Python 3.10.
+        if object.cast::<PyMemoryView>().is_ok() {
+            let bytes = object.call_method0("tobytes")?;
+            return Ok(Self(Cow::Owned(bytes.cast::<PyBytes>()?.as_bytes().to_vec())));
+        }
+        Err(wrong_type(name, "bytes, bytearray or memoryview", &object))
+    }
+
+    pub(crate) fn optional(name: &str, object: Optional<'a, '_>) -> PyResult<Option<Self>> {
+        object.map(|object| Self::of(name, object.as_borrowed())).transpose()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn peek(&self, py: Python<'_>) -> Message<'_> {
+        let body = self.bytes();
+        if body.len() < DETACH_FROM { peek(body) } else { py.detach(|| peek(body)) }
+    }
+}
+
+/// As the argument `body`.
+impl<'a, 'py> FromPyObject<'a, 'py> for Body<'a> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Self::of("body", object)
+    }
+}
+
+/// Whose eyes.
+#[derive(Clone, Copy)]
+pub(crate) enum SideArgument {
+    Client,
+    Server,
+}
+
+impl SideArgument {
+    pub(crate) fn with(self, quirks: QuirksArgument) -> Side {
+        match self {
+            Self::Client => Side::Client(quirks.0),
+            Self::Server => Side::Server,
+        }
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for SideArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let sides = enums::sides(object.py())?;
+        if object.is(&sides.client) {
+            Ok(Self::Client)
+        } else if object.is(&sides.server) {
+            Ok(Self::Server)
+        } else {
+            Err(PyTypeError::new_err(format!(
+                "side must be Side.CLIENT or Side.SERVER, not {}",
+                shown(&object)
+            )))
+        }
+    }
+}
+
+/// Whether a client acts on known misreports.
+#[derive(Clone, Copy)]
+pub(crate) struct QuirksArgument(pub(crate) Quirks);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for QuirksArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(if flag("quirks", &object)? { Quirks::Recognize } else { Quirks::Ignore }))
+    }
+}
+
+/// Whether an answer repeats the id of the request.
+pub(crate) struct EchoIdArgument(pub(crate) bool);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for EchoIdArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        flag("echo_id", &object).map(Self)
+    }
+}
+
+/// What the table of sessions says.
+pub(crate) struct KnownArgument(pub(crate) Lookup);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for KnownArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if object.is_none() {
+            return Ok(Self(Lookup::Unavailable));
+        }
+        Ok(Self(if flag("known", &object)? { Lookup::Known } else { Lookup::Unknown }))
+    }
+}
+
+fn flag(name: &str, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match object.cast::<PyBool>() {
+        Ok(flag) => Ok(flag.is_true()),
+        Err(_) => {
+            Err(PyTypeError::new_err(format!("{name} must be a bool, not {}", shown(object))))
+        }
+    }
+}
+
+fn wrong_type(name: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    match object.get_type().name() {
+        Ok(type_name) => {
+            PyTypeError::new_err(format!("{name} must be {expected}, not {type_name}"))
+        }
+        Err(error) => error,
+    }
+}
+
+/// The value, for the message of an error; its type where it is too long or has no repr.
+fn shown(object: &Bound<'_, PyAny>) -> String {
+    const LONGEST: usize = 100;
+    match object.repr() {
+        Ok(text) if text.len().is_ok_and(|length| length <= LONGEST) => text.to_string(),
+        Ok(_) | Err(_) => format!("a value of {}", object.get_type()),
+    }
+}

@@ -1,0 +1,359 @@
+//! The Python binding: converts and raises, decides nothing.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod enums;
+mod values;
+
+use pyo3::prelude::*;
+
+/// The compiled core of `mcp_session`. Import the names from `mcp_session`.
+#[pymodule]
+mod _core {
+    use mcp_session_core::wire::{RawRequest, RawResponse};
+    use mcp_session_core::{
+        Answer as CoreAnswer, Quirks, Request, Response, Rule, SessionId, admit as core_admit,
+        classify as core_classify, needs_body as core_needs_body,
+    };
+    use pyo3::exceptions::{PyKeyError, PyValueError};
+    use pyo3::prelude::*;
+
+    use crate::arguments::{
+        Body, EchoIdArgument, KnownArgument, MethodArgument, Optional, QuirksArgument,
+        SideArgument, StatusArgument, Text,
+    };
+    #[pymodule_export]
+    use crate::values::{Answer, ExchangeFacts, Message, Verdict};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Decide what one exchange means for the session attached to its request.
+    ///
+    /// `method` is the HTTP method as sent (`str`, case-sensitive) and `status` the HTTP
+    /// status (`int`, 100 to 999). `session_id` is the `Mcp-Session-Id` that *this*
+    /// request carried, not the one stored now; `None` or `""` means that none was
+    /// attached. `protocol_version` is the request's `MCP-Protocol-Version` header, and
+    /// `request_body` its body: without it, a POST counts as an ordinary request, not as
+    /// `initialize`. `response_session_id`, `content_type` and `www_authenticate` are
+    /// headers of the response, and `response_body` its whole body, decoded: leave it out
+    /// unless `needs_body` asks for it. A header that is repeated is joined with ", ".
+    /// Bodies are `bytes`, `bytearray` or `memoryview`, all else is `str`. `side` says
+    /// whose eyes look; `quirks` whether a client also acts on known misreports.
+    ///
+    /// Returns a `Verdict`. Raises `TypeError` for a wrong type, `ValueError` for a
+    /// `status` or `method` that HTTP does not have. Odd behaviour of the other side is
+    /// never an error.
+    ///
+    /// >>> from mcp_session import Action, Rule, classify
+    /// >>> verdict = classify("POST", 404, session_id="1868a90c")
+    /// >>> verdict.action is Action.CLEAR_AND_REINIT
+    /// True
+    /// >>> verdict.rule.quote
+    /// 'When a client receives HTTP 404 in response to a request containing an `MCP-Session-Id`, it **MUST** start a new session by sending a new `InitializeRequest` without a session ID attached.'
+    /// >>> classify("POST", 404).rule is Rule.NOTHING_ATTACHED
+    /// True
+    ///
+    /// Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+    #[pyfunction]
+    #[pyo3(
+        signature = (
+            method, status, *, session_id=None, protocol_version=None, request_body=None,
+            response_session_id=None, content_type=None, www_authenticate=None, response_body=None,
+            side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+        ),
+        text_signature = "(method, status, *, session_id=None, protocol_version=None, request_body=None, \
+            response_session_id=None, content_type=None, www_authenticate=None, \
+            response_body=None, side=..., quirks=False)",
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
+    fn classify(
+        py: Python<'_>,
+        method: MethodArgument,
+        status: StatusArgument,
+        session_id: Optional<'_, '_>,
+        protocol_version: Optional<'_, '_>,
+        request_body: Optional<'_, '_>,
+        response_session_id: Optional<'_, '_>,
+        content_type: Optional<'_, '_>,
+        www_authenticate: Optional<'_, '_>,
+        response_body: Optional<'_, '_>,
+        side: SideArgument,
+        quirks: QuirksArgument,
+    ) -> PyResult<Py<Verdict>> {
+        let session_id = Text::optional("session_id", session_id)?;
+        let protocol_version = Text::optional("protocol_version", protocol_version)?;
+        let request_body = Body::optional("request_body", request_body)?;
+        let response_session_id = Text::optional("response_session_id", response_session_id)?;
+        let content_type = Text::optional("content_type", content_type)?;
+        let www_authenticate = Text::optional("www_authenticate", www_authenticate)?;
+        let response_body = Body::optional("response_body", response_body)?;
+        let request = Request {
+            session_id: session_id.as_ref().map(Text::bytes),
+            protocol_version: protocol_version.as_ref().map(Text::bytes),
+            message: request_body.as_ref().map(|body| body.peek(py)),
+            ..Request::new(method.0)
+        };
+        let response = Response {
+            session_id: response_session_id.as_ref().map(Text::bytes),
+            content_type: content_type.as_ref().map(Text::bytes),
+            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
+            body: response_body.as_ref().map(Body::bytes),
+            ..Response::new(status.0)
+        };
+        Verdict::of(py, &core_classify(side.with(quirks), &request, &response))
+    }
+
+    /// Decide the same from raw HTTP/1.1 bytes.
+    ///
+    /// `request` and `response` are what went over the wire (`bytes`, `bytearray` or
+    /// `memoryview`), each beginning with its head. A body that is cut off or broken counts
+    /// as not known. With `Side.SERVER`, the session in the query of an HTTP+SSE endpoint
+    /// counts as attached.
+    ///
+    /// Returns a `Verdict`. Raises `ValueError` with the byte offset if a head is no HTTP
+    /// message, and `TypeError` for a wrong type.
+    ///
+    /// >>> from mcp_session import Action, classify_exchange
+    /// >>> request = b"POST /mcp HTTP/1.1\r\nMcp-Session-Id: 1868a90c\r\n\r\n"
+    /// >>> verdict = classify_exchange(request, b"HTTP/1.1 404 Not Found\r\n\r\n")
+    /// >>> verdict.action is Action.CLEAR_AND_REINIT
+    /// True
+    /// >>> classify_exchange(request, b"HTTP/1.1 4o4\r\n\r\n")
+    /// Traceback (most recent call last):
+    ///     ...
+    /// ValueError: response: byte 10: invalid response status
+    ///
+    /// Source: RFC 9112, and the rows behind `classify`.
+    #[pyfunction]
+    #[pyo3(
+        signature = (request, response, *, side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore)),
+        text_signature = "(request, response, *, side=..., quirks=False)",
+    )]
+    fn classify_exchange(
+        py: Python<'_>,
+        request: &Bound<'_, PyAny>,
+        response: &Bound<'_, PyAny>,
+        side: SideArgument,
+        quirks: QuirksArgument,
+    ) -> PyResult<Py<Verdict>> {
+        let request = Body::of("request", request.as_borrowed())?;
+        let response = Body::of("response", response.as_borrowed())?;
+        let (request, response) = parse(&request, &response)?;
+        Verdict::of(py, &core_classify(side.with(quirks), &request.facts(), &response.facts()))
+    }
+
+    /// Say whether the body of a response can change what has to be done.
+    ///
+    /// The arguments are those of `classify`, as far as they are known when the head of the
+    /// response has come in. Returns `True` exactly where two bodies would lead to different
+    /// actions; elsewhere the body need not be read. Raises as `classify` does.
+    ///
+    /// >>> from mcp_session import needs_body
+    /// >>> needs_body("POST", 404, session_id="1868a90c")
+    /// False
+    /// >>> needs_body("POST", 400, session_id="1868a90c", quirks=True)
+    /// True
+    ///
+    /// Source: the rows behind `classify`; it asks them.
+    #[pyfunction]
+    #[pyo3(
+        signature = (
+            method, status, *, session_id=None, protocol_version=None, request_body=None,
+            content_type=None, www_authenticate=None,
+            side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+        ),
+        text_signature = "(method, status, *, session_id=None, protocol_version=None, request_body=None, \
+            content_type=None, www_authenticate=None, side=..., quirks=False)",
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
+    fn needs_body(
+        py: Python<'_>,
+        method: MethodArgument,
+        status: StatusArgument,
+        session_id: Optional<'_, '_>,
+        protocol_version: Optional<'_, '_>,
+        request_body: Optional<'_, '_>,
+        content_type: Optional<'_, '_>,
+        www_authenticate: Optional<'_, '_>,
+        side: SideArgument,
+        quirks: QuirksArgument,
+    ) -> PyResult<bool> {
+        let session_id = Text::optional("session_id", session_id)?;
+        let protocol_version = Text::optional("protocol_version", protocol_version)?;
+        let request_body = Body::optional("request_body", request_body)?;
+        let content_type = Text::optional("content_type", content_type)?;
+        let www_authenticate = Text::optional("www_authenticate", www_authenticate)?;
+        let request = Request {
+            session_id: session_id.as_ref().map(Text::bytes),
+            protocol_version: protocol_version.as_ref().map(Text::bytes),
+            message: request_body.as_ref().map(|body| body.peek(py)),
+            ..Request::new(method.0)
+        };
+        let response = Response {
+            content_type: content_type.as_ref().map(Text::bytes),
+            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
+            ..Response::new(status.0)
+        };
+        Ok(core_needs_body(side.with(quirks), &request, &response))
+    }
+
+    /// Decide what to do with a request before anything runs, by whoever owns the table of
+    /// sessions.
+    ///
+    /// `method`, `session_id` and `protocol_version` are those of the request, as for
+    /// `classify`; `body` is its whole body. `known` is what the table says of the ID:
+    /// `True`, `False` (terminated, or never known), or `None` if it could not be asked.
+    /// For servers that require a session. It is no access control: an ID is no proof of who
+    /// asks.
+    ///
+    /// Returns a `Verdict`: pass the request through, or send `verdict.response`. Where
+    /// `verdict.forward_session_id` is `False`, drop the request's session header first.
+    /// Raises `TypeError` for a wrong type, `ValueError` for a `method` that HTTP does not
+    /// have.
+    ///
+    /// >>> from mcp_session import Action, admit
+    /// >>> body = b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}'
+    /// >>> verdict = admit("POST", session_id="1868a90c", body=body, known=False)
+    /// >>> verdict.action is Action.NOT_FOUND_RESPONSE
+    /// True
+    /// >>> verdict.response.status, verdict.response.body
+    /// (404, b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":7}')
+    ///
+    /// Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+    #[pyfunction]
+    #[pyo3(
+        signature = (method, *, session_id=None, protocol_version=None, body=Body::EMPTY, known),
+        text_signature = "(method, *, session_id=None, protocol_version=None, body=b'', known)",
+    )]
+    fn admit(
+        py: Python<'_>,
+        method: MethodArgument,
+        session_id: Optional<'_, '_>,
+        protocol_version: Optional<'_, '_>,
+        body: Body<'_>,
+        known: KnownArgument,
+    ) -> PyResult<Py<Verdict>> {
+        let session_id = Text::optional("session_id", session_id)?;
+        let protocol_version = Text::optional("protocol_version", protocol_version)?;
+        let request = Request {
+            session_id: session_id.as_ref().map(Text::bytes),
+            protocol_version: protocol_version.as_ref().map(Text::bytes),
+            message: Some(body.peek(py)),
+            ..Request::new(method.0)
+        };
+        Verdict::of(py, &core_admit(&request, known.0))
+    }
+
+    /// Look at the body of a POST: its kind, its method, its id.
+    ///
+    /// `body` is `bytes`, `bytearray` or `memoryview`; any bytes may come in. The time is
+    /// linear in its length, the memory bounded by the depth of its nesting.
+    ///
+    /// Returns a `Message`; what is no message has the kind `Kind.MALFORMED`. Raises
+    /// `TypeError` for a wrong type, and nothing else.
+    ///
+    /// >>> from mcp_session import Kind, peek
+    /// >>> message = peek(b'{"jsonrpc":"2.0","id":7.0,"method":"initialize"}')
+    /// >>> message.kind is Kind.REQUEST, message.method, message.id, message.is_initialize
+    /// (True, 'initialize', '7.0', True)
+    /// >>> peek(b"{").kind is Kind.MALFORMED
+    /// True
+    ///
+    /// Source: https://modelcontextprotocol.io/specification/2025-11-25/basic#messages
+    #[pyfunction]
+    fn peek(py: Python<'_>, body: Body<'_>) -> Message {
+        Message::of(&body.peek(py))
+    }
+
+    /// Make the answer to a request of a terminated or unknown session.
+    ///
+    /// `request_body` is the body of the request (`bytes`, `bytearray` or `memoryview`). Its
+    /// id is repeated exactly as it stood if it is a string or number of at most 256 bytes;
+    /// otherwise, and with `echo_id=False`, the answer has no id. Leave it out for peers
+    /// that read a 404 with an id as the failure of one call (the Go SDK's main branch since
+    /// August 2026); with it, rmcp and others end the call instead of waiting for ever.
+    ///
+    /// Returns an `Answer`. Raises `TypeError` for a wrong type.
+    ///
+    /// >>> from mcp_session import not_found_response
+    /// >>> answer = not_found_response(b'{"jsonrpc":"2.0","id":"a","method":"tools/list"}')
+    /// >>> answer.status
+    /// 404
+    /// >>> answer.headers
+    /// [('content-type', 'application/json'), ('content-length', '80')]
+    /// >>> answer.body
+    /// b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":"a"}'
+    ///
+    /// Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+    #[pyfunction]
+    #[pyo3(
+        signature = (request_body=None, *, echo_id=EchoIdArgument(true)),
+        text_signature = "(request_body=None, *, echo_id=True)",
+    )]
+    fn not_found_response(
+        py: Python<'_>,
+        request_body: Optional<'_, '_>,
+        echo_id: EchoIdArgument,
+    ) -> PyResult<Answer> {
+        let request_body = Body::optional("request_body", request_body)?;
+        let message = request_body.as_ref().filter(|_| echo_id.0).map(|body| body.peek(py));
+        Answer::of(CoreAnswer::not_found(message.and_then(|message| message.echoed_id())))
+    }
+
+    /// What a row says: summary, quote, url, revision, source. For the properties of `Rule`.
+    #[pyfunction]
+    fn rule_facts(name: &str) -> PyResult<RuleFacts> {
+        Rule::ALL
+            .iter()
+            .find(|rule| rule.name() == name)
+            .map(|rule| (rule.summary(), rule.quote(), rule.url(), rule.revision(), rule.source()))
+            .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+    }
+
+    /// What a raw exchange is, beside its verdict. For the command line.
+    #[pyfunction]
+    #[pyo3(signature = (request, response, *, side=SideArgument::Client))]
+    fn exchange_facts(
+        request: &Bound<'_, PyAny>,
+        response: &Bound<'_, PyAny>,
+        side: SideArgument,
+    ) -> PyResult<ExchangeFacts> {
+        let request = Body::of("request", request.as_borrowed())?;
+        let response = Body::of("response", response.as_borrowed())?;
+        let (request, response) = parse(&request, &response)?;
+        let facts = request.facts();
+        let attached = match facts.attached_id(side.with(QuirksArgument(Quirks::Ignore))) {
+            None => "no",
+            Some(id) if SessionId::parse(id).is_some() => "yes",
+            Some(_) => "ill-formed",
+        };
+        let remarks = request
+            .remarks()
+            .iter()
+            .map(|remark| format!("request: {remark}"))
+            .chain(response.remarks().iter().map(|remark| format!("response: {remark}")))
+            .collect();
+        Ok(ExchangeFacts {
+            method: request.method().to_owned(),
+            attached,
+            status: response.facts().status.as_u16(),
+            remarks,
+        })
+    }
+
+    type RuleFacts = (&'static str, &'static str, &'static str, &'static str, Option<&'static str>);
+
+    fn parse<'a>(
+        request: &'a Body<'_>,
+        response: &'a Body<'_>,
+    ) -> PyResult<(RawRequest<'a>, RawResponse<'a>)> {
+        let request = RawRequest::parse(request.bytes())
+            .map_err(|error| PyValueError::new_err(format!("request: {error}")))?;
+        let response = RawResponse::parse(response.bytes(), &request)
+            .map_err(|error| PyValueError::new_err(format!("response: {error}")))?;
+        Ok((request, response))
+    }
+}

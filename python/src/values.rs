@@ -1,0 +1,299 @@
+//! What goes out to Python: frozen values.
+
+use std::hash::BuildHasher as _;
+
+use mcp_session_core::http::{HeaderName, HeaderValue, Response};
+use mcp_session_core::{
+    Action, Answer as CoreAnswer, Kind, Message as CoreMessage, Rule, Verdict as CoreVerdict,
+};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
+
+use crate::enums;
+
+/// What to do, and the row that says so. Made by `classify`, `classify_exchange`, `admit`.
+///
+/// `action` (`Action`): what to do. `rule` (`Rule`): the row of the tables, with the
+/// sentence of the specification. `session_id` (`str` or `None`): the ID to adopt, with
+/// `Action.ADOPT_SESSION`. `forward_session_id` (`bool`): whether a server or proxy passes
+/// the session header on, of the request in `admit`, of the response in `classify`.
+/// `response` (`Answer` or `None`): what to send, with the three `*_RESPONSE` actions.
+///
+/// Frozen; two that say the same are equal, and most are one shared object. The session ID
+/// does not show in its `repr`.
+///
+/// >>> from mcp_session import classify
+/// >>> classify("POST", 404, session_id="1868a90c")
+/// Verdict(Action.CLEAR_AND_REINIT, Rule.TERMINATED_POST)
+#[pyclass(frozen, module = "mcp_session")]
+pub(crate) struct Verdict {
+    says: Says,
+    action: Py<PyAny>,
+    rule: Py<PyAny>,
+    session_id: Option<String>,
+    response: Option<Py<Answer>>,
+}
+
+const RULES: usize = Rule::ALL.len();
+const ACTIONS: usize = Action::ALL.len();
+
+/// A verdict without payload, and the key to the shared objects.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Says {
+    action: Action,
+    rule: Rule,
+    forwards_session_id: bool,
+}
+
+impl Verdict {
+    pub(crate) fn of(py: Python<'_>, verdict: &CoreVerdict<'_>) -> PyResult<Py<Self>> {
+        let says = Says {
+            action: verdict.action(),
+            rule: verdict.rule(),
+            forwards_session_id: verdict.forwards_session_id(),
+        };
+        if verdict.session_id().is_none() && verdict.answer().is_none() {
+            return Self::shared(py, says);
+        }
+        let response = match verdict.answer() {
+            Some(answer) => Some(Py::new(py, Answer::of(answer)?)?),
+            None => None,
+        };
+        let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
+        Py::new(py, Self { session_id, response, ..Self::plain(py, says)? })
+    }
+
+    fn shared(py: Python<'_>, says: Says) -> PyResult<Py<Self>> {
+        static SHARED: [[[PyOnceLock<Py<Verdict>>; 2]; ACTIONS]; RULES] =
+            [const { [const { [const { PyOnceLock::new() }; 2] }; ACTIONS] }; RULES];
+        let slot = SHARED
+            .get(says.rule as usize)
+            .and_then(|actions| actions.get(says.action as usize))
+            .and_then(|forwards| forwards.get(usize::from(says.forwards_session_id)));
+        let make = || Py::new(py, Self::plain(py, says)?);
+        match slot {
+            Some(slot) => Ok(slot.get_or_try_init(py, make)?.clone_ref(py)),
+            None => make(),
+        }
+    }
+
+    fn plain(py: Python<'_>, says: Says) -> PyResult<Self> {
+        Ok(Self {
+            says,
+            action: enums::action(py, says.action)?.clone_ref(py),
+            rule: enums::rule(py, says.rule)?,
+            session_id: None,
+            response: None,
+        })
+    }
+}
+
+#[pymethods]
+impl Verdict {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str) {
+        ("action", "rule")
+    }
+
+    /// What to do (`Action`).
+    #[getter]
+    fn action(&self, py: Python<'_>) -> Py<PyAny> {
+        self.action.clone_ref(py)
+    }
+
+    /// The row that says so (`Rule`).
+    #[getter]
+    fn rule(&self, py: Python<'_>) -> Py<PyAny> {
+        self.rule.clone_ref(py)
+    }
+
+    /// The ID to adopt (`str`), with `Action.ADOPT_SESSION`; else `None`.
+    #[getter]
+    fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    /// Whether a server or proxy passes the session header on (`bool`).
+    #[getter]
+    fn forward_session_id(&self) -> bool {
+        self.says.forwards_session_id
+    }
+
+    /// What to send (`Answer`), with the three `*_RESPONSE` actions; else `None`.
+    #[getter]
+    fn response(&self, py: Python<'_>) -> Option<Py<Answer>> {
+        self.response.as_ref().map(|response| response.clone_ref(py))
+    }
+
+    fn __eq__(&self, other: &Self) -> bool {
+        self.says == other.says
+            && self.session_id == other.session_id
+            && self.response.as_ref().map(Py::get) == other.response.as_ref().map(Py::get)
+    }
+
+    fn __hash__(&self) -> u64 {
+        let says = (self.says, &self.session_id, self.response.as_ref().map(Py::get));
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(says)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let session_id = if self.session_id.is_some() { ", session_id=<redacted>" } else { "" };
+        let forward = if self.says.forwards_session_id { "" } else { ", forward_session_id=False" };
+        let response = match &self.response {
+            Some(response) => format!(", response={}", response.bind(py).repr()?),
+            None => String::new(),
+        };
+        let (action, rule) = (self.action.bind(py).str()?, self.rule.bind(py).str()?);
+        Ok(format!("Verdict({action}, {rule}{session_id}{forward}{response})"))
+    }
+}
+
+/// A canonical answer, ready to be sent.
+///
+/// `status` (`int`): the HTTP status. `headers` (`list[tuple[str, str]]`): lower-case names
+/// and their values, `content-length` included. `body` (`bytes`): one JSON-RPC error.
+/// Frozen; two that say the same are equal.
+///
+/// >>> from mcp_session import not_found_response
+/// >>> not_found_response()
+/// Answer(404, b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}}')
+#[pyclass(frozen, eq, hash, module = "mcp_session")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn of(answer: CoreAnswer<'_>) -> PyResult<Self> {
+        let response = Response::from(answer);
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+            let value = value.to_str().map_err(|error| PyValueError::new_err(error.to_string()))?;
+            Ok((name.as_str().to_owned(), value.to_owned()))
+        };
+        Ok(Self {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().map(header).collect::<PyResult<_>>()?,
+            body: response.into_body(),
+        })
+    }
+}
+
+#[pymethods]
+impl Answer {
+    /// The HTTP status (`int`).
+    #[getter]
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Lower-case names and their values (`list[tuple[str, str]]`).
+    #[getter]
+    fn headers(&self) -> Vec<(String, String)> {
+        self.headers.clone()
+    }
+
+    /// One JSON-RPC error (`bytes`).
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.body)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Answer({}, {})", self.status, self.body(py).repr()?))
+    }
+}
+
+/// What `peek` saw in a body.
+///
+/// `kind` (`Kind`). `method` (`str` or `None`): of a request or notification. `id` (`str` or
+/// `None`): the JSON text of a request's id, or of the one a response answers to, exactly as
+/// it stood, quotes included. `is_initialize` (`bool`): whether this is a single request of
+/// the method `initialize`. Frozen; two that say the same are equal.
+///
+/// >>> from mcp_session import peek
+/// >>> peek(b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}')
+/// Message(Kind.REQUEST, method='tools/list', id='7')
+#[pyclass(frozen, eq, hash, module = "mcp_session")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Message {
+    kind: Kind,
+    method: Option<String>,
+    id: Option<String>,
+    is_initialize: bool,
+}
+
+impl Message {
+    pub(crate) fn of(message: &CoreMessage<'_>) -> Self {
+        Self {
+            kind: message.kind(),
+            method: message.method().map(std::borrow::Cow::into_owned),
+            id: message.id().map(|id| id.as_str().to_owned()),
+            is_initialize: message.is_initialize(),
+        }
+    }
+}
+
+#[pymethods]
+impl Message {
+    #[classattr]
+    fn __match_args__() -> (&'static str, &'static str, &'static str) {
+        ("kind", "method", "id")
+    }
+
+    /// What the body is (`Kind`).
+    #[getter]
+    fn kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        enums::kind(py, self.kind)
+    }
+
+    /// The method of a request or notification (`str`); else `None`.
+    #[getter]
+    fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
+    /// The JSON text of the id (`str`), or `None`.
+    #[getter]
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Whether this is a single request of the method `initialize` (`bool`).
+    #[getter]
+    fn is_initialize(&self) -> bool {
+        self.is_initialize
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let method = self.method.as_ref().into_pyobject(py)?;
+        let id = self.id.as_ref().into_pyobject(py)?;
+        let kind = enums::kind(py, self.kind)?;
+        Ok(format!(
+            "Message({}, method={}, id={})",
+            kind.bind(py).str()?,
+            method.repr()?,
+            id.repr()?
+        ))
+    }
+}
+
+/// What a raw exchange is, beside its verdict. For the command line.
+#[pyclass(frozen, module = "mcp_session._core")]
+pub(crate) struct ExchangeFacts {
+    /// The HTTP method, as it stood.
+    #[pyo3(get)]
+    pub(crate) method: String,
+    /// Whether a session ID was attached: `no`, `yes` or `ill-formed`.
+    #[pyo3(get)]
+    pub(crate) attached: &'static str,
+    /// The HTTP status.
+    #[pyo3(get)]
+    pub(crate) status: u16,
+    /// What is worth saying about the bodies.
+    #[pyo3(get)]
+    pub(crate) remarks: Vec<String>,
+}
