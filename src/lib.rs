@@ -76,3 +76,7 @@ pub use session_id::SessionId;
 pub use table::{
     Action, Misreport, Quirks, Rule, Side, Verdict, admit, classify, classify_parts, needs_body,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,4 @@
-"""The compiled core. Its docstrings are in the module itself."""
-
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from mcp_session._enums import Action, Kind, Rule, Side
 
@@ -20,7 +18,7 @@ __all__ = [
     "rule_facts",
 ]
 
-_Bytes = bytes | bytearray | memoryview
+_Bytes: TypeAlias = bytes | bytearray | memoryview
 
 __version__: Final[str]
 

@@ -170,18 +170,15 @@ def pairs(files: Iterable[Path]) -> Iterator[Recording | Problem]:
 
 def look(recording: Recording, side: Side, *, quirks: bool) -> Exchange | Problem:
     """Read a recording and ask the core what it means."""
-    raw: list[bytes] = []
-    for path in (recording.request, recording.response):
-        try:
-            raw.append(path.read_bytes())
-        except OSError as error:
-            return Problem(path, 0, error.strerror or str(error))
-    request, response = raw
+    try:
+        request, response = recording.request.read_bytes(), recording.response.read_bytes()
+    except OSError as error:
+        return Problem(Path(error.filename), 0, error.strerror or str(error))
     try:
         verdict = classify_exchange(request, response, side=side, quirks=quirks)
         facts = exchange_facts(request, response, side=side)
     except ValueError as error:
-        # "request: byte 21: invalid header name"
+        # The message reads like: request: byte 21: invalid header name
         which, where, what = str(error).split(": ", 2)
         path = recording.request if which == "request" else recording.response
         return Problem(path, int(where.removeprefix("byte ")), what)
@@ -232,7 +229,7 @@ def show(exchanges: list[Exchange], side: Side, *, explain: bool) -> None:
 
 def answer_of(verdict: Verdict) -> str:
     """Say what a server sends in place of what it had."""
-    parts = []
+    parts: list[str] = []
     if verdict.response is not None:
         parts.append(f"{verdict.response.status} {verdict.response.body.decode()}")
     if not verdict.forward_session_id:

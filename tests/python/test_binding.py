@@ -1,0 +1,378 @@
+"""What Python adds to the core: types, errors, shared objects, nothing shown of an ID."""
+
+import json
+import threading
+from collections.abc import Callable
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+import mcp_session
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp_session import (
+    Action,
+    Answer,
+    Kind,
+    Message,
+    Rule,
+    Side,
+    Verdict,
+    admit,
+    classify,
+    classify_exchange,
+    not_found_response,
+    peek,
+)
+
+BODY = b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}'
+SECRET = "c0ffee-1868a90c"  # noqa: S105 - it only plays one
+# For calls that type checkers rightly refuse.
+API: Any = mcp_session
+BYTES_LIKE = (bytes, bytearray, memoryview)
+
+
+def test_a_terminated_session_is_cleared() -> None:
+    assert classify("POST", 404, session_id="x").action is Action.CLEAR_AND_REINIT
+
+
+def test_verdicts_without_payload_are_shared_objects() -> None:
+    assert classify("POST", 404, session_id="x") is classify("POST", 404, session_id="y")
+    assert classify("GET", 200) is classify("DELETE", 500)
+
+
+def test_verdicts_that_say_the_same_are_equal() -> None:
+    first, second = (admit("POST", session_id=id_, body=BODY, known=False) for id_ in "xy")
+    other = admit("POST", session_id="x", known=False)
+
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first != other
+    assert first != "verdict"
+
+
+def test_an_adopted_id_is_handed_out() -> None:
+    verdict = classify(
+        "POST",
+        200,
+        request_body=b'{"id":0,"method":"initialize"}',
+        response_session_id=SECRET,
+    )
+
+    assert verdict.action is Action.ADOPT_SESSION
+    assert verdict.session_id == SECRET
+
+
+@pytest.mark.parametrize("bytes_like", BYTES_LIKE)
+def test_bodies_may_be_any_bytes(bytes_like: Callable[[bytes], Any]) -> None:
+    body = bytes_like(BODY)
+
+    assert peek(body) == peek(BODY)
+    assert not_found_response(body) == not_found_response(BODY)
+    assert admit("POST", body=body, known=False) == admit("POST", body=BODY, known=False)
+    verdict = classify(
+        "POST", 404, session_id="x", request_body=body, response_body=body, side=Side.SERVER
+    )
+    assert verdict.response == not_found_response(BODY)
+    request, response = b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"
+    assert classify_exchange(bytes_like(request), bytes_like(response)) is classify("GET", 200)
+
+
+def test_a_memoryview_with_strides_is_read_as_it_shows() -> None:
+    spread = bytes(byte for pair in zip(BODY, b"x" * len(BODY), strict=True) for byte in pair)
+
+    assert peek(memoryview(spread)[::2]) == peek(BODY)
+
+
+def test_a_status_or_method_that_is_a_member_of_an_enum_will_do() -> None:
+    class Method(str, Enum):
+        POST = "POST"
+
+    verdict = classify(Method.POST, HTTPStatus.NOT_FOUND, session_id="x")
+
+    assert verdict.action is Action.CLEAR_AND_REINIT
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: API.classify("POST", 99), ValueError, "status must be 100 to 999, not 99"),
+        (lambda: API.classify("POST", 1000), ValueError, "status must be 100 to 999, not 1000"),
+        (lambda: API.classify("POST", -1), ValueError, "status must be 100 to 999, not -1"),
+        (
+            lambda: API.classify("POST", 2**70),
+            ValueError,
+            f"status must be 100 to 999, not {2**70}",
+        ),
+        (lambda: API.classify("POST", "404"), TypeError, "status must be an int, not '404'"),
+        (lambda: API.classify("POST", 404.0), TypeError, "status must be an int, not 404.0"),
+        (
+            lambda: API.classify("PÖST", 404),
+            ValueError,
+            "method must be an HTTP method, not 'PÖST'",
+        ),
+        (lambda: API.classify("", 404), ValueError, "method must be an HTTP method, not ''"),
+        (
+            lambda: API.classify("A B", 404),
+            ValueError,
+            "method must be an HTTP method, not 'A B'",
+        ),
+        (lambda: API.classify(b"POST", 404), TypeError, "method must be str, not bytes"),
+        (
+            lambda: API.classify("POST", 404, session_id=SECRET.encode()),
+            TypeError,
+            "session_id must be str, not bytes",
+        ),
+        (
+            lambda: API.classify("POST", 404, response_body="x"),
+            TypeError,
+            "response_body must be bytes, bytearray or memoryview, not str",
+        ),
+        (
+            lambda: API.classify("POST", 404, side="client"),
+            TypeError,
+            "side must be Side.CLIENT or Side.SERVER, not 'client'",
+        ),
+        (
+            lambda: API.classify("POST", 404, quirks=1),
+            TypeError,
+            "quirks must be a bool, not 1",
+        ),
+        (lambda: API.needs_body("POST", 0), ValueError, "status must be 100 to 999, not 0"),
+        (lambda: API.admit("POST", known="no"), TypeError, "known must be a bool, not 'no'"),
+        (
+            lambda: API.admit("POST", body=None, known=True),
+            TypeError,
+            "body must be bytes, bytearray or memoryview, not NoneType",
+        ),
+        (
+            lambda: API.not_found_response("x"),
+            TypeError,
+            "request_body must be bytes, bytearray or memoryview, not str",
+        ),
+        (
+            lambda: API.not_found_response(echo_id=None),
+            TypeError,
+            "echo_id must be a bool, not None",
+        ),
+        (
+            lambda: API.classify_exchange(b"GET / HTTP/1.1\r\nx\r\n\r\n", b""),
+            ValueError,
+            "request: byte 17: invalid header name",
+        ),
+        (
+            lambda: API.classify_exchange(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
+            ValueError,
+            "response: byte 17: the head ends before its empty line",
+        ),
+    ],
+)
+def test_an_error_names_the_argument_and_what_was_wrong(
+    call: Callable[[], object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        call()
+
+    assert str(raised.value) == message
+
+
+def test_a_session_id_shows_in_no_repr_and_no_error() -> None:
+    shown = [
+        repr(
+            classify(
+                "POST",
+                200,
+                request_body=b'{"id":0,"method":"initialize"}',
+                response_session_id=SECRET,
+            )
+        ),
+        repr(classify("POST", 404, session_id=SECRET)),
+        repr(admit("POST", session_id=SECRET, known=False)),
+    ]
+    for bad in (SECRET.encode(), [SECRET], {SECRET: SECRET}):
+        with pytest.raises(TypeError) as raised:
+            API.classify("POST", 404, session_id=bad)
+        shown.append(repr(raised.value))
+    request = f"POST / HTTP/1.1\r\nMcp-Session-Id: {SECRET}\0\r\n\r\n".encode()
+    with pytest.raises(ValueError, match="byte 48") as broken:
+        classify_exchange(request, b"")
+    shown.append(repr(broken.value))
+
+    assert not [text for text in shown if SECRET in text]
+
+
+def test_an_id_that_cannot_be_utf_8_is_attached_and_ill_formed() -> None:
+    verdict = classify("POST", 404, session_id="x\udc80")
+    assigned = classify(
+        "POST",
+        200,
+        request_body=b'{"id":0,"method":"initialize"}',
+        response_session_id="x\udc80",
+    )
+
+    assert verdict.action is Action.CLEAR_AND_REINIT
+    assert assigned.rule is Rule.ILL_FORMED_SESSION_ID
+
+
+def test_an_answer_states_its_length_and_type() -> None:
+    answer = not_found_response(BODY)
+
+    assert answer.headers == [
+        ("content-type", "application/json"),
+        ("content-length", str(len(answer.body))),
+    ]
+    assert admit("POST", session_id="x", known=None).response is not None
+    unavailable = admit("POST", session_id="x", known=None).response
+    assert unavailable is not None
+    assert ("retry-after", "1") in unavailable.headers
+
+
+def test_echo_id_false_leaves_the_id_out() -> None:
+    assert not_found_response(BODY, echo_id=False) == not_found_response()
+    assert "id" not in json.loads(not_found_response().body)
+
+
+def test_without_a_request_body_a_post_is_no_initialize() -> None:
+    verdict = classify("POST", 200, response_session_id="x")
+
+    assert verdict.rule is Rule.NOTHING_ATTACHED
+
+
+def test_values_are_frozen_and_not_made_by_hand() -> None:
+    verdict = classify("POST", 404, session_id="x")
+    with pytest.raises(AttributeError):
+        verdict.action = Action.CLEAR  # type: ignore[misc]
+    for value in (Verdict, Answer, Message):
+        with pytest.raises(TypeError):
+            value()
+
+
+def test_values_can_be_matched() -> None:
+    match classify("GET", 404, session_id="x"):
+        case Verdict(Action.CLEAR_AND_REINIT, Rule.TERMINATED_GET):
+            pass
+        case verdict:
+            pytest.fail(repr(verdict))
+    match peek(BODY):
+        case Message(Kind.REQUEST, "tools/list", "7"):
+            pass
+        case message:
+            pytest.fail(repr(message))
+
+
+@pytest.mark.parametrize("enum", [Action, Kind, Rule, Side])
+def test_enums_are_pythons_own(enum: type[Enum]) -> None:
+    assert issubclass(enum, Enum)
+
+
+def test_the_public_names_are_these() -> None:
+    public = {name for name in vars(mcp_session) if not name.startswith("_")}
+
+    assert public | {"__version__"} == set(mcp_session.__all__)
+
+
+def test_a_large_body_is_looked_at_while_other_threads_run() -> None:
+    body = b'{"id":1,"method":"m","params":"' + b"x" * (64 << 20) + b'"}'
+    kinds: list[Kind] = []
+    threads = [threading.Thread(target=lambda: kinds.append(peek(body).kind)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert kinds == [Kind.REQUEST] * 4
+
+
+def test_nesting_a_million_deep_is_no_stack_overflow() -> None:
+    for opening in (b"[", b'{"a":'):
+        assert peek(opening * 1_000_000).kind is Kind.MALFORMED
+    assert peek(b"[" * 1_000_000 + b"]" * 1_000_000).kind is Kind.BATCH
+
+
+@given(st.binary(), st.booleans())
+def test_no_body_raises_and_the_answer_is_json(body: bytes, echo_id: bool) -> None:  # noqa: FBT001
+    message = peek(body)
+    answer = json.loads(not_found_response(body, echo_id=echo_id).body)
+
+    assert answer["error"]["code"] == -32001
+    assert ("id" in answer) == (echo_id and message.kind is Kind.REQUEST)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=8,
+)
+
+
+@given(st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False), json_values)
+def test_the_id_of_any_request_comes_back_as_the_same_value(
+    request_id: float | str, params: object
+) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "params": params, "id": request_id, "method": "m"})
+
+    answer = json.loads(not_found_response(body.encode()).body)
+
+    if len(json.dumps(request_id)) <= 256:
+        assert answer["id"] == request_id
+    else:
+        assert "id" not in answer
+
+
+@given(
+    st.sampled_from(["POST", "GET", "DELETE", "PUT"]) | st.text(),
+    st.integers(),
+    *[st.none() | st.text()] * 5,
+    *[st.none() | st.binary()] * 2,
+    st.sampled_from(Side),
+    st.booleans(),
+)
+def test_any_facts_have_a_verdict_or_a_clear_error(
+    method: str,
+    status: int,
+    session_id: str | None,
+    protocol_version: str | None,
+    response_session_id: str | None,
+    content_type: str | None,
+    www_authenticate: str | None,
+    request_body: bytes | None,
+    response_body: bytes | None,
+    side: Side,
+    quirks: bool,  # noqa: FBT001
+) -> None:
+    try:
+        verdict = classify(
+            method,
+            status,
+            session_id=session_id,
+            protocol_version=protocol_version,
+            request_body=request_body,
+            response_session_id=response_session_id,
+            content_type=content_type,
+            www_authenticate=www_authenticate,
+            response_body=response_body,
+            side=side,
+            quirks=quirks,
+        )
+    except ValueError as error:
+        assert str(error).startswith(("method must be", "status must be"))
+    else:
+        assert isinstance(verdict.action, Action)
+        assert (verdict.response is not None) == verdict.action.value.endswith("Response")
+
+
+@given(st.binary(), st.binary())
+def test_any_raw_bytes_have_a_verdict_or_an_offset(request: bytes, response: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nMcp-Session-Id: x\r\n"
+    for raw in (request, head + request, head + b"\r\n" + request):
+        for answer in (response, b"HTTP/1.1 404 x\r\n" + response, b"HTTP/1.1 404 x\r\n\r\n"):
+            try:
+                verdict = classify_exchange(raw, answer)
+            except ValueError as error:
+                which, where, _ = str(error).split(": ", 2)
+                assert which in {"request", "response"}
+                length = len(raw if which == "request" else answer)
+                assert 0 <= int(where.removeprefix("byte ")) <= length
+            else:
+                assert isinstance(verdict.rule, Rule)

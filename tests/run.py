@@ -1,0 +1,245 @@
+"""Runs every check and every test, from a clean clone, and stops at the first that fails.
+
+Needs Rust, CPython 3.10 or newer, a C and a C++ compiler. What else it needs it installs from
+the registries of Rust crates and of Python into `.environments`. Steps can be named to run
+only those: `python3 tests/run.py rust pytest`; `--list` names them.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = ROOT / ".environments"
+DIST = ENVIRONMENTS / "dist"
+TARGETS = ("peek", "exchange")
+FUZZ_SECONDS = 15
+MATURIN, CARGO_FUZZ = "maturin>=1.9.4,<2", "0.13.2"
+CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
+CLI = ["click>=8.1", "rich>=13.7"]
+TESTING = ["httpx2>=2.16", "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
+
+
+def main() -> None:
+    """Run the steps, each with its time, and end on one line that says how it went."""
+    names = sys.argv[1:] or list(STEPS)
+    if names == ["--list"]:
+        print(*STEPS, sep="\n")
+        return
+    if unknown := [name for name in names if name not in STEPS]:
+        sys.exit(f"no such step: {', '.join(unknown)}; there are: {', '.join(STEPS)}")
+    begun = time.monotonic()
+    for number, name in enumerate(names, 1):
+        step_begun = time.monotonic()
+        print(f"\n==== {name} ({number} of {len(names)}): {STEPS[name].__doc__}", flush=True)
+        try:
+            STEPS[name]()
+        except subprocess.CalledProcessError as error:
+            command = " ".join(map(str, error.cmd))
+            sys.exit(f"\n==== {name} FAILED with exit status {error.returncode}: {command}")
+        print(f"==== {name}: {time.monotonic() - step_begun:.0f} s", flush=True)
+    print(f"\n==== all {len(names)} steps passed in {time.monotonic() - begun:.0f} s")
+
+
+def formatting() -> None:
+    """rustfmt and ruff find nothing to change."""
+    run("cargo", "fmt", "--all", "--check")
+    run("cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check")
+    checkers = environment("check", CHECKERS)
+    run(checkers / "ruff", "format", "--check", "python", "tests")
+    run(checkers / "ruff", "check", "python", "tests")
+
+
+def lints() -> None:
+    """clippy and rustdoc, warnings denied; the core knows no Python and no I/O."""
+    run("cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings")
+    flags = {"RUSTDOCFLAGS": "-D warnings"}
+    documentation = ("cargo", "doc", "--no-deps", "-p", "mcp-session-core")
+    run(*documentation, "--document-private-items", env=flags)
+    tree = output("cargo", "tree", "-p", "mcp-session-core", "-e", "normal", "--prefix", "none")
+    crates = {line.split()[0] for line in tree.splitlines()}
+    if crates & {"pyo3", "tokio", "mio", "socket2", "libc"}:
+        sys.exit(f"the core depends on what does I/O or knows Python: {sorted(crates)}")
+    library = (ROOT / "src" / "lib.rs").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.rs")]
+    if "#![no_std]" not in library or sum(it.count("extern crate std") for it in sources) != 1:
+        sys.exit("the core must be no_std, with std in its tests only")
+
+
+def rust() -> None:
+    """The Rust tests and doctests."""
+    run("cargo", "test", "--workspace")
+
+
+def wheel() -> None:
+    """The wheel, and the sdist, which builds a wheel of its own."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    maturin = environment("build", [MATURIN]) / "maturin"
+    run(maturin, "build", "--release", "--locked", "--out", DIST)
+    run(maturin, "sdist", "--out", DIST)
+    (sdist,) = DIST.glob("*.tar.gz")
+    rebuilt = DIST / "from-sdist"
+    run(environment("build", [MATURIN]) / "pip", "wheel", "-q", "--no-deps", "-w", rebuilt, sdist)
+    (first,), (second,) = DIST.glob("*.whl"), rebuilt.glob("*.whl")
+    print(f"{first.name}: {first.stat().st_size // 1024} KiB; from the sdist: {second.name}")
+    if "-cp310-abi3-" not in first.name or "-cp310-abi3-" not in second.name:
+        sys.exit("the wheel has to be abi3 for CPython 3.10")
+
+
+def types() -> None:
+    """mypy --strict, pyright and stubtest, against the installed wheel."""
+    # Checkers and tests share one environment, so that all types are there to be checked.
+    tests = test_environment()
+    pip_install(tests, CHECKERS)
+    # stubtest says nothing where the extension is missing, so it is imported first.
+    run(tests / "python", "-I", "-c", "import mcp_session")
+    run(tests / "python", "-m", "mypy.stubtest", "mcp_session")
+    run(tests / "mypy", "--strict", "python/mcp_session")
+    run(tests / "mypy", "--strict", "tests/python", "tests/run.py")
+    run(tests / "pyright", "--pythonpath", tests / "python", "python", "tests")
+
+
+def pytest() -> None:
+    """The Python tests, against the installed wheel."""
+    run(test_environment() / "python", "-m", "pytest")
+
+
+def interpreters() -> None:
+    """The one wheel on every CPython from 3.10 on that is there."""
+    tested = 0
+    for minor in range(10, 16):
+        interpreter = find_interpreter(f"python3.{minor}")
+        if interpreter is None:
+            print(f"python3.{minor}: not on this machine, NOT TESTED")
+            continue
+        path = ENVIRONMENTS / f"python3.{minor}"
+        run(interpreter, "-m", "venv", "--clear", path)
+        install_wheel(path / "bin")
+        code = (
+            "import sys, mcp_session as m; v = m.classify('POST', 404, session_id='x');"
+            "assert v.action is m.Action.CLEAR_AND_REINIT;"
+            "assert m.peek(b'[]').kind is m.Kind.BATCH;"
+            "print(sys.version.split()[0], v)"
+        )
+        run(path / "bin" / "python", "-I", "-c", code)
+        tested += 1
+    if not tested:
+        sys.exit("no interpreter was found")
+
+
+def fuzz() -> None:
+    """The fuzz targets: their corpora replayed on stable, then each for a short time."""
+    run("cargo", "test", "--manifest-path", "fuzz/Cargo.toml")
+    cargo = ENVIRONMENTS / "cargo"
+    if not (cargo / "bin" / "cargo-fuzz").exists():
+        run(
+            "cargo",
+            "install",
+            "-q",
+            "cargo-fuzz",
+            "--locked",
+            "--version",
+            CARGO_FUZZ,
+            "--root",
+            cargo,
+        )
+    # The sanitizers' flags are unstable; this lets the stable compiler take them.
+    unstable = {"RUSTC_BOOTSTRAP": "1", "PATH": f"{cargo / 'bin'}:{os.environ['PATH']}"}
+    for target in TARGETS:
+        found = ROOT / "fuzz" / "target" / "corpus" / target
+        found.mkdir(parents=True, exist_ok=True)
+        run(
+            *("cargo", "fuzz", "run", target, found, f"fuzz/corpus/{target}", "--"),
+            *(f"-dict=fuzz/dictionaries/{target}.dict", f"-max_total_time={FUZZ_SECONDS}"),
+            *("-print_final_stats=1", "-verbosity=1"),
+            env=unstable,
+        )
+
+
+def readme() -> None:
+    """The first command of the README, in a copy of this tree as a clone would be."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.DOTALL | re.MULTILINE)[0]
+    files = output("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in files.rstrip("\0").split("\0"):
+            copy = Path(folder, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy)
+        shown = output("bash", "-c", command, cwd=folder)
+    print(*shown.splitlines()[-6:], sep="\n")
+    if shown.splitlines()[-1] != "517 exchanges":
+        sys.exit("the first command of the README did not classify the recorded exchanges")
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    step.__name__: step
+    for step in (formatting, lints, rust, wheel, types, pytest, interpreters, fuzz, readme)
+}
+
+
+def environment(name: str, packages: list[str]) -> Path:
+    """Make a virtual environment with these packages; return where its programs are."""
+    path = ENVIRONMENTS / name
+    programs = path / ("Scripts" if os.name == "nt" else "bin")
+    if not programs.exists():
+        venv.create(path, with_pip=True)
+    pip_install(programs, packages)
+    return programs
+
+
+def test_environment() -> Path:
+    """The packages the tests drive, and the wheel that was built."""
+    programs = environment("test", [*CLI, *TESTING])
+    install_wheel(programs)
+    return programs
+
+
+def install_wheel(programs: Path) -> None:
+    """Install the wheel that was built, and nothing from the source tree."""
+    wheels = list(DIST.glob("*.whl"))
+    if not wheels:
+        wheel()
+        wheels = list(DIST.glob("*.whl"))
+    run(
+        programs / "python", "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", *wheels
+    )
+
+
+def pip_install(programs: Path, packages: list[str]) -> None:
+    """Install packages, upgrading none that will do."""
+    run(programs / "python", "-m", "pip", "install", "-q", *packages)
+
+
+def find_interpreter(name: str) -> Path | None:
+    """Find an interpreter on the PATH or among pyenv's; a launcher that fails is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    on_path = shutil.which(name)
+    candidates = [*([Path(on_path)] if on_path else []), *pyenv.glob(f"*/bin/{name}")]
+    for candidate in candidates:
+        if not subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode:
+            return candidate
+    return None
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    """Run a command in the root of the project, its output shown."""
+    print("$", *command, flush=True)
+    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | (env or {}))
+
+
+def output(*command: str, cwd: str | Path = ROOT) -> str:
+    """Run a command and return what it prints."""
+    done = subprocess.run(command, check=True, cwd=cwd, stdout=subprocess.PIPE, encoding="utf-8")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
