@@ -1,0 +1,422 @@
+//! `wire`, `classify`, `needs_body` and `admit`, held against laws that no row may break.
+
+use mcp_session_core::http::{self, StatusCode};
+use mcp_session_core::wire::{
+    HEAD_LIMIT, HEADER_LIMIT, HeadError, RawRequest, RawResponse, Remark,
+};
+use mcp_session_core::{
+    Action, Admission, Cell, Era, LEGACY_VERSIONS, Lookup, Message, Method, Misreport, Quirks,
+    Request, RequestId, Response, Rule, Side, Verdict, admit, classify, classify_parts, needs_body,
+    peek,
+};
+
+/// What stands between the request and the response in an input.
+///
+/// Without it, all of the input is the request, and the response is empty.
+pub const SEPARATOR: &[u8] = b"\n=====\n";
+
+/// Asserts the invariant of the target `exchange` for one input.
+///
+/// # Panics
+///
+/// The invariant does not hold: a finding.
+pub fn check(input: &[u8]) {
+    let (raw_request, raw_response) = split(input);
+    let request = match RawRequest::parse(raw_request) {
+        Ok(request) => request,
+        Err(error) => return assert_request_error(raw_request, &error),
+    };
+    assert_remarks_read(request.remarks());
+    assert_admitted(&request.facts());
+    let response = match RawResponse::parse(raw_response, &request) {
+        Ok(response) => response,
+        Err(error) => return assert_response_error(raw_response, &request, &error),
+    };
+    assert_remarks_read(response.remarks());
+    for side in SIDES {
+        assert_classified(side, &request.facts(), &response.facts());
+    }
+    assert_quirks_are_misreports(&request.facts(), &response.facts());
+    assert_framing_is_no_matter(&request, &response.facts());
+    assert_as_parts(raw_request, &request.facts(), raw_response, &response.facts());
+}
+
+/// The rows that decide about an input: on each side, and for each lookup.
+pub fn rules(input: &[u8]) -> Vec<Rule> {
+    let (request, response) = split(input);
+    let Ok(request) = RawRequest::parse(request) else { return Vec::new() };
+    let mut rules: Vec<Rule> =
+        LOOKUPS.iter().map(|lookup| admit(&request.facts(), *lookup).rule()).collect();
+    if let Ok(response) = RawResponse::parse(response, &request) {
+        let rule = |side: &Side| classify(*side, &request.facts(), &response.facts()).rule();
+        rules.extend(SIDES.iter().map(rule));
+    }
+    rules
+}
+
+const SIDES: [Side; 3] =
+    [Side::Client(Quirks::Ignore), Side::Client(Quirks::Recognize), Side::Server];
+const LOOKUPS: [Lookup; 3] = [Lookup::Known, Lookup::Unknown, Lookup::Unavailable];
+
+fn split(input: &[u8]) -> (&[u8], &[u8]) {
+    input
+        .windows(SEPARATOR.len())
+        .position(|window| window == SEPARATOR)
+        .map_or((input, b""), |place| (&input[..place], &input[place + SEPARATOR.len()..]))
+}
+
+fn assert_remarks_read(remarks: &[Remark]) {
+    assert!(remarks.iter().all(|remark| !remark.to_string().is_empty()));
+}
+
+// ---- Heads
+
+fn assert_request_error(bytes: &[u8], error: &HeadError) {
+    let error_in = |length: usize| RawRequest::parse(&bytes[..length]).err();
+    assert_offset(bytes.len(), error, error_in);
+    // There is nothing before a request that could be whole where the request is not.
+    assert!(error_in(error.offset()).is_some(), "{error}");
+}
+
+fn assert_response_error(bytes: &[u8], request: &RawRequest<'_>, error: &HeadError) {
+    let error_in = |length: usize| RawResponse::parse(&bytes[..length], request).err();
+    assert_offset(bytes.len(), error, error_in);
+    if is_status_error(error) {
+        let status = bytes.get(error.offset()..error.offset() + 3);
+        assert!(matches!(status, Some([b'0', b'0'..=b'9', b'0'..=b'9'])), "{error}: {status:?}");
+    }
+}
+
+/// Up to the offset of an error, the head is merely cut off, or else (of a response) an
+/// interim one is whole there; and the byte at the offset is what makes it an error.
+///
+/// `error_in` gives the error in as many bytes of the input.
+fn assert_offset(length: usize, error: &HeadError, error_in: impl Fn(usize) -> Option<HeadError>) {
+    let offset = error.offset();
+    assert!(offset <= length, "{error}");
+    assert!(offset < length || is_cut_off(error), "{error}");
+    for shorter in [offset, offset.saturating_sub(1), offset / 2] {
+        if let Some(earlier) = error_in(shorter) {
+            assert_eq!(shorter, earlier.offset(), "{error}, but before it: {earlier}");
+            assert!(is_cut_off(&earlier), "{error}, but before it: {earlier}");
+        }
+    }
+    // A status is refused as a whole, not at its first digit.
+    if offset < length && !is_status_error(error) {
+        assert_eq!(Some(offset), error_in(offset + 1).map(|it| it.offset()), "{error}");
+    }
+}
+
+fn is_cut_off(error: &HeadError) -> bool {
+    error.to_string().ends_with("the head ends before its empty line")
+}
+
+fn is_status_error(error: &HeadError) -> bool {
+    error.to_string().ends_with("a status outside 100-999")
+}
+
+// ---- Verdicts
+
+fn assert_classified(side: Side, request: &Request<'_>, response: &Response<'_>) {
+    let verdict = classify(side, request, response);
+    let cell = Cell::of(side, request, response);
+    let covering: Vec<Rule> = Rule::ALL.iter().copied().filter(|it| it.covers(&cell)).collect();
+    assert_eq!(vec![verdict.rule()], covering, "{cell:?}");
+
+    if !needs_body(side, request, response) {
+        let unread = Response { body: None, ..*response };
+        assert_eq!(verdict.action(), classify(side, request, &unread).action(), "{cell:?}");
+    }
+    assert_answer(&verdict, request);
+    assert_adoption(side, &verdict, request, response);
+    match side {
+        Side::Client(quirks) => assert_client(quirks, &verdict, request, response),
+        Side::Server => assert_server(&verdict, request, response),
+    }
+    if is_modern(request) {
+        assert_eq!(Action::PassThrough, verdict.action(), "{cell:?}");
+    }
+}
+
+/// An answer is there exactly if one is to be given; it has the status that the action
+/// names, and the id of the request.
+fn assert_answer(verdict: &Verdict<'_>, request: &Request<'_>) {
+    let status = match verdict.action() {
+        Action::NotFoundResponse => Some(StatusCode::NOT_FOUND),
+        Action::BadRequestResponse => Some(StatusCode::BAD_REQUEST),
+        Action::UnavailableResponse => Some(StatusCode::SERVICE_UNAVAILABLE),
+        Action::PassThrough | Action::AdoptSession | Action::ClearAndReinit | Action::Clear => None,
+    };
+    assert_eq!(status, verdict.answer().map(|answer| answer.status()));
+
+    if let Some(answer) = verdict.answer() {
+        let id = message_that_counts(request).and_then(|message| message.echoed_id());
+        let body = answer.body();
+        let answered = peek(body.as_bytes()).id();
+        assert_eq!(id.map(RequestId::as_str), answered.map(RequestId::as_str), "{body}");
+    }
+}
+
+/// A client adopts an ID that is well-formed, from the success of an `initialize`, and no
+/// other.
+fn assert_adoption(
+    side: Side,
+    verdict: &Verdict<'_>,
+    request: &Request<'_>,
+    response: &Response<'_>,
+) {
+    let adopts = side != Side::Server && is_initialize(request) && response.status.is_success();
+    let is_well_formed =
+        |id: &&[u8]| !id.is_empty() && id.iter().all(|byte| matches!(byte, 0x21..=0x7E));
+    let expected = response.session_id.filter(is_well_formed).filter(|_| adopts);
+
+    assert_eq!(expected, verdict.session_id().map(|id| id.as_str().as_bytes()));
+    assert_eq!(expected.is_some(), verdict.action() == Action::AdoptSession);
+}
+
+fn assert_client(
+    quirks: Quirks,
+    verdict: &Verdict<'_>,
+    request: &Request<'_>,
+    response: &Response<'_>,
+) {
+    let attached = is_attached(Side::Client(quirks), request);
+    let (status, method) = (response.status.as_u16(), request.method);
+    assert!(verdict.forwards_session_id());
+    match verdict.action() {
+        Action::PassThrough | Action::AdoptSession => {}
+        Action::ClearAndReinit => {
+            assert!(attached && matches!(method, Method::Post | Method::Get));
+            assert!(status == 404 || (quirks == Quirks::Recognize && is_misreporting(status)));
+        }
+        Action::Clear => {
+            assert!(attached && method == Method::Delete);
+            assert!(
+                matches!(status, 200..=299 | 404 | 405)
+                    || (quirks == Quirks::Recognize && is_misreporting(status))
+            );
+        }
+        action @ (Action::NotFoundResponse
+        | Action::BadRequestResponse
+        | Action::UnavailableResponse) => panic!("{action:?} on the client side"),
+    }
+}
+
+fn assert_server(verdict: &Verdict<'_>, request: &Request<'_>, response: &Response<'_>) {
+    let has_id = response.session_id.is_some_and(|id| !id.is_empty());
+    let withholds = has_id && !response.status.is_success() && !is_modern(request);
+    assert_eq!(withholds, !verdict.forwards_session_id());
+    match verdict.action() {
+        Action::PassThrough => {}
+        Action::NotFoundResponse => {
+            assert!(is_attached(Side::Server, request));
+            assert!(!response.status.is_success());
+            assert_corrected_once(verdict, request);
+        }
+        action @ (Action::AdoptSession
+        | Action::ClearAndReinit
+        | Action::Clear
+        | Action::BadRequestResponse
+        | Action::UnavailableResponse) => panic!("{action:?} on the server side"),
+    }
+}
+
+/// What a server puts in the place of a wrong answer is not corrected by the next one.
+fn assert_corrected_once(verdict: &Verdict<'_>, request: &Request<'_>) {
+    let answer = verdict.answer().expect("the answer to give");
+    let (parts, body) = http::Response::<Vec<u8>>::from(answer).into_parts();
+
+    let again = classify(Side::Server, request, &Response::from_parts(&parts, Some(&body)));
+
+    assert_eq!((Action::PassThrough, Rule::CanonicalNotFound), (again.action(), again.rule()));
+}
+
+/// Recognizing quirks changes a verdict only where a misreport has the status.
+fn assert_quirks_are_misreports(request: &Request<'_>, response: &Response<'_>) {
+    let verdict = |quirks| classify(Side::Client(quirks), request, response);
+    if verdict(Quirks::Ignore) != verdict(Quirks::Recognize) {
+        assert!(is_misreporting(response.status.as_u16()), "{}", response.status);
+        assert!(needs_body(Side::Client(Quirks::Recognize), request, response));
+    }
+}
+
+fn is_misreporting(status: u16) -> bool {
+    Misreport::ALL.iter().any(|misreport| misreport.status() == status)
+}
+
+// What the tables are asked about a request, worked out once more.
+
+fn is_attached(side: Side, request: &Request<'_>) -> bool {
+    let has_value = |id: Option<&[u8]>| id.is_some_and(|id| !id.is_empty());
+    let reads_query = side == Side::Server && request.method == Method::Post;
+    has_value(request.session_id) || (reads_query && has_value(request.query_session_id))
+}
+
+fn is_initialize(request: &Request<'_>) -> bool {
+    message_that_counts(request).is_some_and(|message| message.is_initialize())
+}
+
+fn is_modern(request: &Request<'_>) -> bool {
+    match (request.protocol_version, message_that_counts(request)) {
+        _ if is_initialize(request) => false,
+        (None | Some(b""), message) => Era::of(None, message.as_ref()) == Era::Modern,
+        (Some(version), _) => !LEGACY_VERSIONS.iter().any(|legacy| legacy.as_bytes() == version),
+    }
+}
+
+/// Only a POST's message is looked at.
+fn message_that_counts<'a>(request: &Request<'a>) -> Option<Message<'a>> {
+    request.message.filter(|_| request.method == Method::Post)
+}
+
+// ---- Admissions
+
+fn assert_admitted(request: &Request<'_>) {
+    for lookup in LOOKUPS {
+        let verdict = admit(request, lookup);
+        let admission = Admission::of(request, lookup);
+        let covering: Vec<Rule> =
+            Rule::ALL.iter().copied().filter(|it| it.covers_admission(&admission)).collect();
+        assert_eq!(vec![verdict.rule()], covering, "{admission:?}");
+        assert_eq!(None, verdict.session_id());
+        assert_answer(&verdict, request);
+        assert_eq!(expected_admission(request, lookup), verdict.action(), "{admission:?}");
+
+        let forwards = !is_initialize(request) && !is_modern(request);
+        assert_eq!(forwards, verdict.forwards_session_id());
+    }
+}
+
+fn expected_admission(request: &Request<'_>, lookup: Lookup) -> Action {
+    let is_exempt = request.method == Method::Other || is_modern(request) || is_initialize(request);
+    match (is_attached(Side::Server, request), lookup) {
+        _ if is_exempt => Action::PassThrough,
+        (false, _) => Action::BadRequestResponse,
+        (true, Lookup::Known) => Action::PassThrough,
+        (true, Lookup::Unknown) => Action::NotFoundResponse,
+        (true, Lookup::Unavailable) => Action::UnavailableResponse,
+    }
+}
+
+// ---- The same response, as other bytes
+
+/// A body is the same, and means the same, whichever way its end is told.
+///
+/// Behind an interim response, any byte would belong to the next one.
+fn assert_framing_is_no_matter(request: &RawRequest<'_>, response: &Response<'_>) {
+    let head = head(response);
+    if is_interim(response.status) || head.len() > HEAD_LIMIT / 2 {
+        return;
+    }
+    for bytes in framed(&head, response.body) {
+        let again = RawResponse::parse(&bytes, request).expect("a response written here");
+        assert_eq!(response.body, again.facts().body);
+        for side in SIDES {
+            assert_eq!(
+                classify(side, &request.facts(), response),
+                classify(side, &request.facts(), &again.facts()),
+                "{side:?}"
+            );
+        }
+    }
+}
+
+/// The response by its length, by its chunks, and by the end of the connection; a body that
+/// is not known, as one that is cut off.
+fn framed(head: &[u8], body: Option<&[u8]>) -> Vec<Vec<u8>> {
+    let with = |header: &[u8], body: &[u8]| [head, header, b"\r\n", body].concat();
+    let Some(body) = body else {
+        return vec![
+            with(b"Content-Length: 1\r\n", b""),
+            with(b"Transfer-Encoding: chunked\r\n", b"0\r\n"),
+        ];
+    };
+    let (first, second) = body.split_at(body.len() / 2);
+    let chunk = |part: &[u8]| match part {
+        [] => Vec::new(),
+        _ => [format!("{:X}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat(),
+    };
+    let chunks = [chunk(first), chunk(second), b"0\r\n\r\n".to_vec()].concat();
+    vec![
+        with(format!("Content-Length: {}\r\n", body.len()).as_bytes(), body),
+        with(b"Transfer-Encoding: chunked\r\n", &chunks),
+        with(b"", body),
+    ]
+}
+
+/// Status line and headers, without the empty line.
+fn head(response: &Response<'_>) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {}\r\n", response.status.as_str()).into_bytes();
+    for (name, value) in [
+        ("mcp-session-id", response.session_id),
+        ("content-type", response.content_type),
+        ("content-encoding", response.content_encoding),
+        ("www-authenticate", response.www_authenticate),
+    ] {
+        // What has white space around it stood in no header: so the facts tell repetition.
+        let is_repeated = value.is_some_and(|value| value.trim_ascii() != value);
+        let values = if is_repeated { vec![value, value] } else { vec![value] };
+        for value in values.into_iter().flatten() {
+            head.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+    }
+    head
+}
+
+// ---- The same exchange, as the `http` crate has it
+
+/// Where `http` can hold the heads, it makes no difference which way the facts are taken.
+fn assert_as_parts(
+    raw_request: &[u8],
+    request: &Request<'_>,
+    raw_response: &[u8],
+    response: &Response<'_>,
+) {
+    let (Some(request_parts), Some(response_parts)) =
+        (request_parts(raw_request), response_parts(raw_response))
+    else {
+        return;
+    };
+    // The wire keeps the body of a request to itself; the message in it is compared below.
+    let bodiless = Request { message: None, ..*request };
+    let whole = Request { message: request.message, ..Request::from_parts(&request_parts, None) };
+    for side in SIDES {
+        assert_eq!(
+            classify(side, &bodiless, response),
+            classify_parts(side, &request_parts, None, &response_parts, response.body)
+        );
+        assert_eq!(
+            classify(side, request, response),
+            classify(side, &whole, &Response::from_parts(&response_parts, response.body))
+        );
+    }
+}
+
+fn request_parts(raw: &[u8]) -> Option<http::request::Parts> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut head = httparse::Request::new(&mut headers);
+    head.parse(raw).ok()?;
+    let builder = http::Request::builder().method(head.method?).uri(head.path?);
+    let builder =
+        head.headers.iter().fold(builder, |builder, it| builder.header(it.name, it.value));
+    Some(builder.body(()).ok()?.into_parts().0)
+}
+
+/// `None` also for an interim response, behind which the one that counts would be.
+fn response_parts(raw: &[u8]) -> Option<http::response::Parts> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut head = httparse::Response::new(&mut headers);
+    head.parse(raw).ok()?;
+    let status = StatusCode::from_u16(head.code?).ok()?;
+    if is_interim(status) {
+        return None;
+    }
+    let builder = http::Response::builder().status(status);
+    let builder =
+        head.headers.iter().fold(builder, |builder, it| builder.header(it.name, it.value));
+    Some(builder.body(()).ok()?.into_parts().0)
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
