@@ -80,12 +80,8 @@ pub enum Sent {
 
 impl Sent {
     fn of(request: &Request<'_>) -> Self {
-        let message = match request.method {
-            Method::Post => request.message.as_ref(),
-            // Their bodies mean nothing, so they are nobody's `initialize`.
-            Method::Get | Method::Delete | Method::Other => None,
-        };
-        match (Era::of(request.protocol_version, message), request.method) {
+        let message = request.posted();
+        match (Era::of(request.protocol_version, message.as_ref()), request.method) {
             (Era::Modern, _) => Self::Modern,
             (Era::Legacy, Method::Post) if message.is_some_and(|it| it.is_initialize()) => {
                 Self::Initialize

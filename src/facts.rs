@@ -93,6 +93,15 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The message that was posted: the body of another method means nothing, so it is
+    /// nobody's `initialize` and has no id to repeat.
+    pub(crate) fn posted(&self) -> Option<Message<'a>> {
+        match self.method {
+            Method::Post => self.message,
+            Method::Get | Method::Delete | Method::Other => None,
+        }
+    }
+
     /// The value that counts as attached, well-formed or not, if it is not empty: the
     /// header's, or for a server looking at an HTTP+SSE POST without one, the query's.
     ///

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Nesting beyond this many levels is not read; it bounds the memory a body can cost.
@@ -62,6 +62,15 @@ pub(crate) fn members<'a, const N: usize>(
     let members = reader.deserialize_map(Members { names }).ok()?;
     reader.end().ok()?;
     Some(members)
+}
+
+/// Reads `text` whole as one JSON array and shows each element, as it stands.
+///
+/// `None` if `text` is anything else; some elements may have been shown all the same.
+pub(crate) fn elements<'a>(text: &'a str, show: impl FnMut(&'a str)) -> Option<()> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader.deserialize_seq(Elements { show }).ok()?;
+    reader.end().ok()
 }
 
 /// Whether `text` is, whole, one JSON value.
@@ -139,6 +148,25 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
             }
         }
         Ok(found)
+    }
+}
+
+struct Elements<F> {
+    show: F,
+}
+
+impl<'de, F: FnMut(&'de str)> Visitor<'de> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
+        while let Some(element) = array.next_element::<&'de RawValue>()? {
+            (self.show)(element.get());
+        }
+        Ok(())
     }
 }
 

@@ -55,10 +55,12 @@ extern crate std;
 mod answer;
 mod cell;
 mod era;
+pub mod events;
 mod facts;
 mod json;
 pub mod message;
 mod reply;
+pub mod session;
 mod session_id;
 #[macro_use]
 mod rows;
@@ -80,3 +82,7 @@ pub use table::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/session.md")]
+struct Guide;

@@ -99,7 +99,8 @@ impl<'a> Message<'a> {
 
     /// The method of a request or a notification.
     ///
-    /// Borrowed unless the body spells it with escapes. A lone surrogate reads as U+FFFD.
+    /// Borrowed unless the body spells it with escapes. A lone surrogate reads as U+FFFD,
+    /// once for each of the three bytes it would take.
     pub fn method(&self) -> Option<Cow<'a, str>> {
         let value = self.method?;
         let plain = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
@@ -128,6 +129,21 @@ impl<'a> Message<'a> {
     pub fn is_initialize(&self) -> bool {
         self.kind == Kind::Request
             && self.method.is_some_and(|method| json::string_is(method, "initialize"))
+    }
+
+    /// The id of the request that a `notifications/cancelled` names.
+    pub(crate) fn cancelled_id(&self) -> Option<RequestId<'a>> {
+        let is_cancelled = self.kind == Kind::Notification
+            && self.method.is_some_and(|it| json::string_is(it, "notifications/cancelled"));
+        let [id] = json::members(self.params.filter(|_| is_cancelled)?, ["requestId"])?;
+        RequestId::from_json(id.last()?)
+    }
+
+    /// Whether `params.cursor` is there.
+    pub(crate) fn has_cursor(&self) -> bool {
+        self.params
+            .and_then(|params| json::members(params, ["cursor"]))
+            .is_some_and(|[cursor]| cursor != Member::Absent)
     }
 
     /// The JSON value of the version named in `params._meta`.

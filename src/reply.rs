@@ -11,7 +11,7 @@ use crate::table::{Misreport, Quirks, Side};
 /// A body longer than this is none of the short texts that the rows name.
 const TEXT_LIMIT: usize = 4096;
 
-const UNSUPPORTED_PROTOCOL_VERSION: &str = "-32022";
+pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: &str = "-32022";
 const SESSION_NOT_FOUND: &str = "-32001";
 
 /// How rmcp begins each 500 about a session that it could not resume.
@@ -64,6 +64,11 @@ pub(crate) fn readings(
     };
     // A misreport goes first: its text says what is meant, whatever code stands beside it.
     misreports.chain(others.iter().copied())
+}
+
+/// The code of a JSON-RPC error, as it stands in the body.
+pub(crate) fn error_code(body: &[u8]) -> Option<&str> {
+    JsonRpcError::read(body)?.code
 }
 
 fn is_read(

@@ -120,7 +120,7 @@ impl<'a> Verdict<'a> {
     }
 
     fn new((rule, action): (Rule, Action), request: &Request<'a>) -> Self {
-        let id = request.message.and_then(|message| message.echoed_id());
+        let id = request.posted().and_then(|message| message.echoed_id());
         let answer = match action {
             Action::NotFoundResponse => Some(Answer::not_found(id)),
             Action::BadRequestResponse => Some(Answer::bad_request(id)),

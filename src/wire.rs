@@ -55,7 +55,8 @@ impl<'a> RawRequest<'a> {
         let length = head_length(bytes, head.parse(limited(bytes)), |prefix| {
             httparse::Request::new(&mut [EMPTY_HEADER; HEADER_LIMIT]).parse(prefix)
         })?;
-        let target = head.path.unwrap_or_default();
+        // A fragment does not belong into a request, and belongs to nothing in it.
+        let target = head.path.unwrap_or_default().split('#').next().unwrap_or_default();
         Ok(Self {
             method: head.method.unwrap_or_default(),
             query: target.split_once('?').map_or("", |(_, query)| query),
@@ -140,7 +141,7 @@ impl<'a> RawResponse<'a> {
             httparse::Response::new(&mut [EMPTY_HEADER; HEADER_LIMIT]).parse(prefix)
         })?;
         let status = StatusCode::from_u16(head.code.unwrap_or_default())
-            .map_err(|_| HeadError { offset: STATUS_OFFSET, reason: Reason::Status })?;
+            .map_err(|_| HeadError { offset: status_offset(bytes), reason: Reason::Status })?;
         let bodiless = request.method == "HEAD"
             || status.is_informational()
             || status == StatusCode::NO_CONTENT
@@ -270,8 +271,11 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Where the status stands in every head that `httparse` accepts: behind `HTTP/1.x `.
-const STATUS_OFFSET: usize = 9;
+/// Where the status stands in every head that `httparse` accepts: behind `HTTP/1.x `, and
+/// behind the empty lines that may come first.
+fn status_offset(head: &[u8]) -> usize {
+    head.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count() + "HTTP/1.x ".len()
+}
 
 /// How the end of a body is told, when no header does (RFC 9112, section 6.3).
 #[derive(Clone, Copy)]

@@ -366,6 +366,29 @@ fn an_answer_repeats_the_id_of_the_request_only() {
 }
 
 #[test]
+fn the_body_of_any_method_but_post_means_nothing() {
+    for side in SIDES {
+        for sent in ["get", "delete", "other"] {
+            for body in ["initialize", "request"] {
+                for status in STATUSES {
+                    let bodiless = request("legacy", sent, "yes");
+                    let message = request("legacy", body, "yes").message;
+                    let with_body = Request { message, ..bodiless };
+                    let response = Response::new(StatusCode::from_u16(status).unwrap());
+
+                    let expected = classify(side, &bodiless, &response);
+
+                    assert_eq!(expected, classify(side, &with_body, &response), "{sent} {status}");
+                    for lookup in LOOKUPS {
+                        assert_eq!(admit(&bodiless, lookup), admit(&with_body, lookup), "{sent}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn only_a_successful_initialize_hands_out_an_id() {
     for side in SIDES {
         for sent in SENT {

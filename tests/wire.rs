@@ -162,6 +162,7 @@ fn a_broken_head_is_an_error_that_says_where_and_what() {
         ("\u{1f} not http", "byte 0: invalid HTTP version"),
         ("HTTP/1.1 4o4 x\r\n\r\n", "byte 10: invalid response status"),
         ("HTTP/1.1 099 x\r\n\r\n", "byte 9: a status outside 100-999"),
+        ("\r\n\nHTTP/1.1 099 x\r\n\r\n", "byte 12: a status outside 100-999"),
         ("HTTP/1.1 404 x\r\n", "byte 16: the head ends before its empty line"),
     ] {
         let error = RawResponse::parse(raw.as_bytes(), &request).err();
@@ -189,6 +190,8 @@ fn the_query_of_the_target_names_the_session_of_an_http_sse_post() {
         ("/messages/?session_id=889dd8e2", Some("889dd8e2")),
         ("http://host/messages?sessionId=889dd8e2", Some("889dd8e2")),
         ("/messages/session_id=889dd8e2", None),
+        ("/messages/?session_id=889dd8e2#fragment", Some("889dd8e2")),
+        ("/messages/#?session_id=889dd8e2", None),
         ("*", None),
     ] {
         let raw = format!("POST {target} HTTP/1.1\r\n\r\n");
