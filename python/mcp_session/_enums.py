@@ -4,7 +4,7 @@ from enum import Enum
 
 from mcp_session._core import rule_facts
 
-__all__ = ["Action", "Kind", "Rule", "Side"]
+__all__ = ["Action", "Kind", "Reason", "ResendPolicy", "Rule", "Side"]
 
 
 class Action(Enum):
@@ -71,6 +71,61 @@ class Kind(Enum):
     """An array."""
     MALFORMED = "malformed"
     """Anything else."""
+
+
+class ResendPolicy(Enum):
+    """Which requests a `Session` sends again after their session ended.
+
+    Whatever the policy, a request with `params.cursor` is not: cursors belong to the session
+    that gave them out. A batch is sent again whole, if every member qualifies, or not at all.
+
+    >>> from mcp_session import ResendPolicy, Session
+    >>> Session(resend=ResendPolicy.READ_ONLY)
+    Session { state: "fresh", generation: 0, .. }
+
+    Source: guarantee 8.
+    """
+
+    ALL = "all"
+    """All of them: a 404 means that the request was not processed."""
+    READ_ONLY = "read_only"
+    """Those of a method that only reads."""
+    NEVER = "never"
+    """None."""
+
+
+class Reason(Enum):
+    """Why a `Session` gave a request up, or a recovery failed.
+
+    >>> from mcp_session import Reason
+    >>> Reason("BoundReached")
+    <Reason.BOUND_REACHED: 'BoundReached'>
+
+    Source: guarantee 4, "given up with a reason".
+    """
+
+    CLOSED = "Closed"
+    """The session was closed by DELETE."""
+    NO_INITIALIZE = "NoInitialize"
+    """The session was resumed from a stored ID, so there is no `initialize` to replay."""
+    INITIALIZE_REFUSED = "InitializeRefused"
+    """A new session was asked for and no whole `InitializeResult` came back."""
+    ILL_FORMED_SESSION_ID = "IllFormedSessionId"
+    """The new session's ID is ill-formed."""
+    MODERN_ONLY_SERVER = "ModernOnlyServer"
+    """The server no longer speaks a version that has sessions."""
+    INITIALIZED_REFUSED = "InitializedRefused"
+    """The new session's `notifications/initialized` was not accepted."""
+    TRANSPORT = "Transport"
+    """The leader got no answer."""
+    BOUND_REACHED = "BoundReached"
+    """Too many sessions died before one success."""
+    NOT_RESENT = "NotResent"
+    """The session ended, and the policy does not let this request be sent again."""
+    CANCELLED = "Cancelled"
+    """The caller cancelled the request while it waited."""
+    STREAM_LOST = "StreamLost"
+    """The stream to be resumed was of a session that has ended."""
 
 
 class Rule(Enum):

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use mcp_session_core::http::{Method as HttpMethod, StatusCode};
+use mcp_session_core::session::ResendPolicy;
 use mcp_session_core::{Lookup, Message, Method, Quirks, Side, peek};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -80,6 +81,10 @@ impl<'a> Text<'a> {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -198,6 +203,63 @@ impl<'a, 'py> FromPyObject<'a, 'py> for KnownArgument {
     }
 }
 
+/// Which requests a session sends again.
+pub(crate) struct ResendArgument(pub(crate) ResendPolicy);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for ResendArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let policies = enums::policies(object.py())?;
+        if object.is(&policies.all) {
+            Ok(Self(ResendPolicy::All))
+        } else if object.is(&policies.read_only) {
+            Ok(Self(ResendPolicy::ReadOnly))
+        } else if object.is(&policies.never) {
+            Ok(Self(ResendPolicy::Never))
+        } else {
+            Err(PyTypeError::new_err(format!(
+                "resend must be a ResendPolicy, not {}",
+                shown(&object)
+            )))
+        }
+    }
+}
+
+/// How many sessions may die before one success.
+pub(crate) struct BoundArgument(pub(crate) u32);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for BoundArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        count("bound", &object).map(Self)
+    }
+}
+
+/// How many bytes of an event are kept.
+pub(crate) struct LimitArgument(pub(crate) usize);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for LimitArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let limit = count("limit", &object)?;
+        usize::try_from(limit).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+}
+
+fn count(name: &str, object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    object.extract().map_err(|error: PyErr| {
+        let value = shown(object);
+        if error.is_instance_of::<PyTypeError>(object.py()) {
+            PyTypeError::new_err(format!("{name} must be an int, not {value}"))
+        } else {
+            PyValueError::new_err(format!("{name} must be 0 to {}, not {value}", u32::MAX))
+        }
+    })
+}
+
 fn flag(name: &str, object: &Bound<'_, PyAny>) -> PyResult<bool> {
     match object.cast::<PyBool>() {
         Ok(flag) => Ok(flag.is_true()),
@@ -207,7 +269,7 @@ fn flag(name: &str, object: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
 }
 
-fn wrong_type(name: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
+pub(crate) fn wrong_type(name: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
     match object.get_type().name() {
         Ok(type_name) => {
             PyTypeError::new_err(format!("{name} must be {expected}, not {type_name}"))

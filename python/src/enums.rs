@@ -3,6 +3,7 @@
 //! They are Python's own `enum.Enum`, so that type checkers can exhaust them; here they are
 //! looked up once and handed out again and again.
 
+use mcp_session_core::session::Reason;
 use mcp_session_core::{Action, Kind, Rule};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,6 +19,28 @@ pub(crate) fn sides(py: Python<'_>) -> PyResult<&Sides> {
         let member = |name| member(py, "Side", name);
         Ok(Sides { client: member("client")?, server: member("server")? })
     })
+}
+
+pub(crate) struct Policies {
+    pub(crate) all: Py<PyAny>,
+    pub(crate) read_only: Py<PyAny>,
+    pub(crate) never: Py<PyAny>,
+}
+
+pub(crate) fn policies(py: Python<'_>) -> PyResult<&Policies> {
+    static POLICIES: PyOnceLock<Policies> = PyOnceLock::new();
+    POLICIES.get_or_try_init(py, || {
+        let member = |name| member(py, "ResendPolicy", name);
+        Ok(Policies {
+            all: member("all")?,
+            read_only: member("read_only")?,
+            never: member("never")?,
+        })
+    })
+}
+
+pub(crate) fn reason(py: Python<'_>, reason: Reason) -> PyResult<Py<PyAny>> {
+    member(py, "Reason", &format!("{reason:?}"))
 }
 
 pub(crate) fn action(py: Python<'_>, action: Action) -> PyResult<&Py<PyAny>> {

@@ -4,6 +4,8 @@
 
 mod arguments;
 mod enums;
+mod events;
+mod session;
 mod values;
 
 use pyo3::prelude::*;
@@ -22,6 +24,13 @@ mod _core {
     use crate::arguments::{
         Body, EchoIdArgument, KnownArgument, MethodArgument, Optional, QuirksArgument,
         SideArgument, StatusArgument, Text,
+    };
+    #[pymodule_export]
+    use crate::events::{Event, EventReader, EventTooLong};
+    #[pymodule_export]
+    use crate::session::{
+        AlreadyUsedError, Deliver, Drop, Exchange, Failed, GiveUp, Hold, Introduced, Lead, Resend,
+        Send, Session, Stream,
     };
     #[pymodule_export]
     use crate::values::{Answer, ExchangeFacts, Message, Verdict};
