@@ -433,6 +433,15 @@ mod tests {
     }
 
     #[test]
+    fn a_method_is_copied_only_if_it_is_spelled_with_escapes() {
+        let plain = peek(br#"{"method":"ping"}"#).method();
+        let escaped = peek(br#"{"method":"\u0070ing"}"#).method();
+
+        assert!(matches!(plain, Some(Cow::Borrowed("ping"))));
+        assert!(matches!(escaped, Some(Cow::Owned(method)) if method == "ping"));
+    }
+
+    #[test]
     fn a_method_with_a_lone_surrogate_is_a_method() {
         let message = peek(br#"{"id":1,"method":"a\ud800"}"#);
 
@@ -511,6 +520,22 @@ mod tests {
             (r#""a""#, r#""A""#),
         ] {
             assert!(!same(left, right), "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn only_a_cancellation_names_a_request() {
+        let named =
+            |body: &'static str| peek(body.as_bytes()).cancelled_id().map(RequestId::as_str);
+
+        for (body, id) in [
+            (r#"{"method":"notifications/cancelled","params":{"requestId":7}}"#, Some("7")),
+            (r#"{"method":"notifications/cancelled","params":{"requestId":null}}"#, None),
+            (r#"{"method":"notifications/cancelled"}"#, None),
+            (r#"{"method":"notifications/progress","params":{"requestId":7}}"#, None),
+            (r#"{"id":1,"method":"notifications/cancelled","params":{"requestId":7}}"#, None),
+        ] {
+            assert_eq!(id, named(body), "{body}");
         }
     }
 

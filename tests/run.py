@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".environments"
 DIST = ENVIRONMENTS / "dist"
-TARGETS = ("peek", "exchange")
+TARGETS = ("peek", "exchange", "session", "stream")
 FUZZ_SECONDS = 15
 MATURIN, CARGO_FUZZ = "maturin>=1.9.4,<2", "0.13.2"
 CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
@@ -60,6 +60,8 @@ def formatting() -> None:
 def lints() -> None:
     """clippy and rustdoc, warnings denied; the core knows no Python and no I/O."""
     run("cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings")
+    targets = ("--manifest-path", "fuzz/Cargo.toml", "--all-targets")
+    run("cargo", "clippy", *targets, "--", "-D", "warnings")
     flags = {"RUSTDOCFLAGS": "-D warnings"}
     documentation = ("cargo", "doc", "--no-deps", "-p", "mcp-session-core")
     run(*documentation, "--document-private-items", env=flags)
@@ -155,10 +157,11 @@ def fuzz() -> None:
     for target in TARGETS:
         found = ROOT / "fuzz" / "target" / "corpus" / target
         found.mkdir(parents=True, exist_ok=True)
+        dictionary = ROOT / "fuzz" / "dictionaries" / f"{target}.dict"
         run(
             *("cargo", "fuzz", "run", target, found, f"fuzz/corpus/{target}", "--"),
-            *(f"-dict=fuzz/dictionaries/{target}.dict", f"-max_total_time={FUZZ_SECONDS}"),
-            *("-print_final_stats=1", "-verbosity=1"),
+            *([f"-dict={dictionary}"] if dictionary.exists() else []),
+            *(f"-max_total_time={FUZZ_SECONDS}", "-print_final_stats=1", "-verbosity=1"),
             env=unstable,
         )
 

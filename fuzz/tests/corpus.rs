@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mcp_session_core::Rule;
 use mcp_session_fuzz::peek::Difference;
-use mcp_session_fuzz::{exchange, peek};
+use mcp_session_fuzz::{exchange, peek, session, stream};
 
 #[test]
 fn every_body_of_the_corpus_is_peeked_at_as_the_invariant_says() {
@@ -16,6 +16,16 @@ fn every_body_of_the_corpus_is_peeked_at_as_the_invariant_says() {
 #[test]
 fn every_exchange_of_the_corpus_is_classified_as_the_invariant_says() {
     replay("exchange", exchange::check);
+}
+
+#[test]
+fn every_sequence_of_the_corpus_keeps_the_guarantees() {
+    replay("session", session::check);
+}
+
+#[test]
+fn every_stream_of_the_corpus_is_read_the_same_however_it_is_cut() {
+    replay("stream", stream::check);
 }
 
 #[test]

@@ -1,0 +1,12 @@
+//! Invariant: any bytes give the same events, the same last event ID and the same reconnection
+//! time, however they are cut, and no event is longer than the limit.
+
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mcp_session_fuzz::stream::check(data));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    mcp_session_fuzz::replay_arguments(mcp_session_fuzz::stream::check)
+}
