@@ -540,6 +540,18 @@ mod tests {
     }
 
     #[test]
+    fn ids_too_long_to_compare_are_the_same_only_as_they_are_spelled() {
+        for (length, same) in [(4095, true), (4096, true), (4097, false)] {
+            let escaped = format!(r#""\u0078{}""#, "x".repeat(length - 8));
+            let plain = format!(r#""x{}""#, "x".repeat(length - 8));
+            assert_eq!(length, escaped.len());
+
+            assert_eq!(same, RequestId(&escaped).is_same_value(RequestId(&plain)), "{length}");
+            assert!(RequestId(&escaped).is_same_value(RequestId(&escaped)));
+        }
+    }
+
+    #[test]
     fn debug_shows_nothing_of_the_params() {
         let message = peek(br#"{"id":7,"method":"m","params":{"password":"swordfish"}}"#);
 

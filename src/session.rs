@@ -217,7 +217,6 @@ pub struct Exchange {
     generation: u64,
     attempt: Attempt,
     attached: bool,
-    followed: bool,
     bore_event_id: bool,
     origin: EventOrigin,
     /// The number of the `initialize`, if it is one.
@@ -383,9 +382,9 @@ impl Session {
         let request = Request {
             // That an ID was attached decides, not which.
             session_id: exchange.attached.then_some(b"attached"),
-            // Everything in a session is legacy.
-            protocol_version: if exchange.followed { None } else { outgoing.protocol_version },
-            message: message.filter(|_| !exchange.followed || purpose == Purpose::Initialize),
+            // Everything in a session is legacy, whatever a request says of itself; before
+            // there is one, nothing is attached that could be terminated.
+            message: message.filter(|_| purpose == Purpose::Initialize),
             ..Request::new(outgoing.method)
         };
         let verdict = classify(Side::Client(self.options.quirks), &request, response);
@@ -611,7 +610,6 @@ impl Session {
             generation: self.generation,
             attempt,
             attached: session_id.is_some(),
-            followed: !matches!(self.state, State::Fresh),
             bore_event_id: outgoing.last_event_id.is_some(),
             origin,
             issue,
