@@ -464,8 +464,8 @@ impl Session {
             return Err(self.fail(&lead, Reason::InitializedRefused, id));
         }
         self.adopt(id, Some(version));
-        lead.outcome.succeed();
         self.recovery = None;
+        drop(lead);
         Ok(())
     }
 
@@ -696,8 +696,7 @@ impl Session {
         }
         self.initialize = Some(Arc::from(outgoing.body));
         self.adopt(id, None);
-        let of_new =
-            Exchange { generation: self.generation, attempt: exchange.attempt, ..*exchange };
+        let of_new = Exchange { generation: self.generation, ..*exchange };
         self.deliver(&of_new, None)
     }
 
@@ -729,8 +728,8 @@ impl Session {
         }
     }
 
-    fn deliver(&mut self, exchange: &Exchange, unadopted: Option<Unadopted>) -> After {
-        let stream = self.streams.begin(exchange.generation, exchange.origin);
+    fn deliver(&self, exchange: &Exchange, unadopted: Option<Unadopted>) -> After {
+        let stream = Stream { generation: exchange.generation, origin: exchange.origin };
         After::Deliver(Delivery { stream, unadopted })
     }
 
@@ -908,6 +907,37 @@ mod tests {
         assert!(hold.is_settled());
         let before = session.after_recovery(hold, &Outgoing::post(CALL));
         assert!(matches!(before, Before::GiveUp(Reason::Cancelled)));
+    }
+
+    #[test]
+    fn requests_that_are_abandoned_while_they_wait_are_forgotten() {
+        let mut session = live();
+        let (_lead, _hold) = lead(&mut session);
+
+        for _ in 0..100 {
+            drop(session.before_request(&Outgoing::post(CALL)));
+        }
+
+        assert_eq!(2, session.held.len());
+    }
+
+    #[test]
+    fn a_late_success_of_a_dead_generation_proves_nothing_of_the_live_one() {
+        let mut session = Session { options: Options { bound: 1, ..Options::default() }, ..live() };
+        let call = Outgoing::post(CALL);
+        let (proof, late) =
+            (sent(session.before_request(&call)), sent(session.before_request(&call)));
+        let _delivered = session.after_response(proof.exchange, &call, &response(200, None));
+        let (lead, _hold) = lead(&mut session);
+        let introduced =
+            session.initialize_answered(lead, &response(200, Some(b"second")), Some(ANSWER));
+        session.initialized_answered(introduced.unwrap(), StatusCode::ACCEPTED).unwrap();
+
+        let _delivered = session.after_response(late.exchange, &call, &response(200, None));
+
+        let send = sent(session.before_request(&call));
+        let after = session.after_response(send.exchange, &call, &response(404, None));
+        assert!(matches!(after, After::GiveUp(Reason::BoundReached)), "{after:?}");
     }
 
     #[test]

@@ -161,7 +161,7 @@ def fuzz() -> None:
         run(
             *("cargo", "fuzz", "run", target, found, f"fuzz/corpus/{target}", "--"),
             *([f"-dict={dictionary}"] if dictionary.exists() else []),
-            *(f"-max_total_time={FUZZ_SECONDS}", "-print_final_stats=1", "-verbosity=1"),
+            *(f"-max_total_time={FUZZ_SECONDS}", "-print_final_stats=1", "-verbosity=0"),
             env=unstable,
         )
 

@@ -32,7 +32,7 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.outcome.abandon();
+        self.outcome.end();
     }
 }
 
@@ -195,8 +195,8 @@ pub(super) struct Outcome {
 
 impl Outcome {
     const PENDING: u8 = u8::MAX;
-    const ABANDONED: u8 = u8::MAX - 1;
-    const SUCCEEDED: u8 = u8::MAX - 2;
+    /// It succeeded, or its leader was cancelled: whether there is a new session tells which.
+    const ENDED: u8 = u8::MAX - 1;
 
     pub(super) fn pending(number: u64) -> Self {
         Self { number, settled: AtomicU8::new(Self::PENDING) }
@@ -211,16 +211,12 @@ impl Outcome {
         Reason::ALL.get(usize::from(self.settled.load(Ordering::Acquire))).copied()
     }
 
-    pub(super) fn succeed(&self) {
-        self.settle(Self::SUCCEEDED);
-    }
-
     pub(super) fn fail(&self, reason: Reason) {
         self.settle(reason as u8);
     }
 
-    fn abandon(&self) {
-        self.settle(Self::ABANDONED);
+    fn end(&self) {
+        self.settle(Self::ENDED);
     }
 
     /// The first outcome stands.

@@ -18,9 +18,8 @@ const LENGTH_LIMIT: usize = 1024;
 /// Comes with [`After::Deliver`](super::After::Deliver).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
-    number: u64,
-    generation: u64,
-    origin: EventOrigin,
+    pub(super) generation: u64,
+    pub(super) origin: EventOrigin,
 }
 
 /// What an event ID resumes.
@@ -32,7 +31,6 @@ pub(super) enum EventOrigin {
 
 #[derive(Default)]
 pub(super) struct Streams {
-    begun: u64,
     /// The generations in which a stream was opened by GET.
     opened: Vec<u64>,
     /// The event IDs of each stream. Not only the last: a client asks for what comes after
@@ -43,11 +41,6 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn begin(&mut self, generation: u64, origin: EventOrigin) -> Stream {
-        self.begun += 1;
-        Stream { number: self.begun, generation, origin }
-    }
-
     pub(super) fn opened_in(&mut self, generation: u64) {
         if !self.were_open_in(generation) {
             remember(&mut self.opened, generation);
