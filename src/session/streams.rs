@@ -145,3 +145,96 @@ fn remember<T>(seen: &mut Vec<T>, latest: T) {
     }
     seen.push(latest);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: u64 = 2;
+
+    fn asked(requests: &[(u64, &str)]) -> Streams {
+        let mut streams = Streams::default();
+        for (generation, id) in requests {
+            let stream = Stream { generation: *generation, origin: EventOrigin::Post };
+            let request = std::format!(r#"{{"id":{id},"method":"sampling/createMessage"}}"#);
+            streams.saw_message(stream, request.as_bytes());
+        }
+        streams
+    }
+
+    #[track_caller]
+    fn assert_replies(streams: &mut Streams, expected: bool, body: &str) {
+        assert_eq!(expected, streams.may_reply(body.as_bytes(), LIVE), "{body}");
+    }
+
+    #[test]
+    fn a_reply_goes_once_to_the_live_generation_that_asked() {
+        let mut streams = asked(&[(LIVE, "7"), (LIVE, r#""a""#), (1, "8")]);
+
+        assert_replies(&mut streams, true, r#"{"id":7.0,"result":{}}"#);
+        assert_replies(&mut streams, false, r#"{"id":7,"result":{}}"#);
+        assert_replies(&mut streams, true, r#"{"id":"\u0061","error":{}}"#);
+        assert_replies(&mut streams, false, r#"{"id":8,"result":{}}"#);
+        assert_replies(&mut streams, false, r#"{"id":9,"result":{}}"#);
+    }
+
+    #[test]
+    fn a_reply_whose_id_is_open_in_both_generations_is_never_sent() {
+        let mut streams = asked(&[(1, "7"), (LIVE, "7")]);
+
+        for _ in 0..3 {
+            assert_replies(&mut streams, false, r#"{"id":7,"result":{}}"#);
+        }
+    }
+
+    #[test]
+    fn a_batch_of_replies_goes_whole_or_not_at_all() {
+        let mut streams = asked(&[(LIVE, "1"), (LIVE, "2"), (1, "3")]);
+
+        assert_replies(&mut streams, false, r#"[{"id":1,"result":{}},{"id":3,"result":{}}]"#);
+        assert_replies(
+            &mut streams,
+            true,
+            r#"[{"id":1,"result":{}},{"method":"n"},{"id":2,"result":{}}]"#,
+        );
+        assert_replies(&mut streams, false, r#"{"id":1,"result":{}}"#);
+    }
+
+    #[test]
+    fn a_request_that_the_server_cancels_is_no_longer_open_in_its_generation() {
+        let mut streams = asked(&[(1, "7"), (LIVE, "7"), (LIVE, "8")]);
+        let cancelled = br#"[{"method":"notifications/cancelled","params":{"requestId":7}}]"#;
+        streams.saw_message(Stream { generation: 1, origin: EventOrigin::Post }, cancelled);
+
+        assert_replies(&mut streams, true, r#"{"id":7,"result":{}}"#);
+        assert_replies(&mut streams, true, r#"{"id":8,"result":{}}"#);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
+        let mut streams = Streams::default();
+        let stream = Stream { generation: LIVE, origin: EventOrigin::Standalone };
+        for number in 0..=LIMIT {
+            streams.saw_event_id(stream, &std::format!("{number}"));
+        }
+        streams.saw_event_id(stream, &"x".repeat(LENGTH_LIMIT));
+        streams.saw_event_id(stream, &"y".repeat(LENGTH_LIMIT + 1));
+
+        assert_eq!(LIMIT, streams.event_ids.len());
+        assert_eq!(None, streams.origin_of("1"));
+        let origin = Some((LIVE, EventOrigin::Standalone));
+        assert_eq!(origin, streams.origin_of("2"));
+        assert_eq!(origin, streams.origin_of(&"x".repeat(LENGTH_LIMIT)));
+        assert_eq!(None, streams.origin_of(&"y".repeat(LENGTH_LIMIT + 1)));
+    }
+
+    #[test]
+    fn a_request_with_an_id_too_long_to_remember_counts_as_never_seen() {
+        let longest = std::format!("\"{}\"", "x".repeat(LENGTH_LIMIT - 2));
+        let longer = std::format!("\"{}\"", "x".repeat(LENGTH_LIMIT - 1));
+        let mut streams = asked(&[(LIVE, &longest), (LIVE, &longer)]);
+
+        assert_replies(&mut streams, true, &std::format!(r#"{{"id":{longest},"result":{{}}}}"#));
+        assert_replies(&mut streams, false, &std::format!(r#"{{"id":{longer},"result":{{}}}}"#));
+    }
+}
