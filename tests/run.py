@@ -21,7 +21,7 @@ ENVIRONMENTS = ROOT / ".environments"
 DIST = ENVIRONMENTS / "dist"
 TARGETS = ("peek", "exchange", "session", "stream")
 FUZZ_SECONDS = 15
-MATURIN, CARGO_FUZZ = "maturin>=1.9.4,<2", "0.13.2"
+MATURIN, CARGO_FUZZ, CARGO_MUTANTS = "maturin>=1.9.4,<2", "0.13.2", "27.1.0"
 CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
 CLI = ["click>=8.1", "rich>=13.7"]
 TESTING = ["httpx2>=2.16", "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
@@ -30,17 +30,18 @@ TESTING = ["httpx2>=2.16", "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", 
 def main() -> None:
     """Run the steps, each with its time, and end on one line that says how it went."""
     names = sys.argv[1:] or list(STEPS)
+    steps = STEPS | LONG_STEPS
     if names == ["--list"]:
-        print(*STEPS, sep="\n")
+        print(*STEPS, *(f"{name} (long, not run unless named)" for name in LONG_STEPS), sep="\n")
         return
-    if unknown := [name for name in names if name not in STEPS]:
-        sys.exit(f"no such step: {', '.join(unknown)}; there are: {', '.join(STEPS)}")
+    if unknown := [name for name in names if name not in steps]:
+        sys.exit(f"no such step: {', '.join(unknown)}; there are: {', '.join(steps)}")
     begun = time.monotonic()
     for number, name in enumerate(names, 1):
         step_begun = time.monotonic()
-        print(f"\n==== {name} ({number} of {len(names)}): {STEPS[name].__doc__}", flush=True)
+        print(f"\n==== {name} ({number} of {len(names)}): {steps[name].__doc__}", flush=True)
         try:
-            STEPS[name]()
+            steps[name]()
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd))
             sys.exit(f"\n==== {name} FAILED with exit status {error.returncode}: {command}")
@@ -139,21 +140,9 @@ def interpreters() -> None:
 def fuzz() -> None:
     """The fuzz targets: their corpora replayed on stable, then each for a short time."""
     run("cargo", "test", "--manifest-path", "fuzz/Cargo.toml")
-    cargo = ENVIRONMENTS / "cargo"
-    if not (cargo / "bin" / "cargo-fuzz").exists():
-        run(
-            "cargo",
-            "install",
-            "-q",
-            "cargo-fuzz",
-            "--locked",
-            "--version",
-            CARGO_FUZZ,
-            "--root",
-            cargo,
-        )
+    cargo = cargo_tool("cargo-fuzz", CARGO_FUZZ)
     # The sanitizers' flags are unstable; this lets the stable compiler take them.
-    unstable = {"RUSTC_BOOTSTRAP": "1", "PATH": f"{cargo / 'bin'}:{os.environ['PATH']}"}
+    unstable = {"RUSTC_BOOTSTRAP": "1", "PATH": f"{cargo}:{os.environ['PATH']}"}
     for target in TARGETS:
         found = ROOT / "fuzz" / "target" / "corpus" / target
         found.mkdir(parents=True, exist_ok=True)
@@ -182,10 +171,40 @@ def readme() -> None:
         sys.exit("the first command of the README did not classify the recorded exchanges")
 
 
+def millions() -> None:
+    """The session machine against its model, a million sequences."""
+    test = ("cargo", "test", "--release", "-p", "mcp-session-core", "--test", "session", "random")
+    run(*test, env={"PROPTEST_CASES": "1000000"})
+
+
+def mutants() -> None:
+    """Mutants of the session machine, the look at bodies and the rows of the table."""
+    cargo = cargo_tool("cargo-mutants", CARGO_MUTANTS)
+    files = ("src/session.rs", "src/session/*.rs", "src/message.rs")
+    # The enumeration and the 64 MiB body take long and find nothing that the rest does not.
+    tests = ("--lib", "--test", "session", "--", "--skip", "enumeration", "--skip", "sixty_four")
+    run(
+        *("cargo", "mutants", "-p", "mcp-session-core", "-j", "2", "--timeout", "60"),
+        *(argument for file in files for argument in ("-f", file)),
+        *("-o", ENVIRONMENTS / "mutants", "--", *tests),
+        env={"PROPTEST_CASES": "2000", "PATH": f"{cargo}:{os.environ['PATH']}"},
+    )
+    run(sys.executable, "tests/mutants.py")
+
+
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (formatting, lints, rust, wheel, types, pytest, interpreters, fuzz, readme)
 }
+LONG_STEPS: dict[str, Callable[[], None]] = {step.__name__: step for step in (millions, mutants)}
+
+
+def cargo_tool(name: str, version: str) -> Path:
+    """Install a tool of cargo's, if it is not there yet; return where it is."""
+    root = ENVIRONMENTS / "cargo"
+    if not (root / "bin" / name).exists():
+        run("cargo", "install", "-q", name, "--locked", "--version", version, "--root", root)
+    return root / "bin"
 
 
 def environment(name: str, packages: list[str]) -> Path:

@@ -499,7 +499,7 @@ class AnySequence(RuleBasedStateMachine):
         assert not self.waiting
 
 
-AnySequence.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+AnySequence.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 TestAnySequence = AnySequence.TestCase
 
 
