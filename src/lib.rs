@@ -82,7 +82,3 @@ pub use table::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/session.md")]
-struct Guide;

@@ -41,6 +41,8 @@
 //!    afterwards, those waiting are given up, a leader's late ID comes back to be DELETEd.
 //!    DELETE is never held.
 //! 10. IDs never appear in `Debug` output or errors; they are credentials.
+#![doc = ""]
+#![doc = include_str!("../docs/session.md")]
 
 mod recovery;
 mod resend;
