@@ -22,10 +22,12 @@ pub(crate) fn read(side: Side, request: &Request<'_>, response: &Response<'_>) -
     response
         .body
         .and_then(|body| {
+            let mut readings = readings(side, request, response).peekable();
+            // Under most heads the status says it all, and the body is not read.
+            readings.peek()?;
             let short = if body.len() <= TEXT_LIMIT { body.trim_ascii() } else { b"" };
             let error = JsonRpcError::read(body);
-            readings(side, request, response)
-                .find(|reply| is_read(*reply, short, error, side, request))
+            readings.find(|reply| is_read(*reply, short, error, side, request))
         })
         .unwrap_or_else(|| by_status(response.status))
 }

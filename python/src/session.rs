@@ -9,7 +9,7 @@ use mcp_session_core::session::{
     After, Before, Delivery, Exchange as CoreExchange, Failure, Hold as CoreHold,
     Introduced as CoreIntroduced, LastEventId, Lead as CoreLead, Leader, Options, Outgoing,
     Reason as CoreReason, ResendPolicy as CorePolicy, Send as CoreSend, Session as CoreSession,
-    Stream as CoreStream,
+    Stream as CoreStream, Unadopted,
 };
 use mcp_session_core::{Method, Quirks, Response, SessionId};
 use pyo3::create_exception;
@@ -751,8 +751,7 @@ fn after_step(py: Python<'_>, after: After, sent: Sent) -> PyResult<Py<PyAny>> {
             py,
             Deliver {
                 stream: Py::new(py, Stream(stream))?,
-                unadopted_session_id: unadopted
-                    .and_then(|it| it.session_id().map(|id| id.as_str().to_owned())),
+                unadopted_session_id: unadopted_id(unadopted.as_ref()),
             },
         ),
         After::Resend(send) => object(py, Resend(sending(py, send, sent)?)),
@@ -790,9 +789,12 @@ fn give_up(py: Python<'_>, reason: CoreReason) -> PyResult<Py<PyAny>> {
 }
 
 fn failed(py: Python<'_>, failure: &Failure) -> PyResult<Py<PyAny>> {
-    let unadopted_session_id =
-        failure.unadopted.as_ref().and_then(|it| it.session_id().map(|id| id.as_str().to_owned()));
+    let unadopted_session_id = unadopted_id(failure.unadopted.as_ref());
     object(py, Failed { reason: enums::reason(py, failure.reason)?, unadopted_session_id })
+}
+
+fn unadopted_id(unadopted: Option<&Unadopted>) -> Option<String> {
+    unadopted?.session_id().map(|id| id.as_str().to_owned())
 }
 
 fn object<T: PyClass + Into<PyClassInitializer<T>>>(
