@@ -331,6 +331,17 @@ impl Session {
         Self { state: State::Live(live), generation: 1, ..Self::new(options) }
     }
 
+    /// Whether a session stands: begun, not known to have ended, not closed.
+    ///
+    /// What it was before a response and is after it tells a driver that this response ended
+    /// the session. The server of a live session may have given out no ID.
+    pub fn is_live(&self) -> bool {
+        match self.state {
+            State::Live(_) => true,
+            State::Fresh | State::Lost | State::Closed => false,
+        }
+    }
+
     /// Decides what to do with a request before it goes out.
     pub fn before_request(&mut self, outgoing: &Outgoing<'_>) -> Before {
         let message = message(outgoing);
@@ -956,6 +967,22 @@ mod tests {
 
         assert!(matches!(after, After::Deliver(Delivery { unadopted: None, .. })));
         assert_eq!(r#"Session { state: "fresh", generation: 0, .. }"#, format!("{session:?}"));
+    }
+
+    #[test]
+    fn a_session_is_live_from_its_initialize_to_its_404_and_again_once_replaced() {
+        assert!(!Session::new(Options::default()).is_live());
+        let mut session = live();
+        assert!(session.is_live());
+        let (lead, _hold) = lead(&mut session);
+        assert!(!session.is_live());
+        let answer = response(200, Some(b"second"));
+        let introduced = session.initialize_answered(lead, &answer, Some(ANSWER)).unwrap();
+        assert!(!session.is_live());
+        session.initialized_answered(introduced, StatusCode::ACCEPTED).unwrap();
+        assert!(session.is_live());
+        let _before = session.before_request(&Outgoing::delete());
+        assert!(!session.is_live());
     }
 
     #[test]

@@ -93,6 +93,8 @@ class Session:
     def resumed(
         session_id: str, *, quirks: bool = True, resend: ResendPolicy = ..., bound: int = 2
     ) -> Session: ...
+    @property
+    def is_live(self) -> bool: ...
     def before_request(
         self,
         method: str,

@@ -118,6 +118,15 @@ impl Session {
         Ok(Self(Mutex::new(CoreSession::resumed(id, options(quirks, resend, bound)))))
     }
 
+    /// Whether a session stands (`bool`): begun, not known to have ended, not closed.
+    ///
+    /// What it was before `after_response` and is after it tells that this response ended the
+    /// session. The server of a live session may have given out no ID.
+    #[getter]
+    fn is_live(&self) -> bool {
+        self.lock().is_live()
+    }
+
     /// Say what to do with a request before it goes out: `Send`, `Hold`, `Lead`, `Drop` or
     /// `GiveUp`.
     ///
