@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
+import anyio
+
 GENERATION = "mcp2" if importlib.util.find_spec("mcp_types") else "mcp1"
 MODERN_SDK = GENERATION == "mcp2"
 LIBRARY = "httpx2" if MODERN_SDK else "httpx"
@@ -99,9 +101,17 @@ class Connected:
             result = await self._client.list_tools()
         return [tool.name for tool in result.tools]
 
-    async def ping(self) -> None:
-        with errors_of_calls():
-            await self._client.send_ping()
+    async def until_notified(self, method: str) -> None:
+        while method not in self.notifications:  # noqa: ASYNC110  # as the scripted server does
+            await anyio.sleep(0.01)
+
+    async def until_asked(self) -> None:
+        while not self.questions:  # noqa: ASYNC110  # see above
+            await anyio.sleep(0.01)
+
+    async def notify(self) -> None:
+        """Send a notification, of progress nobody asked for."""
+        await self._client.send_progress_notification("nobody", 1.0)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -34,6 +35,44 @@ async def real_server(generation: str, *options: str) -> "AsyncGenerator[RealSer
             yield server
         finally:
             server.close()
+
+
+class Servers:
+    """Real servers that outlive one test, so that the next need not wait for another."""
+
+    def __init__(self, limit: int = 3) -> None:
+        self._limit = limit
+        self._folder = tempfile.TemporaryDirectory()
+        self._free: list[RealServer] = []
+        self._made = 0
+
+    @asynccontextmanager
+    async def use(self, generation: str, *options: str) -> "AsyncGenerator[RealServer]":
+        """Run a server as `real_server` does, with nothing written down yet."""
+        server = self._take(generation, options)
+        try:
+            await server.start()
+            yield server
+        finally:
+            server.give_back()
+            self._free.append(server)
+            if len(self._free) > self._limit:
+                self._free.pop(0).close()
+
+    def close(self) -> None:
+        for server in self._free:
+            server.close()
+        self._folder.cleanup()
+
+    def _take(self, generation: str, options: tuple[str, ...]) -> "RealServer":
+        for server in self._free:
+            if (server.generation, server.options) == (generation, options):
+                self._free.remove(server)
+                return server
+        self._made += 1
+        folder = Path(self._folder.name, str(self._made))
+        folder.mkdir()
+        return RealServer(generation, folder, options)
 
 
 @dataclass(frozen=True)
@@ -78,6 +117,7 @@ class RealServer:
         self.port = 0
         self._wire = folder / "wire.jsonl"
         self._executions = folder / "executions.jsonl"
+        self._is_usual = True
         self._running: subprocess.Popen[str] | None = None
         self._loaded: subprocess.Popen[str] | None = None
 
@@ -91,15 +131,17 @@ class RealServer:
         return self._running.pid
 
     async def start(self, *options: str) -> None:
-        """Listen, with other options than before if any are given."""
-        assert self._running is None, "the server is up"
-        if options and options != self.options:
-            self.options = options
-            self._discard_loaded()
-        process = self._loaded or self._load()
-        self._running, self._loaded = process, None
+        """Listen; with other options than usual if any are given."""
+        if self._running is not None:
+            return
+        changed = options not in {(), self.options}
+        if changed:
+            process = self._load(options)
+        else:
+            process, self._loaded = self._loaded or self._load(self.options), None
+        self._running, self._is_usual = process, not changed
         self.port = await anyio.to_thread.run_sync(listen, process, self.port)
-        self._loaded = self._load()
+        self._loaded = self._loaded or self._load(self.options)
 
     def kill(self) -> None:
         """End it as a crash would: no session is closed, no client told."""
@@ -133,24 +175,28 @@ class RealServer:
         while not seen(self):  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
+    def give_back(self) -> None:
+        """Make it fit for the next test."""
+        if self._running is not None and not self._is_usual:
+            self.kill()
+        for path in (self._wire, self._executions):
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         if self._running is not None:
             self.kill()
-        self._discard_loaded()
-
-    def _load(self) -> subprocess.Popen[str]:
-        script = Path(__file__).with_name("real_server.py")
-        files = ("--wire", self._wire, "--executions", self._executions)
-        python = interpreter(self.generation)
-        command = [python, "-W", "ignore", script, "--port", "stdin", *files, *self.options]
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-        )
-
-    def _discard_loaded(self) -> None:
         process, self._loaded = self._loaded, None
         if process is not None:
             end(process)
+
+    def _load(self, options: tuple[str, ...]) -> subprocess.Popen[str]:
+        script = Path(__file__).with_name("real_server.py")
+        files = ("--wire", self._wire, "--executions", self._executions)
+        python = interpreter(self.generation)
+        command = [python, "-W", "ignore", script, "--port", "stdin", *files, *options]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        )
 
 
 def listen(process: subprocess.Popen[str], port: int) -> int:
@@ -180,7 +226,7 @@ def delete(url: str, session_id: str) -> None:
         assert error.code == 404, error
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
