@@ -13,16 +13,15 @@ import subprocess
 import sys
 import time
 from asyncio import CancelledError
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import click
 import httpx2
-from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
@@ -36,8 +35,8 @@ from mcp_session.httpx2 import AsyncClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import IO
 
-    from anyio.abc import ByteReceiveStream, Process
     from rich.console import Console
     from typing_extensions import Self
 
@@ -102,7 +101,7 @@ class Demonstration:
 
     async def run(self) -> None:
         """Perform all of it, or as much as there is time for."""
-        async with Server(self._say) as server:
+        with Server(self._say) as server:
             with anyio.move_on_after(LONGEST_SECONDS) as self._limit:
                 await self._perform(server)
             if self._limit.cancelled_caught:
@@ -120,11 +119,11 @@ class Demonstration:
             tasks.start_soon(ours.run, our_client, server.url)
             await self._order_both("connect")
             await self._order_both("call 1")
-            await self._kill(server)
+            self._kill(server)
             await self._start(server, "restart")
             await self._order_both("call 2")
             await self._order_both("call 3")
-            await self._kill(server)
+            self._kill(server)
             await self._order_both("call 4", is_answerable=False)
             await self._start(server, "restart")
             await self._order_both("call 5")
@@ -135,9 +134,9 @@ class Demonstration:
         if not await server.start():
             await self._give_up()
 
-    async def _kill(self, server: Server) -> None:
+    def _kill(self, server: Server) -> None:
         self._begin("kill")
-        await server.kill()
+        server.kill()
 
     async def _order_both(self, what: str, *, is_answerable: bool = True) -> None:
         self._begin(what)
@@ -305,13 +304,13 @@ class Server:
         """Take whom to tell what is waited for."""
         self._say = say
         self._port = 0
-        self._process: Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.kill()
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     @property
     def url(self) -> str:
@@ -323,34 +322,35 @@ class Server:
         self._say(
             f"waiting for a server of mcp {version('mcp')} to listen, at most {START_SECONDS:.0f} s"
         )
-        # In a session of its own, Ctrl-C does not reach it: this process ends it. Should this
-        # process be killed itself, the end of the server's standard input does.
-        self._process = await anyio.open_process(
+        # Started and killed without an `await`, at which Ctrl-C could come between. In a session
+        # of its own, Ctrl-C does not reach it: this process ends it. Should this process be
+        # killed itself, the end of the server's standard input does.
+        self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - see above; it is our own
             [sys.executable, "-W", "ignore", "-m", _demo_server.__name__, str(self._port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=None,
             env=os.environ | {"PYTHONSAFEPATH": "1"},
             start_new_session=True,
         )
-        output = BufferedByteReceiveStream(cast("ByteReceiveStream", self._process.stdout))
-        with anyio.move_on_after(START_SECONDS), suppress(anyio.EndOfStream, anyio.IncompleteRead):
-            self._port = int(await output.receive_until(b"\n", 16))
-            self._say(f"the server, process {self._process.pid}, listens on 127.0.0.1:{self._port}")
-            return True
-        return False
+        output = cast("IO[bytes]", self._process.stdout)
+        said = b""
+        with anyio.move_on_after(START_SECONDS):
+            said = await anyio.to_thread.run_sync(output.readline, abandon_on_cancel=True)
+        if not said:
+            return False
+        self._port = int(said)
+        self._say(f"the server, process {self._process.pid}, listens on 127.0.0.1:{self._port}")
+        return True
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         """Kill it, if it runs: no session is closed and no client told."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return
-        self._say(f"killing the server, process {self._process.pid}")
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        with anyio.CancelScope(shield=True):
-            await self._process.aclose()
-        # Ctrl-C gets through any shield, once; then this is done again.
-        self._process = None
+        self._say(f"killing the server, process {process.pid}")
+        process.kill()
+        # Closes its ends of the pipes, and waits for it.
+        process.communicate()
 
 
 def shown(session_id: str | None) -> str:
