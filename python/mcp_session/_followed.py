@@ -21,7 +21,7 @@ from mcp_session._notices import (
     SessionReinitialized,
     SessionTerminated,
 )
-from mcp_session._streams import drain, read_answer
+from mcp_session._streams import drain, header_values, read_answer
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     from mcp_session._enums import Reason, Rule
     from mcp_session._streams import Watched
 
-__all__ = ["EVENT_ID", "GATEWAY_STATUSES", "SESSION_ID", "VERSION", "Followed", "Opening"]
+__all__ = [
+    "CONTENT_TYPE",
+    "EVENT_ID",
+    "GATEWAY_STATUSES",
+    "SESSION_ID",
+    "VERSION",
+    "Followed",
+    "Opening",
+]
 
-SESSION_ID, VERSION, EVENT_ID = "mcp-session-id", "mcp-protocol-version", "last-event-id"
+SESSION_ID, VERSION, EVENT_ID = b"mcp-session-id", b"mcp-protocol-version", b"last-event-id"
+CONTENT_TYPE = b"content-type"
 
 # A gateway answers these when it has no server behind it.
 GATEWAY_STATUSES = frozenset({502, 503, 504})
@@ -41,7 +50,7 @@ GATEWAY_STATUSES = frozenset({502, 503, 504})
 # What is not repeated when an `initialize` is sent again: what is of one request or of one
 # session, and cookies, of which the client has newer ones.
 NOT_REPEATED = frozenset(
-    {"host", "content-length", "transfer-encoding", "cookie", SESSION_ID, VERSION, EVENT_ID}
+    {b"host", b"content-length", b"transfer-encoding", b"cookie", SESSION_ID, VERSION, EVENT_ID}
 )
 
 CLOSING_SECONDS = 5.0
@@ -54,7 +63,7 @@ class Opening:
     """How a session was opened: all that its `initialize` needs to be sent again."""
 
     url: httpx2.URL
-    headers: list[tuple[str, str]]
+    headers: list[tuple[bytes, bytes]]
     extensions: dict[str, object]
     how: dict[str, object]
 
@@ -66,10 +75,11 @@ class Opening:
 
         What it has of the client's defaults it gets anew when it is sent again.
         """
+        defaults = {(name.lower(), value) for name, value in client.headers.raw}
         headers = [
             (name, value)
-            for name, value in request.headers.multi_items()
-            if name not in NOT_REPEATED and client.headers.get(name) != value
+            for name, value in request.headers.raw
+            if name.lower() not in NOT_REPEATED and (name.lower(), value) not in defaults
         ]
         return cls(request.url, headers, dict(request.extensions), how)
 
@@ -173,7 +183,7 @@ class Followed:
                 introduced = self.session.initialize_answered(
                     lead,
                     response.status_code,
-                    response_session_id=response.headers.get(SESSION_ID),
+                    response_session_id=header_values(response.headers).get(SESSION_ID),
                     message=answer,
                 )
                 if isinstance(introduced, Failed):
@@ -229,7 +239,9 @@ class Followed:
     ) -> httpx2.Response:
         opening = self.opening
         own = [(SESSION_ID, session_id), (VERSION, version)]
-        headers = opening.headers + [(name, value) for name, value in own if value is not None]
+        headers = opening.headers + [
+            (name, text.encode()) for name, text in own if text is not None
+        ]
         extensions = opening.extensions | ({"timeout": timeouts} if timeouts else {})
         request = self._driver.client.build_request(
             method, opening.url, content=body or None, headers=headers, extensions=extensions
