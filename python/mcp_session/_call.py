@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-from typing_extensions import assert_never
 
 from mcp_session._core import (
     Deliver,
@@ -32,6 +32,12 @@ from mcp_session._followed import (
     Opening,
 )
 from mcp_session._streams import Answering, Watched, async_stream, drain, header_values, look_ahead
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:
+    # anyio needs it there too.
+    from typing_extensions import assert_never
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator, Iterator

@@ -2,6 +2,10 @@
 
 `AsyncClient` goes wherever an SDK takes an `httpx.AsyncClient`, `create_mcp_http_client`
 wherever one takes a factory of these. Needs the extra `httpx`.
+
+>>> from mcp_session.httpx import AsyncClient
+>>> AsyncClient(on_event=print, headers={"x-team": "search"}).headers["x-team"]
+'search'
 """
 
 from collections.abc import Callable

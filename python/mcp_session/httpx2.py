@@ -2,6 +2,10 @@
 
 `AsyncClient` goes wherever an SDK takes an `httpx2.AsyncClient`, `create_mcp_http_client`
 wherever one takes a factory of these. Needs the extra `httpx2`.
+
+>>> from mcp_session.httpx2 import AsyncClient
+>>> AsyncClient(on_event=print, headers={"x-team": "search"}).headers["x-team"]
+'search'
 """
 
 from collections.abc import Callable
