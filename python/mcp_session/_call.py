@@ -358,7 +358,7 @@ class Call:
 
     async def _whole(self, response: httpx2.Response) -> httpx2.Response:
         """Read an answer, of which the SDKs need all, and answer for it if it breaks off."""
-        if not self._options.stream_guard or self._is_initialize or self._method != "POST":
+        if not self._options.stream_guard or self._is_initialize or not self._is_request:
             return response
         try:
             await response.aread()
@@ -366,6 +366,11 @@ class Call:
             await response.aclose()
             return self._ended(f"the answer broke off: {_said(error)}; {IN_DOUBT}")
         return response
+
+    @property
+    def _is_request(self) -> bool:
+        kind = self._message.kind
+        return self._method == "POST" and (kind is Kind.REQUEST or kind is Kind.BATCH)
 
     @property
     def _is_shielded(self) -> bool:

@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -176,7 +176,7 @@ class Followed:
                 try:
                     answer = await read_answer(response)
                 finally:
-                    await drain(response)
+                    await response.aclose()
                 self.failure = f"its answer was {response.status_code}"
                 if response.status_code in GATEWAY_STATUSES:
                     return self._note_failed(self.session.lead_failed(leader))
@@ -190,6 +190,7 @@ class Followed:
                     return self._note_failed(introduced)
                 leader = introduced
                 session_id = introduced.session_id
+                result = json.loads(answer or b"{}").get("result", {})
                 with introduced:
                     response = await self._send(
                         "POST",
@@ -207,14 +208,14 @@ class Followed:
             return self._note_failed(self.session.lead_failed(leader))
         if failed is not None:
             return self._note_failed(failed)
-        self._note_recovered(session_id, answer or b"{}")
+        self._note_recovered(session_id, result)
         return None
 
-    def _note_recovered(self, session_id: str | None, answer: bytes) -> None:
+    def _note_recovered(self, session_id: str | None, result: dict[str, Any]) -> None:
         stands_for = fingerprint(session_id) if session_id else ""
         before = fingerprint(self.known_as)
         logger.info("session %s was re-initialized, as %s", before, stands_for or "none")
-        self._events.append(SessionReinitialized(stands_for, json.loads(answer).get("result", {})))
+        self._events.append(SessionReinitialized(stands_for, result))
         self.replacements += 1
         self.recovered.set()
         self.recovered = anyio.Event()
