@@ -141,6 +141,26 @@ def run_clients(*options: str) -> None:
         run(programs / "python", "-m", "pytest", "tests/clients", *options)
 
 
+def soak() -> None:
+    """Real servers killed 20 times under 50 tasks, beside a client and through a bad proxy."""
+    run_soak(20)
+
+
+def soak_whole() -> None:
+    """The same, 200 times, for either SDK generation."""
+    run_soak(200)
+
+
+def run_soak(kills: int) -> None:
+    """Run the soak for both generations, with and without the proxy."""
+    for name, packages in SDKS.items():
+        programs = environment(name, packages)
+        install_wheel(programs)
+        for options in ((), ("--proxy",)):
+            script = ("-W", "ignore", "tests/clients/soak.py", "--kills", str(kills))
+            run(programs / "python", *script, *options)
+
+
 def benchmark() -> None:
     """What an ordinary call costs through our clients, beside the plain ones."""
     for name, packages in SDKS.items():
@@ -232,11 +252,12 @@ def mutants() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
-        *(formatting, lints, rust, wheel, types, pytest, clients, interpreters, fuzz, readme),
+        *(formatting, lints, rust, wheel, types, pytest, clients, soak, interpreters, fuzz),
+        readme,
     )
 }
 LONG_STEPS: dict[str, Callable[[], None]] = {
-    step.__name__: step for step in (millions, mutants, clients_whole, benchmark)
+    step.__name__: step for step in (millions, mutants, clients_whole, soak_whole, benchmark)
 }
 
 
