@@ -211,7 +211,7 @@ def fuzz() -> None:
 
 
 def readme() -> None:
-    """The first command of the README, in a copy of this tree as a clone would be."""
+    """The first command of the README, and `classify`, in a copy of this tree like a clone."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     command = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.DOTALL | re.MULTILINE)[0]
     files = output("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -221,9 +221,14 @@ def readme() -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy)
         shown = output("bash", "-c", command, cwd=folder)
-    print(*shown.splitlines()[-6:], sep="\n")
-    if shown.splitlines()[-1] != "517 exchanges":
-        sys.exit("the first command of the README did not classify the recorded exchanges")
+        program = Path(folder, ".venv", "bin", "mcp-session")
+        classified = output(str(program), "classify", "tests/exchanges", cwd=folder)
+    print(shown, *classified.splitlines()[-6:], sep="\n")
+    recovered = "4 of 4 calls that had a server were answered: recovered"
+    if shown.splitlines()[-1] != f"mcp_session.httpx2.AsyncClient: {recovered}":
+        sys.exit("the first command of the README did not show a client that recovers")
+    if classified.splitlines()[-1] != "517 exchanges":
+        sys.exit("the recorded exchanges were not classified")
 
 
 def millions() -> None:
