@@ -206,7 +206,10 @@ def search(target: str, seeds: list[Path]) -> tuple[float, bool] | None:
         begun = time.monotonic()
         done = subprocess.run(
             [
-                *(program, scratch, *seeds, f"-artifact_prefix={scratch}/"),
+                program,
+                scratch,
+                *seeds,
+                f"-artifact_prefix={scratch}/",
                 *([f"-dict={dictionary}"] if dictionary.exists() else []),
                 f"-max_total_time={WITHIN_SECONDS}",
             ],

@@ -117,7 +117,7 @@ def types() -> None:
     run(tests / "python", "-I", "-c", "import mcp_session")
     run(tests / "python", "-m", "mypy.stubtest", "mcp_session")
     run(tests / "mypy", "--strict", "python/mcp_session")
-    run(tests / "mypy", "--strict", "tests/python", "tests/run.py")
+    run(tests / "mypy", "--strict", "tests/python", "tests/run.py", "tests/plant.py")
     run(tests / "pyright", "--pythonpath", tests / "python", "python", "tests")
 
 

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from typing import Any, cast
 
 import mcp_session
@@ -107,7 +108,7 @@ bodies = (
     st.none()
     | st.binary()
     | st.binary().map(bytearray)
-    | st.binary().map(memoryview)
+    | st.builds(memoryview, st.binary())
     | st.sampled_from([INITIALIZE, RESULT, CALL, b"[]", b'{"id":"%b"' % SECRET.encode()])
     | secretive
 )
@@ -325,7 +326,7 @@ def test_one_session_and_one_reader_are_safe_from_many_threads() -> None:
                         break
             ended.append(type(step).__name__)
 
-    run_all([], [lambda it=it: use(it) for it in range(8)], stop)
+    run_all([], [partial(use, number) for number in range(8)], stop)
 
     assert len(ended) == 8 * 300
     assert set(ended) <= {"Deliver", "Drop", "GiveUp", "Hold"}
