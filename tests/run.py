@@ -256,7 +256,7 @@ def advisories() -> None:
 def miri() -> None:
     """The unit tests of the core in Miri; needs a nightly toolchain with that component."""
     # It runs a hundred times slower; what is slow as it is finds nothing more there.
-    skipped = ("million", "sixty_four", "limit", "nesting", "brackets_within_strings")
+    skipped = ("sixty_four", "nesting", "brackets_within_strings", "no_endless_stream")
     run(
         *("cargo", "+nightly", "miri", "test", "-p", "mcp-session-core", "--lib", "--"),
         *(argument for name in skipped for argument in ("--skip", name)),
