@@ -220,7 +220,7 @@ fn assert_second_reading(message: &Message<'_>, body: &[u8]) {
 fn assert_bounded(message: &Message<'_>, body: &[u8]) {
     /// Less than a frame for each level of a body that nests as deep as `DEEP`.
     const STACK: usize = 64 * 1024;
-    const DEEP: usize = 1024;
+    const DEEP: usize = 512;
     /// A vector that grows doubles, and is copied while it does.
     const BYTES_A_LEVEL: u64 = 4;
     const OVERHEAD: u64 = 256;
