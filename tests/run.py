@@ -228,13 +228,19 @@ def coverage() -> None:
 
 
 def minimal() -> None:
-    """The Rust tests with the oldest versions of its dependencies that Cargo.toml allows."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy_tree(Path(folder))
-        oldest = ("cargo", "update", "-Z", "direct-minimal-versions")
-        run(*oldest, env={"RUSTC_BOOTSTRAP": "1"}, cwd=folder)
-        target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "minimal")}
-        run("cargo", "test", "--workspace", "--locked", env=target, cwd=folder)
+    """The tests of the core and of the command line, with the oldest dependencies allowed."""
+    # Always the same folder: the tests know where they were built.
+    folder = ENVIRONMENTS / "minimal" / "copy"
+    shutil.rmtree(folder, ignore_errors=True)
+    copy_tree(folder)
+    oldest = ("cargo", "update", "-Z", "direct-minimal-versions")
+    run(*oldest, env={"RUSTC_BOOTSTRAP": "1"}, cwd=folder)
+    target = {"CARGO_TARGET_DIR": str(folder.parent / "target")}
+    run("cargo", "test", "--workspace", "--locked", env=target, cwd=folder)
+    oldest_cli = [requirement.replace(">=", "==") for requirement in CLI]
+    programs = environment("minimal-python", [*oldest_cli, "hypothesis", "pytest>=9,<10"])
+    install_wheel(programs)
+    run(programs / "python", "-m", "pytest", "-q", "tests/python/test_cli.py")
 
 
 def deny() -> None:
