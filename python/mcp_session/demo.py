@@ -28,10 +28,10 @@ from mcp.types import TextContent
 from rich.table import Table
 from rich.text import Text
 
-from mcp_session import SessionReinitialized, SessionTerminated, _demo_server, peek
+from mcp_session import _demo_server, peek
 from mcp_session._fingerprint import fingerprint
 from mcp_session.cli import explanation
-from mcp_session.httpx2 import AsyncClient
+from mcp_session.httpx2 import AsyncClient, SessionReinitialized, SessionTerminated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typing_extensions import Self
 
-    from mcp_session import Rule, SessionEvent
+    from mcp_session import Rule
+    from mcp_session.httpx2 import SessionEvent
 
 __all__ = ["main"]
 
