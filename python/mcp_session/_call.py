@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-from typing_extensions import assert_never
 
 from mcp_session._core import (
     Deliver,
@@ -23,11 +23,24 @@ from mcp_session._core import (
     peek,
 )
 from mcp_session._enums import Action, Kind, Reason
-from mcp_session._followed import EVENT_ID, GATEWAY_STATUSES, SESSION_ID, VERSION, Opening
-from mcp_session._streams import Answering, Watched, async_stream, drain, look_ahead
+from mcp_session._followed import (
+    CONTENT_TYPE,
+    EVENT_ID,
+    GATEWAY_STATUSES,
+    SESSION_ID,
+    VERSION,
+    Opening,
+)
+from mcp_session._streams import Answering, Watched, async_stream, drain, header_values, look_ahead
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:
+    # anyio needs it there too.
+    from typing_extensions import assert_never
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterator
+    from collections.abc import AsyncIterable, Generator, Iterator
     from typing import TypeAlias
 
     import httpx2
@@ -38,7 +51,7 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = Send | Resend | Hold | Lead | Drop | GiveUp
 
-__all__ = ["SESSION_ID", "Call"]
+__all__ = ["Call", "Outgoing"]
 
 OK, ACCEPTED, NO_CONTENT, NOT_FOUND, METHOD_NOT_ALLOWED = 200, 202, 204, 404, 405
 
@@ -87,18 +100,21 @@ JSON = "application/json"
 IN_DOUBT = "whether the request was processed is not known"
 
 
+class Outgoing(NamedTuple):
+    """A request as its caller made it: with its headers by name, whole, and how to send it."""
+
+    request: httpx2.Request
+    headers: dict[bytes, str]
+    body: bytes
+    how: dict[str, object]
+
+
 class Call:
     """One request on its way through its session."""
 
-    def __init__(
-        self,
-        driver: Driver,
-        followed: Followed,
-        request: httpx2.Request,
-        body: bytes,
-        how: dict[str, object],
-    ) -> None:
-        """Take the request as its caller made it, and how it is to be sent."""
+    def __init__(self, driver: Driver, followed: Followed, outgoing: Outgoing) -> None:
+        """Take a request that is of the session that is followed, or opens it."""
+        request, self._headers, self._body, how = outgoing
         self._client = driver.client
         self._driver = driver
         self._followed = followed
@@ -106,13 +122,13 @@ class Call:
         self._options = driver.options
         self._request = request
         self._method = request.method
-        self._body = body
         self._how = how
-        self._message = peek(body)
+        self._message = peek(self._body)
         self._is_initialize = self._method == "POST" and self._message.is_initialize
         self._opening = Opening.of(request, how, self._client) if self._is_initialize else None
         self._is_first = True
         self._verdict: Verdict | None = None
+        self._content_type = ""
         self._attempts = 0
         self._replacements = 0
 
@@ -145,11 +161,10 @@ class Call:
                     return step
 
     def _before(self) -> Step:
-        headers = self._request.headers
         return self._followed.session.before_request(
             self._method,
-            protocol_version=headers.get(VERSION),
-            last_event_id=headers.get(EVENT_ID),
+            protocol_version=self._headers.get(VERSION),
+            last_event_id=self._headers.get(EVENT_ID),
             body=self._body,
         )
 
@@ -181,16 +196,16 @@ class Call:
         if sending.protocol_version is not None:
             wanted[VERSION] = sending.protocol_version
         changed = {
-            name: value for name, value in wanted.items() if request.headers.get(name) != value
+            name: value for name, value in wanted.items() if self._headers.get(name) != value
         }
         if not changed and self._is_first:
             return request
         headers = request.headers.copy()
         for name, value in changed.items():
             if value is None:
-                del headers[name]
+                del headers[name.decode()]
             else:
-                headers[name] = value
+                headers[name.decode()] = value
         cookies = self._client.cookies
         has_newer = bool(cookies) and "cookie" not in self._client.headers
         if has_newer:
@@ -205,9 +220,9 @@ class Call:
         )
 
     async def _after(self, sending: Send | Resend, response: httpx2.Response) -> Step | Deliver:
-        session, headers, body = self._followed.session, response.headers, None
-        content_type = headers.get("content-type")
-        challenge = headers.get("www-authenticate")
+        session, headers, body = self._followed.session, header_values(response.headers), None
+        content_type = headers.get(CONTENT_TYPE)
+        challenge = headers.get(b"www-authenticate")
         if needs_body(
             self._method,
             response.status_code,
@@ -228,7 +243,8 @@ class Call:
             www_authenticate=challenge,
             response_body=body,
         )
-        if not response.is_success:
+        self._content_type = (content_type or "").lower()
+        if not _is_success(response):
             self._verdict = classify(
                 self._method,
                 response.status_code,
@@ -252,36 +268,35 @@ class Call:
             self._opened(response, delivered)
         if delivered.unadopted_session_id is not None:
             await self._followed.delete(delivered.unadopted_session_id)
-        if response.next_request is not None and SESSION_ID in response.next_request.headers:
+        if response.next_request is not None and SESSION_ID in self._headers:
             # The caller follows it, with the ID by which it is known here.
-            response.next_request.headers[SESSION_ID] = self._followed.known_as
+            response.next_request.headers["mcp-session-id"] = self._headers[SESSION_ID]
         if self._method == "DELETE" and self._is_gone(response):
             await drain(response)
             return self._answer(NO_CONTENT)
-        if not response.is_success:
+        if not _is_success(response):
             return response
-        content_type = response.headers.get("content-type", "").lower()
-        if content_type.startswith("text/event-stream"):
+        if self._content_type.startswith("text/event-stream"):
             self._watch(response, delivered)
-        elif content_type.startswith("application/json"):
+        elif self._content_type.startswith(JSON):
             return await self._whole(response)
         return response
 
     def _opened(self, response: httpx2.Response, delivered: Deliver) -> None:
-        session_id = response.headers.get(SESSION_ID)
+        session_id = header_values(response.headers).get(SESSION_ID)
         verdict = classify(
             self._method,
             response.status_code,
             request_body=self._body,
             response_session_id=session_id,
         )
-        if delivered.unadopted_session_id is None and response.is_success and self._opening:
+        if delivered.unadopted_session_id is None and self._opening and _is_success(response):
             self._followed.opening = self._opening
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
             known_as = self._driver.follow(self._followed, self._request.url, verdict.session_id)
             self._followed.known_as = known_as
             if known_as != session_id:
-                response.headers[SESSION_ID] = known_as
+                response.headers["mcp-session-id"] = known_as
 
     def _is_gone(self, response: httpx2.Response) -> bool:
         """Whether a DELETE did what it was for, with an answer of which the SDKs would warn."""
@@ -343,7 +358,7 @@ class Call:
 
     async def _whole(self, response: httpx2.Response) -> httpx2.Response:
         """Read an answer, of which the SDKs need all, and answer for it if it breaks off."""
-        if not self._options.stream_guard or self._is_initialize or self._method != "POST":
+        if not self._options.stream_guard or self._is_initialize or not self._is_request:
             return response
         try:
             await response.aread()
@@ -351,6 +366,11 @@ class Call:
             await response.aclose()
             return self._ended(f"the answer broke off: {_said(error)}; {IN_DOUBT}")
         return response
+
+    @property
+    def _is_request(self) -> bool:
+        kind = self._message.kind
+        return self._method == "POST" and (kind is Kind.REQUEST or kind is Kind.BATCH)
 
     @property
     def _is_shielded(self) -> bool:
@@ -421,7 +441,7 @@ class Call:
     @property
     def _unanswered(self) -> str | None:
         """The id of the request, as JSON, whose stream this GET is to resume."""
-        event_id = self._request.headers.get(EVENT_ID)
+        event_id = self._headers.get(EVENT_ID)
         return self._followed.unanswered.get(event_id) if event_id else None
 
     def _answer(self, status: int, content_type: str = "", body: bytes = b"") -> httpx2.Response:
@@ -445,13 +465,21 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
-@asynccontextmanager
-async def _closed_on_error(response: httpx2.Response) -> AsyncGenerator[None]:
-    try:
-        yield
-    except BaseException:
-        await response.aclose()
-        raise
+def _is_success(response: httpx2.Response) -> bool:
+    # The library's own property is slow enough to be seen.
+    return OK <= response.status_code <= 299  # noqa: PLR2004 - as the specification counts
+
+
+class _closed_on_error:  # noqa: N801 - read as a function; a generator would cost more
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            await self._response.aclose()
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from mcp_session._call import SESSION_ID, Call
+from mcp_session._call import Call, Outgoing
 from mcp_session._core import peek
-from mcp_session._followed import Followed, Opening
+from mcp_session._followed import CONTENT_TYPE, SESSION_ID, Followed, Opening
+from mcp_session._streams import header_values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -67,10 +68,12 @@ class Driver:
         self, request: httpx2.Request, *, stream: bool, **how: object
     ) -> httpx2.Response:
         """Send a request, in its session if it has one that is followed."""
-        followed = self._session_of(request, how)
+        headers = header_values(request.headers)
+        followed = self._session_of(request, headers, how)
         if followed is None:
             return await self.wire(request, stream=stream, **how)
-        response = await Call(self, followed, request, await request.aread(), how).run()
+        outgoing = Outgoing(request, headers, await request.aread(), how)
+        response = await Call(self, followed, outgoing).run()
         if not stream:
             try:
                 await response.aread()
@@ -94,15 +97,17 @@ class Driver:
             self._followed.popitem(last=False)
         return session_id
 
-    def _session_of(self, request: httpx2.Request, how: dict[str, object]) -> Followed | None:
-        session_id = request.headers.get(SESSION_ID)
+    def _session_of(
+        self, request: httpx2.Request, headers: dict[bytes, str], how: dict[str, object]
+    ) -> Followed | None:
+        session_id = headers.get(SESSION_ID)
         if not session_id:
-            return self._new(request, how) if _is_initialize(request) else None
+            return self._new(request, how) if _is_initialize(request, headers) else None
         key = _key(request.url, session_id)
         followed = self._followed.get(key)
         if followed is not None:
             self._followed.move_to_end(key)
-            if followed.is_closed and _is_initialize(request):
+            if followed.is_closed and _is_initialize(request, headers):
                 return self._new(request, how)
         return followed
 
@@ -114,10 +119,10 @@ def _key(url: httpx2.URL, session_id: str) -> tuple[str, bytes, str]:
     return url.scheme, url.netloc, session_id
 
 
-def _is_initialize(request: httpx2.Request) -> bool:
+def _is_initialize(request: httpx2.Request, headers: dict[bytes, str]) -> bool:
     if request.method != "POST":
         return False
-    if not request.headers.get("content-type", "").lower().startswith("application/json"):
+    if not headers.get(CONTENT_TYPE, "").lower().startswith("application/json"):
         return False
     try:
         body = request.content

@@ -6,9 +6,9 @@ import inspect
 import json
 import logging
 from collections import OrderedDict, deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -21,7 +21,7 @@ from mcp_session._notices import (
     SessionReinitialized,
     SessionTerminated,
 )
-from mcp_session._streams import drain, read_answer
+from mcp_session._streams import drain, header_values, read_answer
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     from mcp_session._enums import Reason, Rule
     from mcp_session._streams import Watched
 
-__all__ = ["EVENT_ID", "GATEWAY_STATUSES", "SESSION_ID", "VERSION", "Followed", "Opening"]
+__all__ = [
+    "CONTENT_TYPE",
+    "EVENT_ID",
+    "GATEWAY_STATUSES",
+    "SESSION_ID",
+    "VERSION",
+    "Followed",
+    "Opening",
+]
 
-SESSION_ID, VERSION, EVENT_ID = "mcp-session-id", "mcp-protocol-version", "last-event-id"
+SESSION_ID, VERSION, EVENT_ID = b"mcp-session-id", b"mcp-protocol-version", b"last-event-id"
+CONTENT_TYPE = b"content-type"
 
 # A gateway answers these when it has no server behind it.
 GATEWAY_STATUSES = frozenset({502, 503, 504})
@@ -41,7 +50,7 @@ GATEWAY_STATUSES = frozenset({502, 503, 504})
 # What is not repeated when an `initialize` is sent again: what is of one request or of one
 # session, and cookies, of which the client has newer ones.
 NOT_REPEATED = frozenset(
-    {"host", "content-length", "transfer-encoding", "cookie", SESSION_ID, VERSION, EVENT_ID}
+    {b"host", b"content-length", b"transfer-encoding", b"cookie", SESSION_ID, VERSION, EVENT_ID}
 )
 
 CLOSING_SECONDS = 5.0
@@ -54,7 +63,7 @@ class Opening:
     """How a session was opened: all that its `initialize` needs to be sent again."""
 
     url: httpx2.URL
-    headers: list[tuple[str, str]]
+    headers: list[tuple[bytes, bytes]]
     extensions: dict[str, object]
     how: dict[str, object]
 
@@ -66,10 +75,11 @@ class Opening:
 
         What it has of the client's defaults it gets anew when it is sent again.
         """
+        defaults = {(name.lower(), value) for name, value in client.headers.raw}
         headers = [
             (name, value)
-            for name, value in request.headers.multi_items()
-            if name not in NOT_REPEATED and client.headers.get(name) != value
+            for name, value in request.headers.raw
+            if name.lower() not in NOT_REPEATED and (name.lower(), value) not in defaults
         ]
         return cls(request.url, headers, dict(request.extensions), how)
 
@@ -136,7 +146,7 @@ class Followed:
     def note_given_up(self, reason: Reason, detail: str) -> None:
         """Note that a request ended without an answer."""
         stands_for = fingerprint(self.known_as)
-        logger.warning("session %s: a request was given up: %s", stands_for, detail)
+        logger.info("session %s: a request was given up: %s", stands_for, detail)
         self._events.append(RequestGivenUp(stands_for, reason, detail))
 
     async def tell(self) -> None:
@@ -160,27 +170,28 @@ class Followed:
     async def _recover(self, lead: Lead, timeouts: object) -> str | None:
         """Make a new session; return the ID of one that came too late, to be DELETEd."""
         leader: Lead | Introduced = lead
-        try:
-            with anyio.fail_after(self._options.recovery_timeout):
-                response = await self._send("POST", lead.initialize, timeouts=timeouts)
-                try:
-                    answer = await read_answer(response)
-                finally:
-                    await drain(response)
-                self.failure = f"its answer was {response.status_code}"
-                if response.status_code in GATEWAY_STATUSES:
-                    return self._note_failed(self.session.lead_failed(leader))
-                introduced = self.session.initialize_answered(
-                    lead,
-                    response.status_code,
-                    response_session_id=response.headers.get(SESSION_ID),
-                    message=answer,
-                )
-                if isinstance(introduced, Failed):
-                    return self._note_failed(introduced)
-                leader = introduced
-                session_id = introduced.session_id
-                with introduced:
+        with ExitStack() as stack:
+            try:
+                with anyio.fail_after(self._options.recovery_timeout):
+                    response = await self._send("POST", lead.initialize, timeouts=timeouts)
+                    try:
+                        answer = await read_answer(response)
+                    finally:
+                        await response.aclose()
+                    self.failure = f"its answer was {response.status_code}"
+                    if response.status_code in GATEWAY_STATUSES:
+                        return self._note_failed(self.session.lead_failed(leader))
+                    introduced = self.session.initialize_answered(
+                        lead,
+                        response.status_code,
+                        response_session_id=header_values(response.headers).get(SESSION_ID),
+                        message=answer,
+                    )
+                    if isinstance(introduced, Failed):
+                        return self._note_failed(introduced)
+                    leader = stack.enter_context(introduced)
+                    session_id = introduced.session_id
+                    result = json.loads(answer or b"{}").get("result", {})
                     response = await self._send(
                         "POST",
                         introduced.initialized,
@@ -191,20 +202,21 @@ class Followed:
                     await drain(response)
                     self.failure = f"its answer was {response.status_code}"
                     failed = self.session.initialized_answered(introduced, response.status_code)
-        except Exception as error:  # noqa: BLE001 - whatever a leader meets, those who wait hear of it
-            said = "no answer came in time" if isinstance(error, TimeoutError) else str(error)
-            self.failure = f"{type(error).__name__}: {said}".rstrip(": ")
-            return self._note_failed(self.session.lead_failed(leader))
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
+                is_late = isinstance(error, TimeoutError)
+                said = "no answer came in time" if is_late else str(error)
+                self.failure = f"{type(error).__name__}: {said}".rstrip(": ")
+                return self._note_failed(self.session.lead_failed(leader))
         if failed is not None:
             return self._note_failed(failed)
-        self._note_recovered(session_id, answer or b"{}")
+        self._note_recovered(session_id, result)
         return None
 
-    def _note_recovered(self, session_id: str | None, answer: bytes) -> None:
+    def _note_recovered(self, session_id: str | None, result: dict[str, Any]) -> None:
         stands_for = fingerprint(session_id) if session_id else ""
         before = fingerprint(self.known_as)
         logger.info("session %s was re-initialized, as %s", before, stands_for or "none")
-        self._events.append(SessionReinitialized(stands_for, json.loads(answer).get("result", {})))
+        self._events.append(SessionReinitialized(stands_for, result))
         self.replacements += 1
         self.recovered.set()
         self.recovered = anyio.Event()
@@ -229,7 +241,9 @@ class Followed:
     ) -> httpx2.Response:
         opening = self.opening
         own = [(SESSION_ID, session_id), (VERSION, version)]
-        headers = opening.headers + [(name, value) for name, value in own if value is not None]
+        headers = opening.headers + [
+            (name, text.encode()) for name, text in own if text is not None
+        ]
         extensions = opening.extensions | ({"timeout": timeouts} if timeouts else {})
         request = self._driver.client.build_request(
             method, opening.url, content=body or None, headers=headers, extensions=extensions

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -25,6 +25,7 @@ __all__ = [
     "Watched",
     "async_stream",
     "drain",
+    "header_values",
     "look_ahead",
     "read_answer",
 ]
@@ -211,6 +212,18 @@ async def look_ahead(
     return body if whole else None, Replayed(body, rest, failed)
 
 
+def header_values(headers: httpx2.Headers) -> dict[bytes, str]:
+    """Return the headers by their lower-case names, repeated ones joined as HTTP does.
+
+    All are had in one pass, for the price of one lookup in the library's own class.
+    """
+    values: dict[bytes, str] = {}
+    for raw_name, raw_value in headers.raw:
+        name, value = raw_name.lower(), raw_value.decode("latin-1")
+        values[name] = f"{values[name]}, {value}" if name in values else value
+    return values
+
+
 def async_stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
     """Return the stream of a response that an asynchronous client has got."""
     return cast("httpx2.AsyncByteStream", response.stream)
@@ -242,7 +255,7 @@ async def read_answer(response: httpx2.Response) -> bytes | None:
 
 async def close_generator(chunks: AsyncIterator[bytes]) -> None:
     """Close what may be an asynchronous generator: trio wants none left to the collector."""
-    if isinstance(chunks, AsyncGenerator):
+    if isinstance(chunks, AsyncGeneratorType):
         with suppress(RuntimeError):
             await chunks.aclose()
 
