@@ -56,13 +56,13 @@ def main() -> None:
         serve(parse_options(sys.argv[1:]))
 
 
-def serve(options: argparse.Namespace) -> None:
+def serve(options: argparse.Namespace, *announced: int) -> None:
     application = Front(sdk_application(options), options)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", options.port))
         listener.listen(1024)
-        print(listener.getsockname()[1], os.getpid(), flush=True)
+        print(listener.getsockname()[1], *announced, flush=True)
         config = uvicorn.Config(application, log_level="error", fd=listener.fileno())
         uvicorn.Server(config).run()
 
@@ -86,7 +86,7 @@ def fork_servers() -> None:
             for inherited in (guard, *guards.values()):
                 os.close(inherited)
             threading.Thread(target=exit_at_end_of, args=(guarded,), daemon=True).start()
-            serve(parse_options(order["start"]))
+            serve(parse_options(order["start"]), os.getpid())
             os._exit(0)
 
 
