@@ -1,0 +1,108 @@
+"""What an ordinary call costs through our client, beside the plain one.
+
+Run with the Python of an environment that has `mcp` and `mcp_session`:
+
+    .environments/mcp2/bin/python benches/client.py [--calls N]
+
+Both clients of the SDK that is installed call a tool of one real server over loopback, in
+turns, so that whatever disturbs the machine disturbs both. Printed are medians, their ratio
+and their difference; a second plain client, in the same turns, shows what is noise.
+"""
+
+import argparse
+import importlib
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import ClientSession
+from mcp.client import streamable_http
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = "httpx2" if hasattr(streamable_http, "httpx2") else "httpx"
+PLAIN = importlib.import_module(LIBRARY).AsyncClient
+OURS = importlib.import_module(f"mcp_session.{LIBRARY}").AsyncClient
+WARM_UP = 50
+
+
+async def main() -> None:
+    """Measure both forms of an answer, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--calls", type=int, default=1000, help="of each client")
+    calls = parser.parse_args().calls
+    python = ".".join(map(str, sys.version_info[:3]))
+    print(
+        f"mcp {version('mcp')}, {LIBRARY} {version(LIBRARY)}, CPython {python}, {calls} calls each"
+    )
+    print("| answer | plain | plain again | ours | ours / plain | difference |")
+    print("|---|---|---|---|---|---|")
+    for form, arguments in (("an event stream", ()), ("JSON", ("--json",))):
+        with server(*arguments) as url:
+            plain, again, ours = await measure(url, calls)
+        print(
+            f"| {form} | {plain * 1e6:.0f} µs | {again * 1e6:.0f} µs | {ours * 1e6:.0f} µs "
+            f"| {ours / plain:.3f} | {(ours - plain) * 1e6:+.0f} µs |",
+            flush=True,
+        )
+
+
+async def measure(url: str, calls: int) -> list[float]:
+    """Return the median of each client's calls, in seconds."""
+    async with connected(url, PLAIN) as a, connected(url, PLAIN) as b, connected(url, OURS) as c:
+        clients = [a, b, c]
+        times: list[list[float]] = [[], [], []]
+        for turn in range(WARM_UP + calls):
+            # Whoever goes first in a turn finds colder caches.
+            for which in ((turn + place) % 3 for place in range(3)):
+                begun = time.perf_counter()
+                await clients[which].call_tool("echo", {"text": "hello"})
+                taken = time.perf_counter() - begun
+                if turn >= WARM_UP:
+                    times[which].append(taken)
+        return [statistics.median(each) for each in times]
+
+
+@asynccontextmanager
+async def connected(url: str, client: Any) -> AsyncGenerator[ClientSession]:
+    """Open a session of the SDK over such a client."""
+    async with (
+        client(timeout=60) as http_client,
+        streamable_http.streamable_http_client(url, http_client=http_client) as streams,
+        ClientSession(streams[0], streams[1]) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+@contextmanager
+def server(*arguments: str) -> Generator[str]:
+    """Start the server of the tests, of the same SDK, and end it afterwards."""
+    script = ROOT / "tests" / "clients" / "real_server.py"
+    command = [sys.executable, "-W", "ignore", str(script), "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        try:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    anyio.run(main)
