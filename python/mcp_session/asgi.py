@@ -136,6 +136,7 @@ class SessionMiddleware:
         report_only: bool = False,
         on_verdict: Callable[[VerdictEvent], object] | None = None,
     ) -> None:
+        """Put it around an application, with the options of the class."""
         self.app = _checked_callable("app", app)
         self.counts: Counter[Rule] = Counter()
         self._paths = None if paths is None else _checked_paths("paths", paths)
@@ -251,6 +252,7 @@ class _Exchange:
         request: "_RequestBody",
         send: Send,
     ) -> None:
+        """Stand between an application and the server."""
         self._options = options
         self._counts = counts
         self._request = request
@@ -463,6 +465,7 @@ class _RequestBody:
     )
 
     def __init__(self, receive: Receive, limit: int) -> None:
+        """Read by `receive`, and remember so many bytes."""
         self._receive = receive
         self._limit = limit
         self._is_remembering = True
