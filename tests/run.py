@@ -25,6 +25,10 @@ MATURIN, CARGO_FUZZ, CARGO_MUTANTS = "maturin>=1.9.4,<2", "0.13.2", "27.1.0"
 CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
 CLI = ["click>=8.1", "rich>=13.7"]
 TESTING = ["httpx2>=2.16", "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
+METRICS = ["opentelemetry-sdk>=1.40", "prometheus-client>=0.22"]
+# The generations of the SDK exclude each other, so each has an environment.
+SDKS = {"mcp1": "mcp==1.30.*", "mcp2": "mcp>=2.3,<3", "fastmcp4": "fastmcp>=4.1,<5"}
+SDK_TESTING = ["anyio>=4.5", "hypothesis>=6.150", "pytest>=9,<10", "trio>=0.30", "uvicorn>=0.50"]
 
 
 def main() -> None:
@@ -54,8 +58,8 @@ def formatting() -> None:
     run("cargo", "fmt", "--all", "--check")
     run("cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check")
     checkers = environment("check", CHECKERS)
-    run(checkers / "ruff", "format", "--check", "python", "tests")
-    run(checkers / "ruff", "check", "python", "tests")
+    run(checkers / "ruff", "format", "--check", "python", "tests", "benches")
+    run(checkers / "ruff", "check", "python", "tests", "benches")
 
 
 def lints() -> None:
@@ -106,12 +110,23 @@ def types() -> None:
     run(tests / "python", "-m", "mypy.stubtest", "mcp_session")
     run(tests / "mypy", "--strict", "python/mcp_session")
     run(tests / "mypy", "--strict", "tests/python", "tests/run.py")
+    run(tests / "mypy", "--strict", "tests/asgi", "benches/asgi.py")
     run(tests / "pyright", "--pythonpath", tests / "python", "python", "tests")
 
 
 def pytest() -> None:
     """The Python tests, against the installed wheel."""
     run(test_environment() / "python", "-m", "pytest")
+
+
+def servers() -> None:
+    """The middleware around the real applications of each SDK, against the installed wheel."""
+    test_servers()
+
+
+def servers_whole() -> None:
+    """The same with the long tests at their full size."""
+    test_servers("--whole")
 
 
 def interpreters() -> None:
@@ -196,9 +211,14 @@ def mutants() -> None:
 
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
-    for step in (formatting, lints, rust, wheel, types, pytest, interpreters, fuzz, readme)
+    for step in (
+        *(formatting, lints, rust, wheel, types, pytest, servers, interpreters, fuzz),
+        readme,
+    )
 }
-LONG_STEPS: dict[str, Callable[[], None]] = {step.__name__: step for step in (millions, mutants)}
+LONG_STEPS: dict[str, Callable[[], None]] = {
+    step.__name__.replace("_", "-"): step for step in (millions, mutants, servers_whole)
+}
 
 
 def cargo_tool(name: str, version: str) -> Path:
@@ -221,9 +241,16 @@ def environment(name: str, packages: list[str]) -> Path:
 
 def test_environment() -> Path:
     """The packages the tests drive, and the wheel that was built."""
-    programs = environment("test", [*CLI, *TESTING])
+    programs = environment("test", [*CLI, *TESTING, *METRICS])
     install_wheel(programs)
     return programs
+
+
+def test_servers(*options: str) -> None:
+    for name, sdk in SDKS.items():
+        programs = environment(name, [sdk, *SDK_TESTING])
+        install_wheel(programs)
+        run(programs / "python", "-m", "pytest", "tests/asgi", *options)
 
 
 def install_wheel(programs: Path) -> None:

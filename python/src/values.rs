@@ -221,11 +221,13 @@ impl Answer {
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
         let mut sent = Vec::new();
         for pair in headers.try_iter()? {
-            let pair: (Bound<'py, PyBytes>, Bound<'py, PyBytes>) = pair?
-                .extract()
-                .map_err(|_| PyTypeError::new_err("headers must be pairs of bytes"))?;
-            if !CoreAnswer::replaces_header(pair.0.as_bytes()) {
-                sent.push(pair);
+            let pair = pair?;
+            let part = |index: usize| pair.get_item(index).ok()?.cast_into::<PyBytes>().ok();
+            let (Some(name), Some(value)) = (part(0), part(1)) else {
+                return Err(PyTypeError::new_err("headers must be pairs of bytes"));
+            };
+            if !CoreAnswer::replaces_header(name.as_bytes()) {
+                sent.push((name, value));
             }
         }
         let own = |text: &String| PyBytes::new(py, text.as_bytes());
