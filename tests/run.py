@@ -121,7 +121,7 @@ def types() -> None:
     pip_install(tests, CHECKERS)
     # stubtest says nothing where the extension is missing, so it is imported first.
     run(tests / "python", "-I", "-c", "import mcp_session")
-    run(tests / "python", "-m", "mypy.stubtest", "mcp_session")
+    run(tests / "python", "-m", "mypy.stubtest", "mcp_session._core")
     run(tests / "mypy", "--strict", "python/mcp_session")
     run(tests / "mypy", "--strict", "tests/python", "tests/run.py", "tests/plant.py")
     run(tests / "mypy", "--strict", "tests/asgi", "benches/asgi.py")
