@@ -168,7 +168,8 @@ async def test_an_application_reads_after_all_what_it_had_left(before: int) -> N
     assert b"".join(read) == BODY
 
 
-async def test_an_application_that_reads_and_answers_at_once_loses_nothing() -> None:
+@pytest.mark.parametrize("first", ["reads", "answers"])
+async def test_an_application_that_reads_and_answers_at_once_loses_nothing(first: str) -> None:
     pieces = [BODY[start : start + 9] for start in range(0, len(BODY), 9)]
     outgoing, incoming = anyio.create_memory_object_stream[dict[str, Any]](0)
     client, read = Client(b""), [b""]
@@ -187,12 +188,15 @@ async def test_an_application_that_reads_and_answers_at_once_loses_nothing() -> 
             while (received := await receive())["type"] == "http.request":
                 read.append(received["body"])
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listen)
-            await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(feed)
+        async def answer() -> None:
             for sent in NOT_FOUND:
                 await send(sent)
+
+        async with anyio.create_task_group() as tasks:
+            for task in (listen, answer) if first == "reads" else (answer, listen):
+                tasks.start_soon(task)
+                await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(feed)
 
     async def feed() -> None:
         for piece in pieces:
