@@ -78,6 +78,16 @@ pub(crate) fn is_valid(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
+/// Whether these bytes are JSON so far, and begin an object.
+pub(crate) fn begins_object(start: &[u8]) -> bool {
+    // A number that is cut off is not "the end of the input" to `serde_json` but an error.
+    let is_cut = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    let length = start.iter().rposition(|byte| !is_cut(byte)).map_or(0, |last| last + 1);
+    let (whole, _) = start.split_at(length);
+    whole.first() == Some(&b'{')
+        && serde_json::from_slice::<IgnoredAny>(whole).err().is_none_or(|error| error.is_eof())
+}
+
 /// The first character of the value that `text` holds, leading white space passed over.
 pub(crate) fn first_byte(text: &str) -> Option<u8> {
     text.bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))

@@ -33,12 +33,12 @@ AUDIT = ["pip>=25.3", "pip-audit>=2.9,<3"]
 CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
 CLI = ["click>=8.1", "rich>=13.7"]
 HTTP = ["anyio>=4.5", "httpx>=0.28", "httpx2>=2.16"]
+METRICS = ["opentelemetry-sdk>=1.40", "prometheus-client>=0.22"]
 TESTING = [*HTTP, "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
-# They exclude each other: each has an environment of its own.
-SDKS = {
-    "mcp1": ["mcp>=1.30,<2", "pytest>=9,<10", "uvicorn>=0.50"],
-    "mcp2": ["mcp>=2.3,<3", "pytest>=9,<10", "trio>=0.30", "uvicorn>=0.50"],
-}
+# The generations of the SDK exclude each other, so each has an environment.
+SDKS = {"mcp1": "mcp>=1.30,<2", "mcp2": "mcp>=2.3,<3", "fastmcp4": "fastmcp>=4.1,<5"}
+OFFICIAL = ("mcp1", "mcp2")
+SDK_TESTING = ["anyio>=4.5", "hypothesis>=6.150", "pytest>=9,<10", "trio>=0.30", "uvicorn>=0.50"]
 
 
 def main() -> None:
@@ -121,9 +121,10 @@ def types() -> None:
     pip_install(tests, CHECKERS)
     # stubtest says nothing where the extension is missing, so it is imported first.
     run(tests / "python", "-I", "-c", "import mcp_session")
-    run(tests / "python", "-m", "mypy.stubtest", "mcp_session")
+    run(tests / "python", "-m", "mypy.stubtest", "mcp_session._core")
     run(tests / "mypy", "--strict", "python/mcp_session")
     run(tests / "mypy", "--strict", "tests/python", "tests/run.py", "tests/plant.py")
+    run(tests / "mypy", "--strict", "tests/asgi", "benches/asgi.py")
     run(tests / "pyright", "--pythonpath", tests / "python", "python", "tests")
 
 
@@ -144,10 +145,8 @@ def clients_whole() -> None:
 
 def run_clients(*options: str) -> None:
     """Run the tests of the client adapters in the environment of each SDK generation."""
-    environments = {name: environment(name, packages) for name, packages in SDKS.items()}
-    for programs in environments.values():
-        install_wheel(programs)
-    for programs in environments.values():
+    # Servers of both are started, whichever the client is of.
+    for programs in [sdk_environment(name) for name in OFFICIAL]:
         pip_install(programs, CHECKERS)
         run(programs / "mypy", "--strict", "tests/clients")
         run(programs / "python", "-m", "pytest", "tests/clients", *options)
@@ -165,9 +164,8 @@ def soak_whole() -> None:
 
 def run_soak(kills: int) -> None:
     """Run the soak for both generations, with and without the proxy."""
-    for name, packages in SDKS.items():
-        programs = environment(name, packages)
-        install_wheel(programs)
+    for name in OFFICIAL:
+        programs = sdk_environment(name)
         for options in ((), ("--proxy",)):
             script = ("-W", "ignore", "tests/clients/soak.py", "--kills", str(kills))
             run(programs / "python", *script, *options)
@@ -175,10 +173,19 @@ def run_soak(kills: int) -> None:
 
 def benchmark() -> None:
     """What an ordinary call costs through our clients, beside the plain ones."""
-    for name, packages in SDKS.items():
-        programs = environment(name, packages)
-        install_wheel(programs)
+    for name in OFFICIAL:
+        programs = sdk_environment(name)
         run(programs / "python", "-W", "ignore", "benches/client.py")
+
+
+def servers() -> None:
+    """The middleware around the real applications of each SDK, against the installed wheel."""
+    test_servers()
+
+
+def servers_whole() -> None:
+    """The same with the long tests at their full size."""
+    test_servers("--whole")
 
 
 def interpreters() -> None:
@@ -333,15 +340,15 @@ def miri() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
-        *(formatting, lints, rust, wheel, types, pytest, clients, soak, interpreters, fuzz),
-        readme,
+        *(formatting, lints, rust, wheel, types, pytest, clients, soak, servers, interpreters),
+        *(fuzz, readme),
     )
 }
 LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
         *(millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
-        *(soak_whole, benchmark, advisories, miri),
+        *(soak_whole, servers_whole, benchmark, advisories, miri),
     )
 }
 
@@ -412,9 +419,22 @@ def environment(name: str, packages: list[str]) -> Path:
 
 def test_environment() -> Path:
     """The packages the tests drive, and the wheel that was built."""
-    programs = environment("test", [*CLI, *TESTING])
+    programs = environment("test", [*CLI, *TESTING, *METRICS])
     install_wheel(programs)
     return programs
+
+
+def sdk_environment(name: str) -> Path:
+    """The SDK of this name with what tests it, and the wheel that was built."""
+    programs = environment(name, [SDKS[name], *SDK_TESTING])
+    install_wheel(programs)
+    return programs
+
+
+def test_servers(*options: str) -> None:
+    """Run the tests of the middleware in the environment of each SDK."""
+    for name in SDKS:
+        run(sdk_environment(name) / "python", "-m", "pytest", "tests/asgi", *options)
 
 
 def install_wheel(programs: Path) -> None:

@@ -252,13 +252,13 @@ class Front:
         exchange = Seen(scope, body)
         if exchange.is_initialize and self.options.protocol:
             body = exchange.asking_for(self.options.protocol)
-            scope = scope | {"headers": with_length(scope["headers"], len(body))}
+            scope = {**scope, "headers": with_length(scope["headers"], len(body))}
 
         async def recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if self.options.cookie and exchange.is_initialize and message["status"] == 200:
                     cookie = (b"set-cookie", f"{self.cookie}; Path=/".encode())
-                    message = message | {"headers": [*message["headers"], cookie]}
+                    message = {**message, "headers": [*message["headers"], cookie]}
                 self.record(exchange, message)
             await send(message)
 
@@ -371,12 +371,12 @@ def json_refusal(status: int, content: bytes) -> tuple[int, list[tuple[bytes, by
 
 
 async def read_body(receive: Receive) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -176,6 +176,8 @@ class Connection:
                 names = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
                 method, target = head.method.decode(), head.target.decode()
                 return Request(method, target, names, body, raw, number)
+            else:
+                return None
 
     async def receive(self) -> bytes:
         while True:
@@ -280,8 +282,8 @@ async def relay(port: int, exchange: Exchange) -> None:
     request, http = exchange.request, h11.Connection(h11.CLIENT)
     headers = [(name, value) for name, value in request.headers if name != "expect"]
     head = h11.Request(method=request.method, target=request.target, headers=headers)
-    for event in (head, h11.Data(data=request.body), h11.EndOfMessage()):
-        http.send(event)
+    for sent in (head, h11.Data(data=request.body), h11.EndOfMessage()):
+        http.send(sent)
     async with await anyio.connect_tcp("127.0.0.1", port) as upstream:
         await upstream.send(request.raw)
         while True:

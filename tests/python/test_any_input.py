@@ -141,18 +141,22 @@ ARGUMENTS = {
     **dict.fromkeys(
         [
             *("session_id", "protocol_version", "response_session_id", "content_type"),
-            *("www_authenticate", "last_event_id", "event_id"),
+            *("www_authenticate", "last_event_id", "event_id", "content_encoding", "query"),
         ],
         texts | anything,
     ),
     **dict.fromkeys(["exchange", "hold", "lead", "introduced", "stream"], anything | secretive),
-    **dict.fromkeys(["body", "request_body", "response_body", "message"], bodies | anything),
+    **dict.fromkeys(
+        ["body", "request_body", "response_body", "body_so_far", "message"], bodies | anything
+    ),
 }
 FUNCTIONS: dict[str, tuple[Callable[..., object], type | tuple[type, ...]]] = {
     "admit": (admit, Verdict),
+    "attached_session_id": (mcp_session.attached_session_id, str),
     "classify": (classify, Verdict),
     "classify_exchange": (mcp_session.classify_exchange, Verdict),
     "needs_body": (mcp_session.needs_body, bool),
+    "needs_request_body": (mcp_session.needs_request_body, bool),
     "not_found_response": (not_found_response, Answer),
     "peek": (peek, Message),
     "Session": (Session, Session),
