@@ -45,8 +45,13 @@ SESSION_NOT_FOUND = (
 
 
 def main() -> None:
+    serve(sdk_application)
+
+
+def serve(make_application: "Callable[[argparse.Namespace], Application]") -> None:
+    """Do what the command line says, with a server of whatever make."""
     options = parse_options()
-    application = Front(sdk_application(options), options)
+    application = Front(make_application(options), options)
     port = int(sys.stdin.readline()) if options.port == "stdin" else int(options.port)
     threading.Thread(target=exit_with_parent, daemon=True).start()
     with socket.socket() as listener:
