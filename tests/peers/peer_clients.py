@@ -3,8 +3,8 @@
 Each adapter connects as the SDK's own documentation does, with a factory of HTTP clients.
 """
 
+import functools
 import importlib
-import importlib.util
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -137,28 +137,17 @@ async def pydantic_ai(url: str, create: Create) -> AsyncGenerator[Connected]:
             yield client
 
 
-ENVIRONMENTS: dict[str, dict[str, Connect]] = {
-    "mcp1": {
-        "mcp 1.x ClientSession": lambda url, create: official(sdk.SESSION, url, create),
-        "mcp 1.x streamablehttp_client": lambda url, create: official(sdk.FACTORY, url, create),
-    },
-    "mcp2": {
-        "mcp 2.x ClientSession": lambda url, create: official(sdk.SESSION, url, create),
-        "mcp 2.x Client, legacy": lambda url, create: official(sdk.LEGACY, url, create),
-        "mcp 2.x Client, auto": lambda url, create: official(sdk.AUTO, url, create),
-    },
-    "fastmcp2": {"fastmcp 2.x": fastmcp},
-    "fastmcp4": {"fastmcp 4.x": fastmcp},
-    "langchain": {"langchain-mcp-adapters": langchain},
-    "openai": {
-        "openai-agents": lambda url, create: openai(0, url, create),
-        "openai-agents, 2 retries": lambda url, create: openai(2, url, create),
-    },
-    "pydantic-ai": {"pydantic-ai": pydantic_ai},
+CLIENTS: dict[str, Connect] = {
+    "mcp 1.x ClientSession": functools.partial(official, sdk.SESSION),
+    "mcp 1.x streamablehttp_client": functools.partial(official, sdk.FACTORY),
+    "mcp 2.x ClientSession": functools.partial(official, sdk.SESSION),
+    "mcp 2.x Client, legacy": functools.partial(official, sdk.LEGACY),
+    "mcp 2.x Client, auto": functools.partial(official, sdk.AUTO),
+    "fastmcp 2.x": fastmcp,
+    "fastmcp 4.x": fastmcp,
+    "langchain-mcp-adapters": langchain,
+    "openai-agents": functools.partial(openai, 0),
+    "openai-agents, 2 retries": functools.partial(openai, 2),
+    "pydantic-ai": pydantic_ai,
 }
-"""The clients by the environment they need."""
-
-MODERN = ("mcp 2.x Client, auto", "fastmcp 4.x", "openai-agents", "openai-agents, 2 retries") + (
-    "pydantic-ai",
-)
-"""Clients that speak 2026-07-28, without sessions, with a server that does."""
+"""How each client connects, in the environment it needs."""

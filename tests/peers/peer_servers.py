@@ -18,22 +18,12 @@ import anyio.to_thread
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "clients"))
 
+from plan import PYTHON
 from servers import Exchange, Execution, RealServer, interpreter
 
 ENVIRONMENTS = ROOT / ".environments"
 NODE = ENVIRONMENTS / "node"
 CRATES = ENVIRONMENTS / "cargo-peers" / "debug"
-
-PYTHON = ("mcp1", "mcp2", "fastmcp2", "fastmcp4")
-"""Servers that write down what they saw, and do on command whatever the situations need."""
-
-FOREIGN = ("everything", "typescript", "typescript-one", "rmcp-new", "rmcp-old")
-"""Servers in other languages, run as their users run them."""
-
-MODERN = ("mcp2", "fastmcp4")
-"""Servers that speak 2026-07-28 with a client that does."""
-
-SERVERS = (*PYTHON, *FOREIGN)
 
 # A machine that is busy with other things starts nothing quickly.
 START_SECONDS = 60.0
@@ -41,35 +31,92 @@ START_SECONDS = 60.0
 AnyServer: TypeAlias = "PythonServer | ForeignServer"
 
 
-@asynccontextmanager
-async def run_server(name: str, *options: str) -> "AsyncGenerator[AnyServer]":
-    """Run a server until the block ends."""
-    with TemporaryDirectory() as folder:
-        server = (
-            PythonServer(name, Path(folder), options) if name in PYTHON else ForeignServer(name)
-        )
+class PeerServers:
+    """The servers that were used so far, so that none is loaded twice."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, AnyServer] = {}
+
+    def __enter__(self) -> "PeerServers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers.values():
+            server.close()
+
+    @asynccontextmanager
+    async def use(self, name: str, *options: str) -> "AsyncGenerator[AnyServer]":
+        """Run a server until the block ends, with nothing written down yet."""
+        if name not in self._servers:
+            is_python = name in PYTHON
+            self._servers[name] = PythonServer(name) if is_python else ForeignServer(name)
+        server = self._servers[name]
+        server.forget()
         try:
-            await server.start()
+            await server.start(*options)
             yield server
         finally:
-            server.close()
+            server.stop()
 
 
 class PythonServer(RealServer):
     """A server of either Python package, which writes down what it sees."""
 
+    def __init__(self, name: str) -> None:
+        self._folder = TemporaryDirectory()
+        super().__init__(name, Path(self._folder.name), ())
+        self._forking = subprocess.Popen(
+            [
+                interpreter(name),
+                *("-W", "ignore", Path(__file__).with_name("forking.py")),
+                "fastmcp_server" if name.startswith("fastmcp") else "real_server",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+        )
+        self._is_up = False
+        self.echo_argument = "text"
+
     def watch(self, http_client: Any) -> None:
         """Do nothing: what goes over the wire is seen at the other end."""
 
-    def _load(self, options: tuple[str, ...]) -> "subprocess.Popen[str]":
-        if not self.generation.startswith("fastmcp"):
-            return super()._load(options)
-        script = Path(__file__).with_name("fastmcp_server.py")
-        files = ("--wire", self._wire, "--executions", self._executions)
-        command = [interpreter(self.generation), "-W", "ignore", script, "--port", "stdin", *files]
-        return subprocess.Popen(
-            [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-        )
+    async def start(self, *options: str) -> None:
+        """Listen, with these options, or with those of the last time."""
+        self.options = options or self.options
+        files = ("--wire", str(self._wire), "--executions", str(self._executions))
+        arguments = ["--port", str(self.port), *files, *self.options]
+        self.port = int(await anyio.to_thread.run_sync(self._order, arguments))
+        self._is_up = True
+
+    def kill(self) -> None:
+        """End it as a crash would: no session is closed, no client told."""
+        assert self._is_up, "the server is down"
+        self._is_up = False
+        self._order(None)
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self._is_up:
+            self.kill()
+
+    def forget(self) -> None:
+        """Make it as if it had never run."""
+        self.options, self.port = (), 0
+        for path in (self._wire, self._executions):
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._forking.communicate()
+        self._folder.cleanup()
+
+    def _order(self, arguments: list[str] | None) -> str:
+        assert self._forking.stdin is not None
+        assert self._forking.stdout is not None
+        self._forking.stdin.write(json.dumps(arguments) + "\n")
+        self._forking.stdin.flush()
+        return self._forking.stdout.readline()
 
 
 class ForeignServer:
@@ -81,6 +128,7 @@ class ForeignServer:
     def __init__(self, name: str) -> None:
         self.generation = name
         self.port = free_port()
+        self.echo_argument = "message" if name == "everything" else "text"
         self._seen: list[Exchange] = []
         self._running: subprocess.Popen[bytes] | None = None
 
@@ -96,7 +144,7 @@ class ForeignServer:
 
         http_client.event_hooks["response"].append(saw)
 
-    async def start(self) -> None:
+    async def start(self, *_options: str) -> None:
         environment = os.environ | {"PORT": str(self.port)}
         self._running = subprocess.Popen(
             command(self.generation, self.port),
@@ -124,9 +172,17 @@ class ForeignServer:
         """Nothing: it does not say what it ran."""
         return None
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End it, if it runs."""
         if self._running is not None:
             self.kill()
+
+    def forget(self) -> None:
+        """Make it as if it had never run."""
+        self._seen.clear()
+
+    def close(self) -> None:
+        self.stop()
 
 
 def command(name: str, port: int) -> list[str | Path]:

@@ -1,7 +1,7 @@
 """Plays situations with the clients of the environment it runs in, and prints what came of each.
 
-Reads cells from standard input, one JSON object a line, and prints them with their outcome. It
-is a program of its own because each SDK has its own environment, and because a client that hangs
+Reads cells from standard input, one JSON array a line, and prints what came of each. It is a
+program of its own because each SDK has its own environment, and because a client that hangs
 for good has to be killed: `matrix.py` does both.
 """
 
@@ -19,9 +19,10 @@ import anyio
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "clients")]
 
 import sdk
-from peer_clients import ENVIRONMENTS, Create
-from peer_servers import AnyServer, run_server
-from situations import SITUATIONS, DiffersError, Play, options
+from peer_clients import CLIENTS, Create
+from peer_servers import AnyServer, PeerServers
+from plan import Cell
+from situations import SITUATIONS, DiffersError, Play, server_options
 
 # How long a call may take. Without us a call that ends at all ends in a fraction of this; with
 # us it is only a question of how busy the machine is.
@@ -31,32 +32,32 @@ PLAIN_SECONDS, OUR_SECONDS = 8.0, 40.0
 def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    for line in sys.stdin:
-        cell = json.loads(line)
-        outcome, detail = play(cell)
-        print(json.dumps(cell | {"outcome": outcome, "detail": detail}), flush=True)
+    with PeerServers() as servers:
+        for line in sys.stdin:
+            outcome, detail = play(Cell(*json.loads(line)), servers)
+            print(json.dumps([outcome, detail]), flush=True)
 
 
-def play(cell: dict[str, str]) -> tuple[str, str]:
+def play(cell: Cell, servers: PeerServers) -> tuple[str, str]:
     """Play one cell; return what came of it in a word, and what was said."""
     try:
-        anyio.run(play_situation, cell)
+        anyio.run(play_situation, cell, servers)
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:  # noqa: BLE001  # a task group that dies ends its tasks so
         return outcome_of(error)
     return "ok", ""
 
 
-async def play_situation(cell: dict[str, str]) -> None:
-    client, name, situation, mode = (
-        cell[key] for key in ("client", "server", "situation", "mode")
-    )
-    async with run_server(name, *options(situation, name)) as server:
-        await SITUATIONS[situation](
+async def play_situation(cell: Cell, servers: PeerServers) -> None:
+    options = server_options(cell.situation, cell.server)
+    async with servers.use(cell.server, *options) as server:
+        await SITUATIONS[cell.situation](
             Play(
                 server,
-                connecting(client, server, MODES[mode]),
-                connecting(client, server, sdk.create_plain_http_client),
-                PLAIN_SECONDS if mode == "plain" else OUR_SECONDS,
+                connecting(cell.client, server, MODES[cell.mode]),
+                connecting(cell.client, server, sdk.create_plain_http_client),
+                PLAIN_SECONDS if cell.mode == "plain" else OUR_SECONDS,
             )
         )
 
@@ -69,7 +70,7 @@ MODES: dict[str, Create] = {
 
 
 def connecting(client: str, server: AnyServer, create: Create) -> Any:
-    connect = next(clients[client] for clients in ENVIRONMENTS.values() if client in clients)
+    connect = CLIENTS[client]
 
     def create_watched(*arguments: Any, **keywords: Any) -> Any:
         # The SDK's own factory takes less than some of the SDKs would pass.

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import anyio
 import sdk
 from peer_clients import Connected
-from peer_servers import MODERN, AnyServer, Exchange, ForeignServer, PythonServer
+from peer_servers import AnyServer, Exchange, ForeignServer, PythonServer
+from plan import COMPARED, MODERN_SERVERS
 
 
 class DiffersError(Exception):
@@ -37,7 +38,7 @@ class Play:
 
     async def echo(self, client: Connected, text: str) -> None:
         """Have something said, and see that this was said."""
-        said = await self.call(client, "echo", text=text)
+        said = await self.call(client, "echo", **{self.server.echo_argument: text})
         # One of the servers has a word of its own to say with it.
         expect(said.removeprefix("Echo: ") == text, f"{said!r} was said instead of {text!r}")
 
@@ -105,7 +106,7 @@ async def down(play: Play) -> None:
         await client.list_tools()
         play.server.kill()
         for _ in range(2):
-            await play.fails(client, "echo", text="lost")
+            await play.fails(client, "echo", **{play.server.echo_argument: "lost"})
         await play.server.start()
         await play.echo(client, "hello")
     expect_runs(play, "echo", 1)
@@ -180,9 +181,6 @@ SITUATIONS: dict[str, Situation] = {
     "modern": modern,
 }
 
-OF_FOREIGN = ("restart", "20 at once", "call while down", "close")
-"""What is asked of servers that write nothing down and do nothing on command."""
-
 SERVER_OPTIONS = {
     # An open stream would keep the session from being idle.
     "idle timeout": ("--idle", "0.3", "--no-get"),
@@ -190,11 +188,11 @@ SERVER_OPTIONS = {
 }
 
 
-def options(situation: str, server: str) -> tuple[str, ...]:
+def server_options(situation: str, server: str) -> tuple[str, ...]:
     """What a server is told, so that the situation can arise."""
     own = SERVER_OPTIONS.get(situation, ())
     # Otherwise the newer clients would agree with it on a revision that has no sessions.
-    has_sessions = server in MODERN and situation not in {"sessionless", "modern"}
+    has_sessions = server in MODERN_SERVERS and situation not in COMPARED
     return (*own, "--protocol", "2025-11-25") if has_sessions else own
 
 
@@ -204,12 +202,15 @@ async def in_flight(play: Play, end: Callable[[], Awaitable[None]]) -> None:
     async def end_when_called() -> None:
         await server.until(lambda server: server.executions("slow"))
         await end()
+        await server.until(lambda server: len(server.executions("slow")) > 1)
+        raise DiffersError("the call was executed again")
 
     async with play.connect() as client:
         await client.list_tools()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(end_when_called)
             await play.fails(client, "slow", seconds=3600)
+            tasks.cancel_scope.cancel()
         await play.echo(client, "hello")
     expect_runs(play, "slow", 1)
     expect_runs(play, "echo", 1)

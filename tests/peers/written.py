@@ -1,0 +1,2 @@
+"""stub to be replaced"""
+def write(*a): pass
