@@ -4,12 +4,13 @@ import functools
 import re
 from typing import Any
 
+import anyio
 import pytest
 
 import sdk
 from peer_clients import official
 from peer_servers import ROOT, PeerServers
-from situations import SITUATIONS, Play, server_options
+from situations import SITUATIONS, Play, server_options, until_stream
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +60,27 @@ async def test_a_question_that_is_asked_after_a_restart_is_answered(
         await server.restart()
 
         assert await client.call("ask", question="second") == "yes"
+
+
+@pytest.mark.usefixtures("adopted")
+@pytest.mark.parametrize("server_name", ["mcp1", "mcp2"])
+async def test_push_comes_back_after_the_sdk_has_given_up_its_stream(
+    server_name: str, servers: PeerServers
+) -> None:
+    async with servers.use(server_name, *server_options("push", server_name)) as server:
+        connect = functools.partial(official, sdk.SESSION, server.url, sdk.create_plain_http_client)
+        play = Play(server, connect, connect, 60.0)
+        async with connect() as client:
+            await until_stream(play)
+            server.kill()
+            # Longer than either SDK goes on asking for its stream.
+            await anyio.sleep(2.5)
+            await server.start()
+
+            await client.list_tools()
+            await until_stream(play)
+            await client.call("push")
+            await client.until_notified("notifications/resources/list_changed")
 
 
 @pytest.mark.usefixtures("adopted")
