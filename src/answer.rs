@@ -135,8 +135,12 @@ impl<'a> Answer<'a> {
     /// # Ok::<(), http::Error>(())
     /// ```
     pub fn replacing(self, mut upstream: response::Parts) -> Response<Vec<u8>> {
-        let replaced: Vec<HeaderName> =
-            upstream.headers.keys().filter(|name| Self::replaces_header(name)).cloned().collect();
+        let replaced: Vec<HeaderName> = upstream
+            .headers
+            .keys()
+            .filter(|name| Self::replaces_header(name.as_str().as_bytes()))
+            .cloned()
+            .collect();
         for name in replaced {
             upstream.headers.remove(name);
         }
@@ -153,9 +157,22 @@ impl<'a> Answer<'a> {
         Response::from_parts(upstream, body)
     }
 
-    fn replaces_header(name: &HeaderName) -> bool {
-        name.as_str().starts_with("content-")
-            || [TRANSFER_ENCODING, ETAG, WWW_AUTHENTICATE, SESSION_ID_HEADER].contains(name)
+    /// Whether a header of an upstream's answer goes with the answer, for those who have
+    /// headers in another shape than the `http` crate's.
+    ///
+    /// ```
+    /// use mcp_session_core::Answer;
+    ///
+    /// assert!(Answer::replaces_header(b"Content-Encoding"));
+    /// assert!(Answer::replaces_header(b"mcp-session-id"));
+    /// assert!(!Answer::replaces_header(b"Set-Cookie"));
+    /// ```
+    pub fn replaces_header(name: &[u8]) -> bool {
+        const BODY: &[u8] = b"content-";
+        name.get(..BODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(BODY))
+            || [TRANSFER_ENCODING, ETAG, WWW_AUTHENTICATE, SESSION_ID_HEADER]
+                .iter()
+                .any(|replaced| name.eq_ignore_ascii_case(replaced.as_str().as_bytes()))
     }
 }
 

@@ -94,6 +94,19 @@ impl Sent {
     }
 }
 
+impl Sent {
+    /// Everything that a request whose body is not known may turn out to be.
+    pub(crate) fn possible(request: &Request<'_>) -> &'static [Self] {
+        let named = request.protocol_version.is_some_and(|version| !version.is_empty());
+        match (request.method, named, Era::of(request.protocol_version, None)) {
+            (Method::Post, true, Era::Modern) => &[Self::Modern, Self::Initialize],
+            (Method::Post, true, Era::Legacy) => &[Self::Post, Self::Initialize],
+            (Method::Post, false, _) => &[Self::Post, Self::Initialize, Self::Modern],
+            (Method::Get | Method::Delete | Method::Other, _, _) => &[],
+        }
+    }
+}
+
 /// Whether a request bore a session ID, well-formed or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attachment {

@@ -78,6 +78,16 @@ pub(crate) fn is_valid(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
+/// Whether these bytes are JSON so far, and begin an object.
+pub(crate) fn begins_object(start: &[u8]) -> bool {
+    // A number that is cut off is not "the end of the input" to `serde_json` but an error.
+    let is_cut = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    let length = start.iter().rposition(|byte| !is_cut(byte)).map_or(0, |last| last + 1);
+    let (whole, _) = start.split_at(length);
+    whole.first() == Some(&b'{')
+        && serde_json::from_slice::<IgnoredAny>(whole).err().is_none_or(|error| error.is_eof())
+}
+
 /// The first character of the value that `text` holds, leading white space passed over.
 pub(crate) fn first_byte(text: &str) -> Option<u8> {
     text.bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
@@ -217,6 +227,16 @@ mod tests {
         for text in ["", "[]", "1", r#"{"id":1"#, r#"{"id":1}x"#, r#"{"id":1}{}"#, r#"{"id":01}"#] {
             assert_eq!(None, members(text, ["id"]), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_array_has_no_elements() {
+        for text in ["", "{}", "1", "[1", "[1]x", "[01]"] {
+            assert_eq!(None, elements(text, |_| {}), "{text:?}");
+        }
+        let mut seen = Vec::new();
+        assert_eq!(Some(()), elements(r#"[1, {"a":[2]} ,"x"]"#, |element| seen.push(element)));
+        assert_eq!(["1", r#"{"a":[2]}"#, "\"x\""].as_slice(), seen);
     }
 
     #[test]

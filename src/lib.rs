@@ -77,6 +77,7 @@ pub use message::{Kind, Message, RequestId, peek};
 pub use session_id::SessionId;
 pub use table::{
     Action, Misreport, Quirks, Rule, Side, Verdict, admit, classify, classify_parts, needs_body,
+    needs_more_body, needs_request_body,
 };
 
 #[cfg(doctest)]

@@ -16,6 +16,8 @@ const SESSION_NOT_FOUND: &str = "-32001";
 
 /// How rmcp begins each 500 about a session that it could not resume.
 const RESUME_ERROR: &[u8] = b"Encounter an error when resume session: ";
+const SESSION_NOT_FOUND_CAUSE: &[u8] = b"Session not found: ";
+const SERVICE_TERMINATED_CAUSE: &[u8] = b"Session error: Session service terminated";
 
 /// What came back, its body included if that is known.
 pub(crate) fn read(side: Side, request: &Request<'_>, response: &Response<'_>) -> Reply {
@@ -96,12 +98,12 @@ fn is_read(
         Reply::ResumeSessionNotFound => {
             let id = short
                 .strip_prefix(RESUME_ERROR)
-                .and_then(|cause| cause.strip_prefix(b"Session not found: "));
+                .and_then(|cause| cause.strip_prefix(SESSION_NOT_FOUND_CAUSE));
             id.is_some() && id == request.attached_id(side)
         }
-        Reply::ResumeServiceTerminated => short
-            .strip_prefix(RESUME_ERROR)
-            .is_some_and(|cause| cause == b"Session error: Session service terminated"),
+        Reply::ResumeServiceTerminated => {
+            short.strip_prefix(RESUME_ERROR).is_some_and(|cause| cause == SERVICE_TERMINATED_CAUSE)
+        }
         Reply::Success
         | Reply::BadRequest
         | Reply::Unauthorized
@@ -110,6 +112,46 @@ fn is_read(
         | Reply::MethodNotAllowed
         | Reply::OtherStatus => false,
     }
+}
+
+/// Whether some body that begins with `so_far` has this reading.
+///
+/// It may say so of a beginning that none has, as long as that is JSON.
+pub(crate) fn may_be_read(reply: Reply, so_far: &[u8], side: Side, request: &Request<'_>) -> bool {
+    let is_short = so_far.len() <= TEXT_LIMIT;
+    let start = so_far.trim_ascii_start();
+    let begins = |parts: [&[u8]; 3]| is_short && begins_text(start, parts);
+    let may_be_error = || start.is_empty() || json::begins_object(start);
+    match reply {
+        Reply::Misreported(misreport) => {
+            begins([misreport.text().as_bytes(), b"", b""]) || (is_short && may_be_error())
+        }
+        Reply::ModernOnly => is_short && may_be_error(),
+        Reply::CanonicalNotFound => may_be_error(),
+        Reply::ResumeSessionNotFound => request
+            .attached_id(side)
+            .is_some_and(|id| begins([RESUME_ERROR, SESSION_NOT_FOUND_CAUSE, id])),
+        Reply::ResumeServiceTerminated => begins([RESUME_ERROR, SERVICE_TERMINATED_CAUSE, b""]),
+        Reply::Success
+        | Reply::BadRequest
+        | Reply::Unauthorized
+        | Reply::Forbidden
+        | Reply::NotFound
+        | Reply::MethodNotAllowed
+        | Reply::OtherStatus => false,
+    }
+}
+
+/// Whether `start` can go on to be the text that these parts make up, and white space.
+fn begins_text(start: &[u8], parts: [&[u8]; 3]) -> bool {
+    let mut rest = start;
+    for part in parts {
+        match rest.strip_prefix(part) {
+            Some(behind) => rest = behind,
+            None => return part.starts_with(rest),
+        }
+    }
+    rest.trim_ascii().is_empty()
 }
 
 fn by_status(status: StatusCode) -> Reply {

@@ -215,10 +215,63 @@ pub fn classify_parts<'a>(
 /// assert!(needs_body(Side::Client(Quirks::Recognize), &request, &bad_request));
 /// ```
 pub fn needs_body(side: Side, request: &Request<'_>, response: &Response<'_>) -> bool {
+    needs_more_body(side, request, &Response { body: None, ..*response })
+}
+
+/// Whether the rest of a body can still change what has to be done, after what has come in
+/// of it so far: `response.body`.
+///
+/// For whoever has to hold a response back until it is decided. No body that matters is
+/// missed; one may be waited for that in the end does not, as long as it is JSON so far.
+///
+/// ```
+/// use http::StatusCode;
+/// use mcp_session_core::{Method, Request, Response, Side, needs_more_body};
+///
+/// let request = Request { session_id: Some(b"1868a90c"), ..Request::new(Method::Post) };
+/// let head = Response::new(StatusCode::BAD_REQUEST);
+/// let so_far = |body| Response { body: Some(body), ..head };
+///
+/// assert!(needs_more_body(Side::Server, &request, &so_far(b"unkno")));
+/// assert!(!needs_more_body(Side::Server, &request, &so_far(b"unknown tool")));
+/// ```
+pub fn needs_more_body(side: Side, request: &Request<'_>, response: &Response<'_>) -> bool {
     let unread = Cell::of(side, request, &Response { body: None, ..*response });
     let (_, action) = decide(&unread);
+    let so_far = response.body.unwrap_or_default();
     reply::readings(side, request, response)
+        .filter(|reply| reply::may_be_read(*reply, so_far, side, request))
         .any(|reply| decide(&Cell { reply, ..unread }).1 != action)
+}
+
+/// Whether the body of the request can change what has to be done, its id in an answer
+/// included.
+///
+/// Call it with the head of the response, where reading the request costs something:
+/// where it says no, `request.message` may be left out, and is not looked at.
+///
+/// ```
+/// use http::StatusCode;
+/// use mcp_session_core::{Method, Request, Response, Side, needs_request_body};
+///
+/// let request = Request { session_id: Some(b"1868a90c"), ..Request::new(Method::Post) };
+/// let needed = |status| needs_request_body(Side::Server, &request, &Response::new(status));
+///
+/// assert!(!needed(StatusCode::OK));
+/// assert!(needed(StatusCode::NOT_FOUND));
+/// ```
+pub fn needs_request_body(side: Side, request: &Request<'_>, response: &Response<'_>) -> bool {
+    let request = Request { message: None, ..*request };
+    let unread = Cell::of(side, &request, &Response { body: None, ..*response });
+    let says = |cell: &Cell| (decide(cell).1, cell.forwards_session_id());
+    let replies = || reply::readings(side, &request, response).chain([unread.reply]);
+    Sent::possible(&request).iter().any(|sent| {
+        replies().any(|reply| {
+            let cell = Cell { sent: *sent, reply, ..unread };
+            says(&cell) != says(&Cell { sent: unread.sent, ..cell })
+                || matches!(says(&cell).0, Action::NotFoundResponse)
+        })
+    })
 }
 
 /// Decides what to do with a request before anything runs, by whoever owns the table of

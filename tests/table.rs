@@ -14,7 +14,8 @@ use std::ops::RangeInclusive;
 use http::StatusCode;
 use mcp_session_core::{
     Action, Admission, Attachment, Cell, Lookup, Message, Method, Misreport, Quirks, Reply,
-    Request, Response, ResponseId, Rule, Sent, Side, admit, classify, needs_body, peek,
+    Request, Response, ResponseId, Rule, Sent, Side, admit, classify, needs_body, needs_more_body,
+    needs_request_body, peek,
 };
 
 const ATTACHED: &[u8] = b"1868a90c";
@@ -238,6 +239,131 @@ fn the_body_is_needed_exactly_where_two_bodies_lead_to_different_actions() {
 /// other is what the golden file says, and its test tries them all.
 fn matters(status: u16) -> bool {
     matches!(status, 200 | 399..=406 | 499..=501)
+}
+
+#[test]
+fn a_row_says_where_a_misreport_was_seen_and_of_the_others_nothing() {
+    for rule in Rule::ALL {
+        let is_listed = Misreport::ALL.iter().any(|misreport| misreport.rule() == *rule);
+
+        assert_eq!(is_listed, rule.source().is_some(), "{rule:?}");
+        assert!(rule.summary().contains(rule.source().unwrap_or_default()), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_body_that_matters_is_waited_for_to_its_end() {
+    let mut waited = 0;
+    for side in SIDES {
+        for (sent, attached) in [("request", "yes"), ("get", "yes"), ("request", "no")] {
+            let request = request("legacy", sent, attached);
+            for class in BODY_CLASSES {
+                for whole in bodies(class, attached) {
+                    for status in [400, 401, 404, 500] {
+                        let whole = whole.with(status, "none");
+                        let unread = Response { body: None, ..whole };
+                        let action = |it| classify(side, &request, it).action();
+                        if action(&whole) == action(&unread) {
+                            continue;
+                        }
+                        let body = [b" \r\n", whole.body.unwrap(), b"\t "].concat();
+                        for length in 0..=body.len() {
+                            let so_far = Response { body: Some(&body[..length]), ..whole };
+
+                            assert!(
+                                needs_more_body(side, &request, &so_far),
+                                "{side:?} {sent} {class} {status} {length}"
+                            );
+                            waited += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(waited > 2_000, "{waited}");
+}
+
+#[test]
+fn what_can_no_longer_matter_is_not_waited_for() {
+    let request = request("legacy", "request", "yes");
+    let padding = " ".repeat(4097);
+    for (status, so_far) in [
+        (400, "<"),
+        (400, "Bad Request: x"),
+        (400, "unknown session."),
+        (400, "\"unknown session\""),
+        (400, "{nope"),
+        (400, "{} x"),
+        (400, "[{"),
+        (400, &*padding),
+        (401, "unauthorized"),
+        (404, "N"),
+        (404, "[{"),
+        (500, "Internal Server Error"),
+        (500, "{"),
+        (500, "Encounter an error when resume session: Session not found: another"),
+        (500, "Encounter an error when resume session: Session error: Session service stopped"),
+    ] {
+        let response = HEADS[0].with(status, "none");
+        let so_far = Response { body: Some(so_far.as_bytes()), ..response };
+
+        assert!(needs_body(Side::Server, &request, &response), "{status}");
+        assert!(!needs_more_body(Side::Server, &request, &so_far), "{status} {:?}", so_far.body);
+    }
+}
+
+#[test]
+fn the_request_body_is_needed_exactly_where_two_lead_to_different_answers() {
+    let messages = [
+        None,
+        Some(peek(br#"{"id":7,"method":"initialize"}"#)),
+        Some(peek(br#"{"id":7,"method":"tools/list"}"#)),
+        Some(peek(br#"{"method":"notifications/x"}"#)),
+        Some(peek(
+            br#"{"id":7,"method":"m","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
+        )),
+    ];
+    for side in SIDES {
+        for method in [Method::Post, Method::Get, Method::Delete, Method::Other] {
+            for attached in ["yes", "no"] {
+                for version in [None, Some(&b"2025-11-25"[..]), Some(b"2026-07-28")] {
+                    let request = Request {
+                        session_id: (attached == "yes").then_some(ATTACHED),
+                        protocol_version: version,
+                        ..Request::new(method)
+                    };
+                    let bodies: Vec<Option<Vec<u8>>> = BODY_CLASSES
+                        .into_iter()
+                        .flat_map(|class| bodies(class, attached))
+                        .map(|response| response.body)
+                        .collect();
+                    for response_id in ["none", "valid", "ill-formed"] {
+                        for head in HEADS {
+                            for status in STATUSES.filter(|status| matters(*status)) {
+                                let head = head.with(status, response_id);
+                                let differ = bodies.iter().any(|body| {
+                                    let response = Response { body: body.as_deref(), ..head };
+                                    let says = |message| {
+                                        let request = Request { message, ..request };
+                                        let it = classify(side, &request, &response);
+                                        (it.action(), it.forwards_session_id(), it.answer())
+                                    };
+                                    messages.into_iter().any(|it| says(it) != says(None))
+                                });
+
+                                assert_eq!(
+                                    differ,
+                                    needs_request_body(side, &request, &head),
+                                    "{side:?} {method:?} {attached} {version:?} {response_id} {status}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

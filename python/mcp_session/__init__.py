@@ -32,9 +32,11 @@ from mcp_session._core import (
     Verdict,
     __version__,
     admit,
+    attached_session_id,
     classify,
     classify_exchange,
     needs_body,
+    needs_request_body,
     not_found_response,
     peek,
 )
@@ -68,9 +70,11 @@ __all__ = [
     "Verdict",
     "__version__",
     "admit",
+    "attached_session_id",
     "classify",
     "classify_exchange",
     "needs_body",
+    "needs_request_body",
     "not_found_response",
     "peek",
 ]

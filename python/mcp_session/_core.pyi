@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, TypeAlias, final
 
@@ -28,10 +29,12 @@ __all__ = [
     "Verdict",
     "__version__",
     "admit",
+    "attached_session_id",
     "classify",
     "classify_exchange",
     "exchange_facts",
     "needs_body",
+    "needs_request_body",
     "not_found_response",
     "peek",
     "rule_facts",
@@ -65,6 +68,7 @@ class Answer:
     def headers(self) -> list[tuple[str, str]]: ...
     @property
     def body(self) -> bytes: ...
+    def replacing(self, headers: Iterable[tuple[bytes, bytes]], /) -> list[tuple[bytes, bytes]]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
@@ -289,6 +293,7 @@ def classify(
     request_body: _Bytes | None = None,
     response_session_id: str | None = None,
     content_type: str | None = None,
+    content_encoding: str | None = None,
     www_authenticate: str | None = None,
     response_body: _Bytes | None = None,
     side: Side = ...,
@@ -305,10 +310,28 @@ def needs_body(
     protocol_version: str | None = None,
     request_body: _Bytes | None = None,
     content_type: str | None = None,
+    content_encoding: str | None = None,
+    www_authenticate: str | None = None,
+    body_so_far: _Bytes | None = None,
+    side: Side = ...,
+    quirks: bool = False,
+) -> bool: ...
+def needs_request_body(
+    method: str,
+    status: int,
+    *,
+    session_id: str | None = None,
+    protocol_version: str | None = None,
+    response_session_id: str | None = None,
+    content_type: str | None = None,
+    content_encoding: str | None = None,
     www_authenticate: str | None = None,
     side: Side = ...,
     quirks: bool = False,
 ) -> bool: ...
+def attached_session_id(
+    method: str, *, session_id: str | None = None, query: str | None = None
+) -> str | None: ...
 def admit(
     method: str,
     *,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use mcp_session_core::http::{Method as HttpMethod, StatusCode};
 use mcp_session_core::session::ResendPolicy;
-use mcp_session_core::{Lookup, Message, Method, Quirks, Side, peek};
+use mcp_session_core::{Lookup, Message, Method, Quirks, Request, Response, Side, peek};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyMemoryView, PyString};
@@ -129,6 +129,64 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Body<'a> {
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         Self::of("body", object)
+    }
+}
+
+/// The headers of an exchange, in the order in which [`Facts::of`] takes them.
+const HEADERS: [&str; 6] = [
+    "session_id",
+    "protocol_version",
+    "response_session_id",
+    "content_type",
+    "content_encoding",
+    "www_authenticate",
+];
+
+/// The headers and bodies of an exchange, as `classify` and its companions take them.
+pub(crate) struct Facts<'a> {
+    texts: [Option<Text<'a>>; HEADERS.len()],
+    request_body: Option<Body<'a>>,
+    response_body: Option<Body<'a>>,
+}
+
+impl<'a> Facts<'a> {
+    /// `texts` in the order of [`HEADERS`]; the body of the response with its name.
+    pub(crate) fn of<'py>(
+        texts: [Optional<'a, 'py>; HEADERS.len()],
+        request_body: Optional<'a, 'py>,
+        (name, response_body): (&'static str, Optional<'a, 'py>),
+    ) -> PyResult<Self> {
+        let mut extracted = [const { None }; HEADERS.len()];
+        for ((slot, name), text) in extracted.iter_mut().zip(HEADERS).zip(texts) {
+            *slot = Text::optional(name, text)?;
+        }
+        Ok(Self {
+            texts: extracted,
+            request_body: Body::optional("request_body", request_body)?,
+            response_body: Body::optional(name, response_body)?,
+        })
+    }
+
+    pub(crate) fn request(&self, py: Python<'_>, method: &MethodArgument) -> Request<'_> {
+        let [session_id, protocol_version, ..] = &self.texts;
+        Request {
+            session_id: session_id.as_ref().map(Text::bytes),
+            protocol_version: protocol_version.as_ref().map(Text::bytes),
+            message: self.request_body.as_ref().map(|body| body.peek(py)),
+            ..Request::new(method.0)
+        }
+    }
+
+    pub(crate) fn response(&self, status: &StatusArgument) -> Response<'_> {
+        let [_, _, session_id, content_type, content_encoding, www_authenticate] = &self.texts;
+        Response {
+            session_id: session_id.as_ref().map(Text::bytes),
+            content_type: content_type.as_ref().map(Text::bytes),
+            content_encoding: content_encoding.as_ref().map(Text::bytes),
+            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
+            body: self.response_body.as_ref().map(Body::bytes),
+            ..Response::new(status.0)
+        }
     }
 }
 

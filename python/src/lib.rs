@@ -15,14 +15,15 @@ use pyo3::prelude::*;
 mod _core {
     use mcp_session_core::wire::{RawRequest, RawResponse};
     use mcp_session_core::{
-        Answer as CoreAnswer, Quirks, Request, Response, Rule, SessionId, admit as core_admit,
-        classify as core_classify, needs_body as core_needs_body,
+        Answer as CoreAnswer, Quirks, Request, Rule, SessionId, Side, admit as core_admit,
+        classify as core_classify, needs_more_body, needs_request_body as core_needs_request_body,
+        query_session_id,
     };
     use pyo3::exceptions::{PyKeyError, PyValueError};
     use pyo3::prelude::*;
 
     use crate::arguments::{
-        Body, EchoIdArgument, KnownArgument, MethodArgument, Optional, QuirksArgument,
+        Body, EchoIdArgument, Facts, KnownArgument, MethodArgument, Optional, QuirksArgument,
         SideArgument, StatusArgument, Text,
     };
     #[pymodule_export]
@@ -46,9 +47,10 @@ mod _core {
     /// request carried, not the one stored now; `None` or `""` means that none was
     /// attached. `protocol_version` is the request's `MCP-Protocol-Version` header, and
     /// `request_body` its body: without it, a POST counts as an ordinary request, not as
-    /// `initialize`. `response_session_id`, `content_type` and `www_authenticate` are
-    /// headers of the response, and `response_body` its whole body, decoded: leave it out
-    /// unless `needs_body` asks for it. A header that is repeated is joined with ", ".
+    /// `initialize`. `response_session_id`, `content_type`, `content_encoding` and
+    /// `www_authenticate` are headers of the response, and `response_body` its whole body:
+    /// leave it out unless `needs_body` asks for it. An encoded body is not looked into, so
+    /// leave `content_encoding` out if it was decoded. A header that is repeated is joined with ", ".
     /// Bodies are `bytes`, `bytearray` or `memoryview`, all else is `str`. `side` says
     /// whose eyes look; `quirks` whether a client also acts on known misreports.
     ///
@@ -70,12 +72,13 @@ mod _core {
     #[pyo3(
         signature = (
             method, status, *, session_id=None, protocol_version=None, request_body=None,
-            response_session_id=None, content_type=None, www_authenticate=None, response_body=None,
+            response_session_id=None, content_type=None, content_encoding=None,
+            www_authenticate=None, response_body=None,
             side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
         ),
         text_signature = "(method, status, *, session_id=None, protocol_version=None, request_body=None, \
-            response_session_id=None, content_type=None, www_authenticate=None, \
-            response_body=None, side=..., quirks=False)",
+            response_session_id=None, content_type=None, content_encoding=None, \
+            www_authenticate=None, response_body=None, side=..., quirks=False)",
     )]
     #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
     fn classify(
@@ -87,31 +90,22 @@ mod _core {
         request_body: Optional<'_, '_>,
         response_session_id: Optional<'_, '_>,
         content_type: Optional<'_, '_>,
+        content_encoding: Optional<'_, '_>,
         www_authenticate: Optional<'_, '_>,
         response_body: Optional<'_, '_>,
         side: SideArgument,
         quirks: QuirksArgument,
     ) -> PyResult<Py<Verdict>> {
-        let session_id = Text::optional("session_id", session_id)?;
-        let protocol_version = Text::optional("protocol_version", protocol_version)?;
-        let request_body = Body::optional("request_body", request_body)?;
-        let response_session_id = Text::optional("response_session_id", response_session_id)?;
-        let content_type = Text::optional("content_type", content_type)?;
-        let www_authenticate = Text::optional("www_authenticate", www_authenticate)?;
-        let response_body = Body::optional("response_body", response_body)?;
-        let request = Request {
-            session_id: session_id.as_ref().map(Text::bytes),
-            protocol_version: protocol_version.as_ref().map(Text::bytes),
-            message: request_body.as_ref().map(|body| body.peek(py)),
-            ..Request::new(method.0)
-        };
-        let response = Response {
-            session_id: response_session_id.as_ref().map(Text::bytes),
-            content_type: content_type.as_ref().map(Text::bytes),
-            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
-            body: response_body.as_ref().map(Body::bytes),
-            ..Response::new(status.0)
-        };
+        let texts = [
+            session_id,
+            protocol_version,
+            response_session_id,
+            content_type,
+            content_encoding,
+            www_authenticate,
+        ];
+        let facts = Facts::of(texts, request_body, ("response_body", response_body))?;
+        let (request, response) = (facts.request(py, &method), facts.response(&status));
         Verdict::of(py, &core_classify(side.with(quirks), &request, &response))
     }
 
@@ -158,24 +152,29 @@ mod _core {
     ///
     /// The arguments are those of `classify`, as far as they are known when the head of the
     /// response has come in. Returns `True` exactly where two bodies would lead to different
-    /// actions; elsewhere the body need not be read. Raises as `classify` does.
+    /// actions; elsewhere the body need not be read. `body_so_far` is what has come in of it
+    /// (`bytes`, `bytearray` or `memoryview`), for whoever holds the response back meanwhile:
+    /// `True` as long as what follows may matter. Raises as `classify` does.
     ///
-    /// >>> from mcp_session import needs_body
+    /// >>> from mcp_session import Side, needs_body
     /// >>> needs_body("POST", 404, session_id="1868a90c")
     /// False
-    /// >>> needs_body("POST", 400, session_id="1868a90c", quirks=True)
+    /// >>> needs_body("POST", 400, session_id="1868a90c", side=Side.SERVER)
     /// True
+    /// >>> needs_body("POST", 400, session_id="1868a90c", side=Side.SERVER, body_so_far=b"<html")
+    /// False
     ///
     /// Source: the rows behind `classify`; it asks them.
     #[pyfunction]
     #[pyo3(
         signature = (
             method, status, *, session_id=None, protocol_version=None, request_body=None,
-            content_type=None, www_authenticate=None,
+            content_type=None, content_encoding=None, www_authenticate=None, body_so_far=None,
             side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
         ),
         text_signature = "(method, status, *, session_id=None, protocol_version=None, request_body=None, \
-            content_type=None, www_authenticate=None, side=..., quirks=False)",
+            content_type=None, content_encoding=None, www_authenticate=None, body_so_far=None, \
+            side=..., quirks=False)",
     )]
     #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
     fn needs_body(
@@ -186,27 +185,106 @@ mod _core {
         protocol_version: Optional<'_, '_>,
         request_body: Optional<'_, '_>,
         content_type: Optional<'_, '_>,
+        content_encoding: Optional<'_, '_>,
+        www_authenticate: Optional<'_, '_>,
+        body_so_far: Optional<'_, '_>,
+        side: SideArgument,
+        quirks: QuirksArgument,
+    ) -> PyResult<bool> {
+        let texts =
+            [session_id, protocol_version, None, content_type, content_encoding, www_authenticate];
+        let facts = Facts::of(texts, request_body, ("body_so_far", body_so_far))?;
+        let (request, response) = (facts.request(py, &method), facts.response(&status));
+        Ok(needs_more_body(side.with(quirks), &request, &response))
+    }
+
+    /// Say whether the body of a request can change what has to be done, its id in an answer
+    /// included.
+    ///
+    /// The arguments are those of `classify`, as far as they are known when the head of the
+    /// response has come in. Where it returns `False`, `request_body` may be left out; where
+    /// `True`, it is worth being read. Raises as `classify` does.
+    ///
+    /// >>> from mcp_session import Side, needs_request_body
+    /// >>> needs_request_body("POST", 200, session_id="1868a90c", side=Side.SERVER)
+    /// False
+    /// >>> needs_request_body("POST", 404, session_id="1868a90c", side=Side.SERVER)
+    /// True
+    ///
+    /// Source: the rows behind `classify`; it asks them.
+    #[pyfunction]
+    #[pyo3(
+        signature = (
+            method, status, *, session_id=None, protocol_version=None, response_session_id=None,
+            content_type=None, content_encoding=None, www_authenticate=None,
+            side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+        ),
+        text_signature = "(method, status, *, session_id=None, protocol_version=None, \
+            response_session_id=None, content_type=None, content_encoding=None, \
+            www_authenticate=None, side=..., quirks=False)",
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
+    fn needs_request_body(
+        py: Python<'_>,
+        method: MethodArgument,
+        status: StatusArgument,
+        session_id: Optional<'_, '_>,
+        protocol_version: Optional<'_, '_>,
+        response_session_id: Optional<'_, '_>,
+        content_type: Optional<'_, '_>,
+        content_encoding: Optional<'_, '_>,
         www_authenticate: Optional<'_, '_>,
         side: SideArgument,
         quirks: QuirksArgument,
     ) -> PyResult<bool> {
+        let texts = [
+            session_id,
+            protocol_version,
+            response_session_id,
+            content_type,
+            content_encoding,
+            www_authenticate,
+        ];
+        let facts = Facts::of(texts, None, ("response_body", None))?;
+        let (request, response) = (facts.request(py, &method), facts.response(&status));
+        Ok(core_needs_request_body(side.with(quirks), &request, &response))
+    }
+
+    /// Say which session ID counts as attached to a request, as a server sees it.
+    ///
+    /// `method` is the HTTP method, `session_id` the value of the `Mcp-Session-Id` header or
+    /// `None`, and `query` the query of the URL (`str`, as it stands). Over HTTP+SSE
+    /// (2024-11-05) a POST names its session there, as `session_id`, `sessionId` or
+    /// `sessionid`; the header goes first.
+    ///
+    /// Returns the ID (`str`), well-formed or not, or `None`. Raises `TypeError` for a wrong
+    /// type, `ValueError` for a `method` that HTTP does not have.
+    ///
+    /// >>> from mcp_session import attached_session_id
+    /// >>> attached_session_id("POST", query="session_id=889dd8e2")
+    /// '889dd8e2'
+    /// >>> attached_session_id("GET", query="session_id=889dd8e2")
+    ///
+    /// Source: https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse
+    #[pyfunction]
+    #[pyo3(
+        signature = (method, *, session_id=None, query=None),
+        text_signature = "(method, *, session_id=None, query=None)",
+    )]
+    fn attached_session_id(
+        method: MethodArgument,
+        session_id: Optional<'_, '_>,
+        query: Optional<'_, '_>,
+    ) -> PyResult<Option<String>> {
         let session_id = Text::optional("session_id", session_id)?;
-        let protocol_version = Text::optional("protocol_version", protocol_version)?;
-        let request_body = Body::optional("request_body", request_body)?;
-        let content_type = Text::optional("content_type", content_type)?;
-        let www_authenticate = Text::optional("www_authenticate", www_authenticate)?;
+        let query = Text::optional("query", query)?;
         let request = Request {
             session_id: session_id.as_ref().map(Text::bytes),
-            protocol_version: protocol_version.as_ref().map(Text::bytes),
-            message: request_body.as_ref().map(|body| body.peek(py)),
+            query_session_id: query.as_ref().and_then(|query| query_session_id(query.as_str())),
             ..Request::new(method.0)
         };
-        let response = Response {
-            content_type: content_type.as_ref().map(Text::bytes),
-            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
-            ..Response::new(status.0)
-        };
-        Ok(core_needs_body(side.with(quirks), &request, &response))
+        let attached = request.attached_id(Side::Server);
+        Ok(attached.map(|id| String::from_utf8_lossy(id).into_owned()))
     }
 
     /// Decide what to do with a request before anything runs, by whoever owns the table of

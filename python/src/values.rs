@@ -6,7 +6,7 @@ use mcp_session_core::http::{HeaderName, HeaderValue, Response};
 use mcp_session_core::{
     Action, Answer as CoreAnswer, Kind, Message as CoreMessage, Rule, Verdict as CoreVerdict,
 };
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
@@ -200,6 +200,39 @@ impl Answer {
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.body)
+    }
+
+    /// The headers to send where this answer replaces one that an upstream gave.
+    ///
+    /// `headers` are the upstream's, as ASGI and HTTP clients have them: an iterable of pairs
+    /// of `bytes`. Those that described its body, its challenge or its session go, the others
+    /// stay as they stand (CORS, `Vary`, cookies, tracing), and this answer's own follow.
+    ///
+    /// Returns a `list[tuple[bytes, bytes]]`. Raises `TypeError` for a wrong type.
+    ///
+    /// >>> from mcp_session import not_found_response
+    /// >>> not_found_response().replacing([(b"Vary", b"Origin"), (b"Content-Type", b"text/html")])
+    /// [(b'Vary', b'Origin'), (b'content-type', b'application/json'), (b'content-length', b'71')]
+    #[pyo3(signature = (headers, /))]
+    fn replacing<'py>(
+        &self,
+        py: Python<'py>,
+        headers: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+        let mut sent = Vec::new();
+        for pair in headers.try_iter()? {
+            let pair = pair?;
+            let part = |index: usize| pair.get_item(index).ok()?.cast_into::<PyBytes>().ok();
+            let (Some(name), Some(value)) = (part(0), part(1)) else {
+                return Err(PyTypeError::new_err("headers must be pairs of bytes"));
+            };
+            if !CoreAnswer::replaces_header(name.as_bytes()) {
+                sent.push((name, value));
+            }
+        }
+        let own = |text: &String| PyBytes::new(py, text.as_bytes());
+        sent.extend(self.headers.iter().map(|(name, value)| (own(name), own(value))));
+        Ok(sent)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
