@@ -167,8 +167,8 @@ def peers() -> None:
     pip_install(checked, CHECKERS)
     sources = {"MYPYPATH": "tests/clients:tests/peers"}
     run(checked / "mypy", "--strict", "tests/peers", env=sources)
-    tests = dict.fromkeys((*PEERS, "fastmcp4"), "test_lines") | dict.fromkeys(OFFICIAL, "test_adopt")
-    for name, test in tests.items():
+    for name in SDKS | PEERS:
+        test = "test_adopt" if name in OFFICIAL else "test_lines"
         python = ENVIRONMENTS / name / "bin" / "python"
         run(python, "-m", "pytest", f"tests/peers/{test}.py")
     run(sys.executable, "tests/peers/matrix.py", "--part")

@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "clients")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from peer_servers import PeerServers
 

@@ -8,7 +8,8 @@ make them, and call this.
 """
 
 import argparse
-import datetime
+import contextlib
+import datetime as dt
 import itertools
 import json
 import os
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ def main() -> None:
         missing = [cell for cell in cells if cell not in known]
         results |= measure(missing, keep=not options.part, append=options.resume)
     if not options.part:
-        write(results, versions(), datetime.datetime.now(tz=datetime.timezone.utc).date())
+        write(results, versions(), dt.datetime.now(tz=dt.timezone.utc).date())
     wrong = [cell for cell, result in results.items() if not as_expected(cell, result)]
     for cell in wrong:
         print("NOT AS EXPECTED:", describe(cell, results[cell]))
@@ -95,9 +96,7 @@ def measure(cells: list[Cell], *, keep: bool, append: bool) -> dict[Cell, Result
     environment_of = {
         client: environment for environment, clients in CLIENTS.items() for client in clients
     }
-    ordered = sorted(
-        cells, key=lambda cell: list(CLIENTS).index(environment_of[cell.client])
-    )
+    ordered = sorted(cells, key=lambda cell: list(CLIENTS).index(environment_of[cell.client]))
     with MEASURED.open("a" if append else "w", encoding="utf-8") as stored_as:
         for environment, of_one in itertools.groupby(
             ordered, key=lambda cell: environment_of[cell.client]
@@ -149,10 +148,8 @@ class Player:
         process, self._process = self._process, None
         if process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
     def _start(self) -> "subprocess.Popen[str]":
@@ -201,7 +198,7 @@ def versions() -> dict[str, str]:
     found: dict[str, str] = {}
     for environment, packages in PACKAGES.items():
         code = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
-        command = [python(environment), "-c", code, *packages]
+        command: list[str | Path] = [python(environment), "-c", code, *packages]
         shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
         names = [f"{name} ({environment})" for name in packages]
         found |= dict(zip(names, shown.stdout.split(), strict=True))

@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import anyio
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 
 import sdk

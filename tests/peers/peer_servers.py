@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
+from typing_extensions import Self
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "clients"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 
 from plan import PYTHON
-from servers import Exchange, Execution, RealServer, interpreter
+from servers import ROOT, Exchange, Execution, RealServer, interpreter
 
 ENVIRONMENTS = ROOT / ".environments"
 NODE = ENVIRONMENTS / "node"
@@ -37,7 +37,7 @@ class PeerServers:
     def __init__(self) -> None:
         self._servers: dict[str, AnyServer] = {}
 
-    def __enter__(self) -> "PeerServers":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,14 +145,7 @@ class ForeignServer:
         http_client.event_hooks["response"].append(saw)
 
     async def start(self, *_options: str) -> None:
-        environment = os.environ | {"PORT": str(self.port)}
-        self._running = subprocess.Popen(
-            command(self.generation, self.port),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
+        self._running = begin(self.generation, self.port)
         await anyio.to_thread.run_sync(wait_for, self.port, self._running)
 
     def kill(self) -> None:
@@ -183,6 +176,16 @@ class ForeignServer:
 
     def close(self) -> None:
         self.stop()
+
+
+def begin(name: str, port: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command(name, port),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PORT": str(port)},
+    )
 
 
 def command(name: str, port: int) -> list[str | Path]:

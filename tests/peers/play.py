@@ -16,7 +16,8 @@ from typing import Any
 
 import anyio
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "clients")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import sdk
 from peer_clients import CLIENTS, Create

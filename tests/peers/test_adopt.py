@@ -9,7 +9,8 @@ import pytest
 
 import sdk
 from peer_clients import official
-from peer_servers import ROOT, PeerServers
+from peer_servers import PeerServers
+from servers import ROOT
 from situations import SITUATIONS, Play, server_options, until_stream
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import sdk
-from peer_servers import ROOT, PeerServers
+from peer_servers import PeerServers
+from servers import ROOT
 
 pytestmark = pytest.mark.anyio
 

@@ -69,9 +69,8 @@ def summary(results: Results, versions: dict[str, str], day: date) -> Iterable[s
         shown = (across(results, client, PYTHON, situation) for situation in SITUATIONS)
         yield row(client, *shown)
     yield ""
-    yield (
-        f"Servers in other languages, the three kinds of client of mcp 2.x: {', '.join(OF_FOREIGN)}."
-    )
+    of_foreign = ", ".join(OF_FOREIGN)
+    yield f"Servers in other languages, the three kinds of client of mcp 2.x: {of_foreign}."
     yield ""
     yield row("server", "without us", "`quirks=False`", "with us")
     yield row("---", "---", "---", "---")
@@ -87,24 +86,24 @@ def summary(results: Results, versions: dict[str, str], day: date) -> Iterable[s
     for explained in EXPLAINED:
         where = "`quirks=False`" if explained.mode == "no quirks" else explained.client
         yield f"- {where}: {explained.reason}."
-    yield from KNOWN
+    yield KNOWN
     yield ""
-    listed = (f"{name} {version}" for name, version in measured(versions).items())
-    yield f"Versions: {'; '.join(listed)}. [Cell by cell](docs/matrix.md), [as JSON](docs/matrix.json)."
+    listed = "; ".join(f"{name} {version}" for name, version in measured(versions).items())
+    yield f"Versions: {listed}. [Cell by cell](docs/matrix.md), [as JSON](docs/matrix.json)."
     yield ""
 
 
 KNOWN = (
-    "- mcp 1.x's `get_session_id()` shows the first ID for ever: the SDK reads it once, and only"
-    " from [inside](docs/adopt.md) can that change.",
-    "- mcp-proxy has no hook: it makes its HTTP client itself, so that nothing can be handed to it.",
-    "- the state that a server kept for its session is gone with it, whatever the client does.",
+    "- mcp 1.x: `get_session_id()` shows the first ID for ever; only [inside](docs/adopt.md) can"
+    " that change.\n"
+    "- mcp-proxy: it has no hook, it makes its HTTP client by itself.\n"
+    "- Everywhere: what the server kept for its session is gone with it."
 )
 
 
 def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]:
     """The table, cell by cell."""
-    yield "# The table: client × server × situation"
+    yield "# The table: clients, servers, situations"
     yield ""
     yield (
         f"Measured on {day.isoformat()} by `python3 tests/run.py matrix`, which wrote this page:"
@@ -138,7 +137,7 @@ def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]
         for client in CLIENTS["mcp2"]:
             shown = (
                 " → ".join(
-                    words([results[cell]] if (cell := Cell(client, server, it, mode)) in results else [])
+                    words(of_cell(results, Cell(client, server, it, mode)))
                     for mode in ("plain", "no quirks", "ours")
                 )
                 for it in OF_FOREIGN
@@ -171,13 +170,17 @@ def across(results: Results, client: str, servers: Iterable[str], situation: str
         return ""
     of_mode = [
         words(
-            results[cell]
-            for server in met
-            if (cell := Cell(client, server, situation, mode)) in results
+            itertools.chain.from_iterable(
+                of_cell(results, Cell(client, server, situation, mode)) for server in met
+            )
         )
         for mode in ("plain", "ours")
     ]
     return of_mode[1] if situation in COMPARED else " → ".join(of_mode)
+
+
+def of_cell(results: Results, cell: Cell) -> list[Any]:
+    return [results[cell]] if cell in results else []
 
 
 def words(results: Iterable[Any]) -> str:
