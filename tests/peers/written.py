@@ -83,9 +83,7 @@ def summary(results: Results, versions: dict[str, str], day: date) -> Iterable[s
     yield ""
     yield "What is not green, and why:"
     yield ""
-    for explained in EXPLAINED:
-        where = "`quirks=False`" if explained.mode == "no quirks" else explained.client
-        yield f"- {where}: {explained.reason}."
+    yield from reasons()
     yield KNOWN
     yield ""
     listed = "; ".join(f"{name} {version}" for name, version in measured(versions).items())
@@ -97,6 +95,8 @@ KNOWN = (
     "- mcp 1.x: `get_session_id()` shows the first ID for ever; only [inside](docs/adopt.md) can"
     " that change.\n"
     "- mcp-proxy: it has no hook, it makes its HTTP client by itself.\n"
+    "- 2026-07-28: there is no session to follow, so a call while the server is down ends the SDK's"
+    " client with us as without.\n"
     "- Everywhere: what the server kept for its session is gone with it."
 )
 
@@ -146,8 +146,8 @@ def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]
     yield ""
     yield "## What is not green"
     yield ""
-    for explained in EXPLAINED:
-        yield f"- {explained.reason}."
+    yield from reasons()
+    yield KNOWN.replace("docs/", "")
     yield ""
     yield "## Versions"
     yield ""
@@ -156,6 +156,12 @@ def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]
     for name, version in versions.items():
         yield row(name, version)
     yield ""
+
+
+def reasons() -> Iterable[str]:
+    """Why what is not green cannot be, each once."""
+    for mode, client, reason in dict.fromkeys((it.mode, it.client, it.reason) for it in EXPLAINED):
+        yield f"- {'`quirks=False`' if mode == 'no quirks' else client}: {reason}."
 
 
 def legend() -> Iterable[str]:
