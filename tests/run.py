@@ -171,6 +171,7 @@ def peers() -> None:
         test = "test_adopt" if name in OFFICIAL else "test_lines"
         python = ENVIRONMENTS / name / "bin" / "python"
         run(python, "-m", "pytest", f"tests/peers/{test}.py")
+    run(checked / "python", "-m", "pytest", "tests/peers/test_table.py")
     run(sys.executable, "tests/peers/matrix.py", "--part")
 
 

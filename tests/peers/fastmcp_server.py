@@ -22,7 +22,9 @@ else:
 
 
 def main() -> None:
-    real_server.serve(application)
+    # All else is as with the official SDK.
+    real_server.sdk_application = application
+    real_server.main()
 
 
 def application(options: argparse.Namespace) -> real_server.Application:

@@ -16,9 +16,10 @@ import anyio
 import anyio.to_thread
 from typing_extensions import Self
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
+CLIENTS = Path(__file__).parents[1] / "clients"
+sys.path.insert(0, str(CLIENTS))
 
-from plan import PYTHON
+from plan import FOREIGN
 from servers import ROOT, Exchange, Execution, RealServer, interpreter
 
 ENVIRONMENTS = ROOT / ".environments"
@@ -32,91 +33,46 @@ AnyServer: TypeAlias = "PythonServer | ForeignServer"
 
 
 class PeerServers:
-    """The servers that were used so far, so that none is loaded twice."""
+    """Starts the servers, each Python package's from a process that has it loaded."""
 
     def __init__(self) -> None:
-        self._servers: dict[str, AnyServer] = {}
+        self._forks: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for server in self._servers.values():
-            server.close()
+        for process in self._forks.values():
+            process.kill()
+            process.communicate()
 
     @asynccontextmanager
     async def use(self, name: str, *options: str) -> "AsyncGenerator[AnyServer]":
-        """Run a server until the block ends, with nothing written down yet."""
-        if name not in self._servers:
-            is_python = name in PYTHON
-            self._servers[name] = PythonServer(name) if is_python else ForeignServer(name)
-        server = self._servers[name]
-        server.forget()
-        try:
-            await server.start(*options)
-            yield server
-        finally:
-            server.stop()
+        """Run a server until the block ends."""
+        with TemporaryDirectory() as folder:
+            server = self._make(name, Path(folder), options)
+            try:
+                await server.start()
+                yield server
+            finally:
+                if server.is_up:
+                    server.kill()
+
+    def _make(self, name: str, folder: Path, options: tuple[str, ...]) -> AnyServer:
+        if name in FOREIGN:
+            return ForeignServer(name)
+        if name not in self._forks:
+            self._forks[name] = load(name)
+        return PythonServer(self._forks[name], folder, options)
 
 
 class PythonServer(RealServer):
     """A server of either Python package, which writes down what it sees."""
 
-    def __init__(self, name: str) -> None:
-        self._folder = TemporaryDirectory()
-        super().__init__(name, Path(self._folder.name), ())
-        self._forking = subprocess.Popen(
-            [
-                interpreter(name),
-                *("-W", "ignore", Path(__file__).with_name("forking.py")),
-                "fastmcp_server" if name.startswith("fastmcp") else "real_server",
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-        )
-        self._is_up = False
-        self.echo_argument = "text"
+    echo_argument = "text"
 
     def watch(self, http_client: Any) -> None:
         """Do nothing: what goes over the wire is seen at the other end."""
-
-    async def start(self, *options: str) -> None:
-        """Listen, with these options, or with those of the last time."""
-        self.options = options or self.options
-        files = ("--wire", str(self._wire), "--executions", str(self._executions))
-        arguments = ["--port", str(self.port), *files, *self.options]
-        self.port = int(await anyio.to_thread.run_sync(self._order, arguments))
-        self._is_up = True
-
-    def kill(self) -> None:
-        """End it as a crash would: no session is closed, no client told."""
-        assert self._is_up, "the server is down"
-        self._is_up = False
-        self._order(None)
-
-    def stop(self) -> None:
-        """End it, if it runs."""
-        if self._is_up:
-            self.kill()
-
-    def forget(self) -> None:
-        """Make it as if it had never run."""
-        self.options, self.port = (), 0
-        for path in (self._wire, self._executions):
-            path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        self._forking.communicate()
-        self._folder.cleanup()
-
-    def _order(self, arguments: list[str] | None) -> str:
-        assert self._forking.stdin is not None
-        assert self._forking.stdout is not None
-        self._forking.stdin.write(json.dumps(arguments) + "\n")
-        self._forking.stdin.flush()
-        return self._forking.stdout.readline()
 
 
 class ForeignServer:
@@ -136,6 +92,10 @@ class ForeignServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
 
+    @property
+    def is_up(self) -> bool:
+        return self._running is not None
+
     def watch(self, http_client: Any) -> None:
         """See what this client sends and gets, as its own event hooks do."""
 
@@ -144,7 +104,7 @@ class ForeignServer:
 
         http_client.event_hooks["response"].append(saw)
 
-    async def start(self, *_options: str) -> None:
+    async def start(self) -> None:
         self._running = begin(self.generation, self.port)
         await anyio.to_thread.run_sync(wait_for, self.port, self._running)
 
@@ -165,17 +125,13 @@ class ForeignServer:
         """Nothing: it does not say what it ran."""
         return None
 
-    def stop(self) -> None:
-        """End it, if it runs."""
-        if self._running is not None:
-            self.kill()
 
-    def forget(self) -> None:
-        """Make it as if it had never run."""
-        self._seen.clear()
-
-    def close(self) -> None:
-        self.stop()
+def load(name: str) -> "subprocess.Popen[str]":
+    fastmcp, official = Path(__file__).with_name("fastmcp_server.py"), CLIENTS / "real_server.py"
+    script = fastmcp if name.startswith("fastmcp") else official
+    command: list[str | Path] = [interpreter(name), "-W", "ignore", script, "--fork"]
+    pipe, silent = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silent, encoding="utf-8")
 
 
 def begin(name: str, port: int) -> "subprocess.Popen[bytes]":

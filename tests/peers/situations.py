@@ -95,9 +95,20 @@ async def together(play: Play) -> None:
     async with play.connect() as client:
         await client.list_tools()
         await play.server.restart()
+        failures: list[sdk.CallError] = []
+
+        async def echo(number: int) -> None:
+            try:
+                await play.echo(client, str(number))
+            except sdk.CallError as error:
+                # The others go on.
+                failures.append(error)
+
         async with anyio.create_task_group() as tasks:
             for number in range(20):
-                tasks.start_soon(play.echo, client, str(number))
+                tasks.start_soon(echo, number)
+        if failures:
+            raise failures[0]
     expect_runs(play, "echo", 20)
     begun = len(initializes(play.server))
     expect(begun == 2, f"{begun - 1} sessions were begun after the restart")
