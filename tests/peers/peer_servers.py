@@ -16,8 +16,7 @@ import anyio
 import anyio.to_thread
 from typing_extensions import Self
 
-CLIENTS = Path(__file__).parents[1] / "clients"
-sys.path.insert(0, str(CLIENTS))
+sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
 
 from plan import FOREIGN
 from servers import ROOT, Exchange, Execution, RealServer, interpreter
@@ -127,9 +126,15 @@ class ForeignServer:
 
 
 def load(name: str) -> "subprocess.Popen[str]":
-    fastmcp, official = Path(__file__).with_name("fastmcp_server.py"), CLIENTS / "real_server.py"
-    script = fastmcp if name.startswith("fastmcp") else official
-    command: list[str | Path] = [interpreter(name), "-W", "ignore", script, "--fork"]
+    is_fastmcp = name.startswith("fastmcp")
+    script = "peers/fastmcp_server.py" if is_fastmcp else "clients/real_server.py"
+    command: list[str | Path] = [
+        interpreter(name),
+        "-W",
+        "ignore",
+        ROOT / "tests" / script,
+        "--fork",
+    ]
     pipe, silent = subprocess.PIPE, subprocess.DEVNULL
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silent, encoding="utf-8")
 

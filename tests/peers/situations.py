@@ -147,7 +147,7 @@ async def push(play: Play) -> None:
         await until_stream(play)
         await play.call(client, "push")
         with anyio.fail_after(play.seconds):
-            await client.until_notified("notifications/resources/list_changed")
+            await client.until(was_notified)
 
 
 async def close(play: Play) -> None:
@@ -273,6 +273,10 @@ async def until_stream(play: Play) -> None:
 
     with anyio.fail_after(play.seconds):
         await play.python_server.until(is_open)
+
+
+def was_notified(client: sdk.Connected) -> bool:
+    return "notifications/resources/list_changed" in client.notifications
 
 
 def initializes(server: AnyServer) -> list[Exchange]:

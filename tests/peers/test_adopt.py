@@ -11,7 +11,7 @@ import sdk
 from peer_clients import official
 from peer_servers import PeerServers
 from servers import ROOT
-from situations import SITUATIONS, Play, server_options, until_stream
+from situations import SITUATIONS, Play, server_options, until_stream, was_notified
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ async def test_push_comes_back_after_the_sdk_has_given_up_its_stream(
             await client.list_tools()
             await until_stream(play)
             await client.call("push")
-            await client.until_notified("notifications/resources/list_changed")
+            await client.until(was_notified)
 
 
 @pytest.mark.usefixtures("adopted")

@@ -6,7 +6,7 @@ import json
 import matrix
 
 import written
-from plan import EXPLAINED, Cell
+from plan import EXPLAINED, Cell, whole
 from servers import ROOT
 
 MEASURED = json.loads((ROOT / "docs" / "matrix.json").read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def test_the_readme_and_the_page_show_the_table_as_it_was_measured() -> None:
 
 
 def test_every_cell_was_measured() -> None:
-    assert set(RESULTS) == set(matrix.whole())
+    assert set(RESULTS) == set(whole())
 
 
 def test_each_cell_with_us_is_green_or_explained_and_each_explanation_explains_one() -> None:
