@@ -128,13 +128,7 @@ class ForeignServer:
 def load(name: str) -> "subprocess.Popen[str]":
     is_fastmcp = name.startswith("fastmcp")
     script = "peers/fastmcp_server.py" if is_fastmcp else "clients/real_server.py"
-    command: list[str | Path] = [
-        interpreter(name),
-        "-W",
-        "ignore",
-        ROOT / "tests" / script,
-        "--fork",
-    ]
+    command = [str(interpreter(name)), "-W", "ignore", str(ROOT / "tests" / script), "--fork"]
     pipe, silent = subprocess.PIPE, subprocess.DEVNULL
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=silent, encoding="utf-8")
 

@@ -50,6 +50,17 @@ async def test_the_sdk_with_the_session_inside_lives_through(
 
 @pytest.mark.usefixtures("adopted")
 @pytest.mark.parametrize("server_name", ["mcp1", "mcp2"])
+async def test_a_call_whose_connection_breaks_before_its_answer_ends_alone(
+    server_name: str, servers: PeerServers
+) -> None:
+    options = ("--json", *server_options("in flight, killed", server_name))
+    async with servers.use(server_name, *options) as server:
+        connect = functools.partial(official, sdk.SESSION, server.url, sdk.create_plain_http_client)
+        await SITUATIONS["in flight, killed"](Play(server, connect, connect, 60.0))
+
+
+@pytest.mark.usefixtures("adopted")
+@pytest.mark.parametrize("server_name", ["mcp1", "mcp2"])
 async def test_a_question_that_is_asked_after_a_restart_is_answered(
     server_name: str, servers: PeerServers
 ) -> None:
