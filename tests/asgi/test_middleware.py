@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tracemalloc
 from threading import Event
 from typing import Any
 
@@ -167,41 +168,47 @@ async def test_an_application_reads_after_all_what_it_had_left(before: int) -> N
     assert b"".join(read) == BODY
 
 
-async def test_an_application_that_reads_and_answers_at_once_loses_nothing() -> None:
-    read: list[dict[str, Any]] = []
-    client = Client(b"", more=True, disconnects=False)
-    client.incoming.clear()
-    send_stream, receive_stream = anyio.create_memory_object_stream[dict[str, Any]](9)
+@pytest.mark.parametrize("first", ["reads", "answers"])
+async def test_an_application_that_reads_and_answers_at_once_loses_nothing(first: str) -> None:
+    pieces = [BODY[start : start + 9] for start in range(0, len(BODY), 9)]
+    outgoing, incoming = anyio.create_memory_object_stream[dict[str, Any]](0)
+    client, read = Client(b""), [b""]
+    turn = anyio.Lock()
+
+    async def receive() -> dict[str, Any]:
+        # Servers do not promise that two may ask at once.
+        turn.acquire_nowait()
+        try:
+            return await incoming.receive()
+        finally:
+            turn.release()
 
     async def application(_scope: Any, receive: Any, send: Any) -> None:
         async def listen() -> None:
-            while not read or read[-1]["type"] != "http.disconnect":
-                read.append(await receive())
+            while (received := await receive())["type"] == "http.request":
+                read.append(received["body"])
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listen)
-            await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(feed)
+        async def answer() -> None:
             for sent in NOT_FOUND:
                 await send(sent)
 
-    async def feed() -> None:
-        for piece in (BODY[:9], BODY[9:]):
-            await anyio.wait_all_tasks_blocked()
-            more = piece is not BODY[9:] and len(piece) == 9
-            await send_stream.send({"type": "http.request", "body": piece, "more_body": more})
-        await anyio.wait_all_tasks_blocked()
-        await send_stream.send({"type": "http.disconnect"})
+        async with anyio.create_task_group() as tasks:
+            for task in (listen, answer) if first == "reads" else (answer, listen):
+                tasks.start_soon(task)
+                await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(feed)
 
-    with anyio.fail_after(30):
-        middleware = SessionMiddleware(application)
-        await middleware(scope(), receive_stream.receive, client.send)
-    send_stream.close()
-    receive_stream.close()
+    async def feed() -> None:
+        for piece in pieces:
+            more = piece is not pieces[-1]
+            await outgoing.send({"type": "http.request", "body": piece, "more_body": more})
+        await outgoing.send({"type": "http.disconnect"})
+
+    with anyio.fail_after(30), outgoing, incoming:
+        await SessionMiddleware(application)(scope(), receive, client.send)
 
     assert client.body == corrected()
-    assert b"".join(it.get("body", b"") for it in read) == BODY
-    assert read[-1]["type"] == "http.disconnect"
+    assert b"".join(read) == BODY
 
 
 async def test_a_body_that_never_ends_is_waited_for_so_long() -> None:
@@ -240,12 +247,46 @@ async def test_a_body_beyond_the_limit_is_read_no_further() -> None:
     assert client.given == 1
 
 
-async def test_a_client_that_is_gone_is_answered_all_the_same() -> None:
-    client = Client(BODY[:9], more=True, disconnects=True)
+async def test_a_client_that_is_gone_is_answered_and_the_application_told() -> None:
+    read: list[dict[str, Any]] = []
 
-    await run(SessionMiddleware(answering(*NOT_FOUND)), client)
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        for sent in NOT_FOUND:
+            await send(sent)
+        read.extend([await receive() for _ in range(2)])
+
+    client = Client(BODY[:9], more=True, disconnects=True)
+    await run(SessionMiddleware(application), client)
 
     assert client.body == corrected(None)
+    assert read == [
+        {"type": "http.request", "body": BODY[:9], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+
+async def test_a_request_is_not_kept_while_its_answer_streams() -> None:
+    kept: list[int] = []
+
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        before, _ = tracemalloc.get_traced_memory()
+        await send(start(200))
+        await send(body(b"", more=True))
+        kept.append(tracemalloc.get_traced_memory()[0] - before)
+        await send(body(b""))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x" * 2**20, "more_body": False}
+
+    client = Client(b"")
+    tracemalloc.start()
+    try:
+        await SessionMiddleware(application)(scope(), receive, client.send)
+    finally:
+        tracemalloc.stop()
+
+    assert kept[0] < -(2**19)
 
 
 async def test_nothing_is_read_where_the_answer_does_not_depend_on_it() -> None:
@@ -297,6 +338,22 @@ async def test_an_answer_is_held_back_only_while_it_may_report_a_lost_session(
 
     assert sent_at_once == ([] if held else messages[:2])
     assert client.sent == messages
+
+
+async def test_an_answer_goes_out_with_the_piece_that_settles_it() -> None:
+    client = Client(BODY)
+    sent: list[int] = []
+
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(start(400, TEXT))
+        for piece in (b"u", b"nlikely", b" to matter"):
+            await send(body(piece, more=True))
+            sent.append(len(client.sent))
+        await send(body(b""))
+
+    await run(SessionMiddleware(application), client)
+
+    assert sent == [0, 3, 4]
 
 
 async def test_an_answer_beyond_the_limit_counts_as_not_known() -> None:
