@@ -22,6 +22,17 @@ Connect: TypeAlias = Callable[[str, Create], Any]
 class Connected(sdk.Connected):
     """A client that is connected to one server. Whatever a call raises is a `CallError`."""
 
+    @classmethod
+    def over(cls, other: sdk.Connected) -> "Connected":
+        """Give another connected client this face."""
+        client = cls(other._client)  # noqa: SLF001 - it is the class this one extends
+        client.notifications = other.notifications
+        return client
+
+    def connected(self, client: Any) -> None:
+        """Take the SDK's client, which needed a handler of this one's before it was there."""
+        self._client = client
+
     async def call(self, tool: str, **arguments: Any) -> str:
         """Run a tool and return its text."""
         with every_error():
@@ -65,9 +76,7 @@ class every_error:  # noqa: N801  # read as the function it stands for
 async def official(kind: str, url: str, create: Create) -> AsyncGenerator[Connected]:
     """The official SDK, in the ways that `sdk.KINDS` names."""
     async with sdk.connect(kind, url, create) as connected:
-        client = Connected(connected._client)  # noqa: SLF001  # the same, with another face
-        client.notifications = connected.notifications
-        yield client
+        yield Connected.over(connected)
 
 
 @asynccontextmanager
@@ -77,7 +86,7 @@ async def fastmcp(url: str, create: Create) -> AsyncGenerator[Connected]:
     transports: Any = importlib.import_module("fastmcp.client.transports")
     transport = transports.StreamableHttpTransport(url, httpx_client_factory=create)
     async with module.Client(transport, message_handler=client.handle_message) as fastmcp_client:
-        client._client = fastmcp_client  # noqa: SLF001  # the handler has to be there before it
+        client.connected(fastmcp_client)
         yield client
 
 
@@ -92,7 +101,7 @@ async def langchain(url: str, create: Create) -> AsyncGenerator[Connected]:
         "session_kwargs": {"message_handler": client.handle_message},
     }
     async with module.MultiServerMCPClient({"peer": connection}).session("peer") as session:
-        client._client = session  # noqa: SLF001  # see above
+        client.connected(session)
         yield client
 
 
@@ -109,7 +118,7 @@ async def openai(retries: int, url: str, create: Create) -> AsyncGenerator[Conne
         client_session_timeout_seconds=None,
     )
     async with server:
-        client._client = server  # noqa: SLF001  # see above
+        client.connected(server)
         yield client
 
 
@@ -131,7 +140,7 @@ async def pydantic_ai(url: str, create: Create) -> AsyncGenerator[Connected]:
             url, http_client=http_client, message_handler=client.handle_message
         )
         async with toolset:
-            client._client = toolset  # noqa: SLF001  # see above
+            client.connected(toolset)
             yield client
 
 

@@ -183,10 +183,10 @@ def exchange(response: Any, pid: int) -> Exchange:
     """What a server would have written down, from a response of httpx or httpx2."""
     request, headers = response.request, response.request.headers
     try:
-        message = json.loads(request.content)
+        message: dict[str, Any] = json.loads(request.content)
     except ValueError:
         message = {}
-    parameters = message.get("params") or {}
+    parameters: dict[str, Any] = message.get("params") or {}
     return Exchange(
         method=request.method,
         path=request.url.path,

@@ -230,7 +230,8 @@ async def in_flight(play: Play, end: Callable[[], Awaitable[None]]) -> None:
 
 async def unchanged(play: Play) -> list[Exchange]:
     """Do the same without us and with the client in question; return what that one did."""
-    server, facts, seen = play.python_server, [], []
+    server, seen = play.python_server, list[Exchange]()
+    facts: list[Counter[tuple[object, ...]]] = []
     for connect in (play.connect_plain, play.connect):
         before = len(server.wire())
         async with connect() as client:
