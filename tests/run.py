@@ -1,8 +1,8 @@
 """Runs every check and every test, from a clean clone, and stops at the first that fails.
 
 Needs Rust, CPython 3.10 or newer, a C and a C++ compiler. What else it needs it installs from
-the registries of Rust crates and of Python into `.environments`. Steps can be named to run
-only those: `python3 tests/run.py rust pytest`; `--list` names them.
+the registries of Rust crates, of Python and, where npm is there, of node into `.environments`.
+Steps can be named to run only those: `python3 tests/run.py rust pytest`; `--list` names them.
 """
 
 import os
