@@ -166,7 +166,7 @@ def peers() -> None:
     checked = ENVIRONMENTS / "mcp2" / "bin"
     pip_install(checked, CHECKERS)
     sources = {"MYPYPATH": "tests/clients:tests/peers"}
-    run(checked / "mypy", "--strict", "--follow-imports=silent", "tests/peers", env=sources)
+    run(checked / "mypy", "--strict", "tests/peers", env=sources)
     for name in SDKS | PEERS:
         test = "test_adopt" if name in OFFICIAL else "test_lines"
         python = ENVIRONMENTS / name / "bin" / "python"
