@@ -24,7 +24,13 @@ FUZZ_SECONDS = 15
 MATURIN, CARGO_FUZZ, CARGO_MUTANTS = "maturin>=1.9.4,<2", "0.13.2", "27.1.0"
 CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
 CLI = ["click>=8.1", "rich>=13.7"]
-TESTING = ["httpx2>=2.16", "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
+HTTP = ["anyio>=4.5", "httpx>=0.28", "httpx2>=2.16"]
+TESTING = [*HTTP, "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
+# They exclude each other: each has an environment of its own.
+SDKS = {
+    "mcp1": ["mcp>=1.30,<2", "pytest>=9,<10", "uvicorn>=0.50"],
+    "mcp2": ["mcp>=2.3,<3", "pytest>=9,<10", "trio>=0.30", "uvicorn>=0.50"],
+}
 
 
 def main() -> None:
@@ -54,8 +60,8 @@ def formatting() -> None:
     run("cargo", "fmt", "--all", "--check")
     run("cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check")
     checkers = environment("check", CHECKERS)
-    run(checkers / "ruff", "format", "--check", "python", "tests")
-    run(checkers / "ruff", "check", "python", "tests")
+    run(checkers / "ruff", "format", "--check", "python", "tests", "benches")
+    run(checkers / "ruff", "check", "python", "tests", "benches")
 
 
 def lints() -> None:
@@ -112,6 +118,55 @@ def types() -> None:
 def pytest() -> None:
     """The Python tests, against the installed wheel."""
     run(test_environment() / "python", "-m", "pytest")
+
+
+def clients() -> None:
+    """The clients of both SDK generations against servers of both, in pairs."""
+    run_clients()
+
+
+def clients_whole() -> None:
+    """Every client with every server, in each way of answering, on each event loop."""
+    run_clients("--whole")
+
+
+def run_clients(*options: str) -> None:
+    """Run the tests of the client adapters in the environment of each SDK generation."""
+    environments = {name: environment(name, packages) for name, packages in SDKS.items()}
+    for programs in environments.values():
+        install_wheel(programs)
+    for programs in environments.values():
+        pip_install(programs, CHECKERS)
+        run(programs / "mypy", "--strict", "tests/clients")
+        run(programs / "python", "-m", "pytest", "tests/clients", *options)
+
+
+def soak() -> None:
+    """Real servers killed 20 times under 50 tasks, beside a client and through a bad proxy."""
+    run_soak(20)
+
+
+def soak_whole() -> None:
+    """The same, 200 times, for either SDK generation."""
+    run_soak(200)
+
+
+def run_soak(kills: int) -> None:
+    """Run the soak for both generations, with and without the proxy."""
+    for name, packages in SDKS.items():
+        programs = environment(name, packages)
+        install_wheel(programs)
+        for options in ((), ("--proxy",)):
+            script = ("-W", "ignore", "tests/clients/soak.py", "--kills", str(kills))
+            run(programs / "python", *script, *options)
+
+
+def benchmark() -> None:
+    """What an ordinary call costs through our clients, beside the plain ones."""
+    for name, packages in SDKS.items():
+        programs = environment(name, packages)
+        install_wheel(programs)
+        run(programs / "python", "-W", "ignore", "benches/client.py")
 
 
 def interpreters() -> None:
@@ -196,9 +251,14 @@ def mutants() -> None:
 
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
-    for step in (formatting, lints, rust, wheel, types, pytest, interpreters, fuzz, readme)
+    for step in (
+        *(formatting, lints, rust, wheel, types, pytest, clients, soak, interpreters, fuzz),
+        readme,
+    )
 }
-LONG_STEPS: dict[str, Callable[[], None]] = {step.__name__: step for step in (millions, mutants)}
+LONG_STEPS: dict[str, Callable[[], None]] = {
+    step.__name__: step for step in (millions, mutants, clients_whole, soak_whole, benchmark)
+}
 
 
 def cargo_tool(name: str, version: str) -> Path:

@@ -41,13 +41,6 @@ from mcp_session._core import (
     peek,
 )
 from mcp_session._enums import Action, Kind, Reason, ResendPolicy, Rule, Side
-from mcp_session._notices import (
-    RecoveryFailed,
-    RequestGivenUp,
-    SessionEvent,
-    SessionReinitialized,
-    SessionTerminated,
-)
 
 __all__ = [
     "Action",
@@ -67,16 +60,11 @@ __all__ = [
     "Lead",
     "Message",
     "Reason",
-    "RecoveryFailed",
-    "RequestGivenUp",
     "Resend",
     "ResendPolicy",
     "Rule",
     "Send",
     "Session",
-    "SessionEvent",
-    "SessionReinitialized",
-    "SessionTerminated",
     "Side",
     "Stream",
     "Verdict",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-from typing_extensions import assert_never
 
 from mcp_session._core import (
     Deliver,
@@ -32,6 +32,12 @@ from mcp_session._followed import (
     Opening,
 )
 from mcp_session._streams import Answering, Watched, async_stream, drain, header_values, look_ahead
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:
+    # anyio needs it there too.
+    from typing_extensions import assert_never
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator, Iterator
@@ -352,7 +358,7 @@ class Call:
 
     async def _whole(self, response: httpx2.Response) -> httpx2.Response:
         """Read an answer, of which the SDKs need all, and answer for it if it breaks off."""
-        if not self._options.stream_guard or self._is_initialize or self._method != "POST":
+        if not self._options.stream_guard or self._is_initialize or not self._is_request:
             return response
         try:
             await response.aread()
@@ -360,6 +366,11 @@ class Call:
             await response.aclose()
             return self._ended(f"the answer broke off: {_said(error)}; {IN_DOUBT}")
         return response
+
+    @property
+    def _is_request(self) -> bool:
+        kind = self._message.kind
+        return self._method == "POST" and (kind is Kind.REQUEST or kind is Kind.BATCH)
 
     @property
     def _is_shielded(self) -> bool:

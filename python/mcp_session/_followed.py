@@ -6,9 +6,9 @@ import inspect
 import json
 import logging
 from collections import OrderedDict, deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -146,7 +146,7 @@ class Followed:
     def note_given_up(self, reason: Reason, detail: str) -> None:
         """Note that a request ended without an answer."""
         stands_for = fingerprint(self.known_as)
-        logger.warning("session %s: a request was given up: %s", stands_for, detail)
+        logger.info("session %s: a request was given up: %s", stands_for, detail)
         self._events.append(RequestGivenUp(stands_for, reason, detail))
 
     async def tell(self) -> None:
@@ -170,27 +170,28 @@ class Followed:
     async def _recover(self, lead: Lead, timeouts: object) -> str | None:
         """Make a new session; return the ID of one that came too late, to be DELETEd."""
         leader: Lead | Introduced = lead
-        try:
-            with anyio.fail_after(self._options.recovery_timeout):
-                response = await self._send("POST", lead.initialize, timeouts=timeouts)
-                try:
-                    answer = await read_answer(response)
-                finally:
-                    await drain(response)
-                self.failure = f"its answer was {response.status_code}"
-                if response.status_code in GATEWAY_STATUSES:
-                    return self._note_failed(self.session.lead_failed(leader))
-                introduced = self.session.initialize_answered(
-                    lead,
-                    response.status_code,
-                    response_session_id=header_values(response.headers).get(SESSION_ID),
-                    message=answer,
-                )
-                if isinstance(introduced, Failed):
-                    return self._note_failed(introduced)
-                leader = introduced
-                session_id = introduced.session_id
-                with introduced:
+        with ExitStack() as stack:
+            try:
+                with anyio.fail_after(self._options.recovery_timeout):
+                    response = await self._send("POST", lead.initialize, timeouts=timeouts)
+                    try:
+                        answer = await read_answer(response)
+                    finally:
+                        await response.aclose()
+                    self.failure = f"its answer was {response.status_code}"
+                    if response.status_code in GATEWAY_STATUSES:
+                        return self._note_failed(self.session.lead_failed(leader))
+                    introduced = self.session.initialize_answered(
+                        lead,
+                        response.status_code,
+                        response_session_id=header_values(response.headers).get(SESSION_ID),
+                        message=answer,
+                    )
+                    if isinstance(introduced, Failed):
+                        return self._note_failed(introduced)
+                    leader = stack.enter_context(introduced)
+                    session_id = introduced.session_id
+                    result = json.loads(answer or b"{}").get("result", {})
                     response = await self._send(
                         "POST",
                         introduced.initialized,
@@ -201,20 +202,21 @@ class Followed:
                     await drain(response)
                     self.failure = f"its answer was {response.status_code}"
                     failed = self.session.initialized_answered(introduced, response.status_code)
-        except Exception as error:  # noqa: BLE001 - whatever a leader meets, those who wait hear of it
-            said = "no answer came in time" if isinstance(error, TimeoutError) else str(error)
-            self.failure = f"{type(error).__name__}: {said}".rstrip(": ")
-            return self._note_failed(self.session.lead_failed(leader))
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
+                is_late = isinstance(error, TimeoutError)
+                said = "no answer came in time" if is_late else str(error)
+                self.failure = f"{type(error).__name__}: {said}".rstrip(": ")
+                return self._note_failed(self.session.lead_failed(leader))
         if failed is not None:
             return self._note_failed(failed)
-        self._note_recovered(session_id, answer or b"{}")
+        self._note_recovered(session_id, result)
         return None
 
-    def _note_recovered(self, session_id: str | None, answer: bytes) -> None:
+    def _note_recovered(self, session_id: str | None, result: dict[str, Any]) -> None:
         stands_for = fingerprint(session_id) if session_id else ""
         before = fingerprint(self.known_as)
         logger.info("session %s was re-initialized, as %s", before, stands_for or "none")
-        self._events.append(SessionReinitialized(stands_for, json.loads(answer).get("result", {})))
+        self._events.append(SessionReinitialized(stands_for, result))
         self.replacements += 1
         self.recovered.set()
         self.recovered = anyio.Event()

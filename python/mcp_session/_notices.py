@@ -21,7 +21,8 @@ class SessionTerminated:
     `fingerprint` (`str`) stands for the session's ID in this process, `rule` (`Rule`) says by
     which sentence of the specification it has ended.
 
-    >>> from mcp_session import Rule, SessionTerminated
+    >>> from mcp_session import Rule
+    >>> from mcp_session.httpx2 import SessionTerminated
     >>> SessionTerminated("0d7f2b61c3aa", Rule.TERMINATED_POST).rule.quote[:29]
     'When a client receives HTTP 4'
 
@@ -40,7 +41,7 @@ class SessionReinitialized:
     now). `result` is the new `InitializeResult`, as JSON objects are read: the server's
     version, capabilities and instructions may be others than before.
 
-    >>> from mcp_session import SessionReinitialized
+    >>> from mcp_session.httpx2 import SessionReinitialized
     >>> SessionReinitialized("51c09e7d2f40", {"protocolVersion": "2025-11-25"}).result
     {'protocolVersion': '2025-11-25'}
 
@@ -58,7 +59,8 @@ class RecoveryFailed:
     `fingerprint` (`str`) stands for the ID the application's SDK knows, `reason` (`Reason`)
     says why, `detail` (`str`) what came back.
 
-    >>> from mcp_session import Reason, RecoveryFailed
+    >>> from mcp_session import Reason
+    >>> from mcp_session.httpx2 import RecoveryFailed
     >>> RecoveryFailed("0d7f2b61c3aa", Reason.TRANSPORT, "ConnectError").reason
     <Reason.TRANSPORT: 'Transport'>
 
@@ -77,7 +79,8 @@ class RequestGivenUp:
     `fingerprint` (`str`) stands for the ID the application's SDK knows, `reason` (`Reason`)
     says why, `detail` (`str`) is the message its caller got.
 
-    >>> from mcp_session import Reason, RequestGivenUp
+    >>> from mcp_session import Reason
+    >>> from mcp_session.httpx2 import RequestGivenUp
     >>> RequestGivenUp("0d7f2b61c3aa", Reason.NOT_RESENT, "not sent again").reason
     <Reason.NOT_RESENT: 'NotResent'>
 

@@ -2,16 +2,19 @@
 
 `AsyncClient` goes wherever an SDK takes an `httpx.AsyncClient`, `create_mcp_http_client`
 wherever one takes a factory of these. Needs the extra `httpx`.
+
+>>> from mcp_session.httpx import AsyncClient
+>>> AsyncClient(on_event=print, headers={"x-team": "search"}).headers["x-team"]
+'search'
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httpx
 from httpx import USE_CLIENT_DEFAULT
 
-from mcp_session._driver import Driver, Library
-from mcp_session._enums import ResendPolicy
+from mcp_session._client import FollowsSessions
+from mcp_session._driver import Library
 from mcp_session._notices import (
     RecoveryFailed,
     RequestGivenUp,
@@ -19,7 +22,6 @@ from mcp_session._notices import (
     SessionReinitialized,
     SessionTerminated,
 )
-from mcp_session._options import Options
 from mcp_session._streams import Body
 
 __all__ = [
@@ -33,32 +35,19 @@ __all__ = [
 ]
 
 
-class AsyncClient(httpx.AsyncClient):
+class _Body(Body, httpx.AsyncByteStream):
+    pass
+
+
+class AsyncClient(FollowsSessions, httpx.AsyncClient):
     """An `httpx.AsyncClient` that lets no caller see an MCP session end.
 
     Sends every request as `httpx.AsyncClient` does. Only those of a session that was opened
     through it are looked at: when such a session is terminated, one request makes a new one
     and the others wait for it; then each goes out again, with the new ID.
 
-    All of its own options are keywords, and the rest are those of `httpx.AsyncClient`:
-
-    - `quirks` (`bool`): whether known misreports of a terminated session count too.
-    - `resend` (`ResendPolicy`): which requests are sent again.
-    - `bound` (`int`): how many sessions may end before one success until no request is sent
-      into another.
-    - `outage_shield` (`bool`): a call made while the server is not there (refused, reset, no
-      answer in time, or 502, 503, 504 from a gateway) ends with a JSON-RPC error, code -32000,
-      for that call; a notification is answered 202; a stream opened by GET waits until the
-      server is back. Otherwise the SDKs' clients end with the first such call.
-    - `stream_guard` (`bool`): an answer that breaks off becomes such an error too, and a stream
-      that is cut, or is of a session that was replaced, ends as if the server had ended it, so
-      that the SDK opens the next.
-    - `on_event` (callable or `None`): called, and awaited if it can be, with each
-      `SessionEvent`. What it raises is logged and harms nobody.
-    - `recovery_timeout` (`float`, seconds): how long a re-initialization may take.
-
-    Raises `TypeError` and `ValueError` that name the option. An `initialize` that fails, a 401,
-    and whatever else is no end of a session come to the caller as they are.
+    Its options are keywords, those of its own first: see `__init__`. An `initialize` that fails,
+    a 401, and whatever else is no end of a session come to the caller as they are.
 
     >>> from mcp import ClientSession
     >>> from mcp.client.streamable_http import streamable_http_client
@@ -75,30 +64,20 @@ class AsyncClient(httpx.AsyncClient):
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
-    def __init__(
-        self,
-        *,
-        quirks: bool = True,
-        resend: ResendPolicy = ResendPolicy.ALL,
-        bound: int = 2,
-        outage_shield: bool = True,
-        stream_guard: bool = True,
-        on_event: Callable[[SessionEvent], object] | None = None,
-        recovery_timeout: float = 30.0,
-        **keywords: Any,
-    ) -> None:
-        """Make a client; `keywords` are those of `httpx.AsyncClient`."""
-        options = Options(
-            quirks=quirks,
-            resend=resend,
-            bound=bound,
-            outage_shield=outage_shield,
-            stream_guard=stream_guard,
-            on_event=on_event,
-            recovery_timeout=recovery_timeout,
-        )
-        super().__init__(**keywords)
-        self._driver = Driver(cast("Any", self), cast("Any", super().send), _LIBRARY, options)
+    # The driver's types are those of httpx2. These here differ in nothing that it uses.
+    _library: ClassVar = Library(
+        request=cast("Any", httpx.Request),
+        response=cast("Any", httpx.Response),
+        body=cast("Any", _Body),
+        unsent=(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+        outages=(
+            httpx.NetworkError,
+            httpx.TimeoutException,
+            httpx.RemoteProtocolError,
+            httpx.ProxyError,
+        ),
+        timeout=httpx.ReadTimeout,
+    )
 
     async def send(
         self,
@@ -134,23 +113,3 @@ def create_mcp_http_client(
     if timeout is None:
         timeout = httpx.Timeout(30.0, read=300.0)
     return AsyncClient(headers=headers, timeout=timeout, auth=auth, **keywords)
-
-
-class _Body(Body, httpx.AsyncByteStream):
-    pass
-
-
-# The driver's types are those of httpx2. These here differ in nothing that it uses.
-_LIBRARY = Library(
-    request=cast("Any", httpx.Request),
-    response=cast("Any", httpx.Response),
-    body=cast("Any", _Body),
-    unsent=(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
-    outages=(
-        httpx.NetworkError,
-        httpx.TimeoutException,
-        httpx.RemoteProtocolError,
-        httpx.ProxyError,
-    ),
-    timeout=httpx.ReadTimeout,
-)

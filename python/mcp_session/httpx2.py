@@ -2,16 +2,19 @@
 
 `AsyncClient` goes wherever an SDK takes an `httpx2.AsyncClient`, `create_mcp_http_client`
 wherever one takes a factory of these. Needs the extra `httpx2`.
+
+>>> from mcp_session.httpx2 import AsyncClient
+>>> AsyncClient(on_event=print, headers={"x-team": "search"}).headers["x-team"]
+'search'
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 from httpx2 import USE_CLIENT_DEFAULT
 
-from mcp_session._driver import Driver, Library
-from mcp_session._enums import ResendPolicy
+from mcp_session._client import FollowsSessions
+from mcp_session._driver import Library
 from mcp_session._notices import (
     RecoveryFailed,
     RequestGivenUp,
@@ -19,7 +22,6 @@ from mcp_session._notices import (
     SessionReinitialized,
     SessionTerminated,
 )
-from mcp_session._options import Options
 from mcp_session._streams import Body
 
 __all__ = [
@@ -33,32 +35,19 @@ __all__ = [
 ]
 
 
-class AsyncClient(httpx2.AsyncClient):
+class _Body(Body, httpx2.AsyncByteStream):
+    pass
+
+
+class AsyncClient(FollowsSessions, httpx2.AsyncClient):
     """An `httpx2.AsyncClient` that lets no caller see an MCP session end.
 
     Sends every request as `httpx2.AsyncClient` does. Only those of a session that was opened
     through it are looked at: when such a session is terminated, one request makes a new one
     and the others wait for it; then each goes out again, with the new ID.
 
-    All of its own options are keywords, and the rest are those of `httpx2.AsyncClient`:
-
-    - `quirks` (`bool`): whether known misreports of a terminated session count too.
-    - `resend` (`ResendPolicy`): which requests are sent again.
-    - `bound` (`int`): how many sessions may end before one success until no request is sent
-      into another.
-    - `outage_shield` (`bool`): a call made while the server is not there (refused, reset, no
-      answer in time, or 502, 503, 504 from a gateway) ends with a JSON-RPC error, code -32000,
-      for that call; a notification is answered 202; a stream opened by GET waits until the
-      server is back. Otherwise the SDKs' clients end with the first such call.
-    - `stream_guard` (`bool`): an answer that breaks off becomes such an error too, and a stream
-      that is cut, or is of a session that was replaced, ends as if the server had ended it, so
-      that the SDK opens the next.
-    - `on_event` (callable or `None`): called, and awaited if it can be, with each
-      `SessionEvent`. What it raises is logged and harms nobody.
-    - `recovery_timeout` (`float`, seconds): how long a re-initialization may take.
-
-    Raises `TypeError` and `ValueError` that name the option. An `initialize` that fails, a 401,
-    and whatever else is no end of a session come to the caller as they are.
+    Its options are keywords, those of its own first: see `__init__`. An `initialize` that fails,
+    a 401, and whatever else is no end of a session come to the caller as they are.
 
     >>> from mcp import Client
     >>> from mcp.client.streamable_http import streamable_http_client
@@ -73,30 +62,19 @@ class AsyncClient(httpx2.AsyncClient):
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
-    def __init__(
-        self,
-        *,
-        quirks: bool = True,
-        resend: ResendPolicy = ResendPolicy.ALL,
-        bound: int = 2,
-        outage_shield: bool = True,
-        stream_guard: bool = True,
-        on_event: Callable[[SessionEvent], object] | None = None,
-        recovery_timeout: float = 30.0,
-        **keywords: Any,
-    ) -> None:
-        """Make a client; `keywords` are those of `httpx2.AsyncClient`."""
-        options = Options(
-            quirks=quirks,
-            resend=resend,
-            bound=bound,
-            outage_shield=outage_shield,
-            stream_guard=stream_guard,
-            on_event=on_event,
-            recovery_timeout=recovery_timeout,
-        )
-        super().__init__(**keywords)
-        self._driver = Driver(self, super().send, _LIBRARY, options)
+    _library: ClassVar = Library(
+        request=httpx2.Request,
+        response=httpx2.Response,
+        body=_Body,
+        unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
+        outages=(
+            httpx2.NetworkError,
+            httpx2.TimeoutException,
+            httpx2.RemoteProtocolError,
+            httpx2.ProxyError,
+        ),
+        timeout=httpx2.ReadTimeout,
+    )
 
     async def send(
         self,
@@ -131,22 +109,3 @@ def create_mcp_http_client(
     if timeout is None:
         timeout = httpx2.Timeout(30.0, read=300.0)
     return AsyncClient(headers=headers, timeout=timeout, auth=auth, **keywords)
-
-
-class _Body(Body, httpx2.AsyncByteStream):
-    pass
-
-
-_LIBRARY = Library(
-    request=httpx2.Request,
-    response=httpx2.Response,
-    body=_Body,
-    unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
-    outages=(
-        httpx2.NetworkError,
-        httpx2.TimeoutException,
-        httpx2.RemoteProtocolError,
-        httpx2.ProxyError,
-    ),
-    timeout=httpx2.ReadTimeout,
-)

@@ -9,6 +9,8 @@ from enum import Enum
 from pathlib import Path
 
 import mcp_session
+import mcp_session.httpx
+import mcp_session.httpx2
 import pytest
 from mcp_session import Rule
 
@@ -16,18 +18,22 @@ from golden import TESTS
 
 ROOT = TESTS.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PUBLIC = [name for name in mcp_session.__all__ if name != "__version__"]
+DOCUMENTED: list[object] = [
+    module if name == "" else getattr(module, name)
+    for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2)
+    for name in ("", *module.__all__)
+    if name not in {"__version__", "SessionEvent"}
+]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, "mcp_session"])
-def test_every_public_docstring_has_an_example_that_holds(name: str) -> None:
-    documented = mcp_session if name == "mcp_session" else getattr(mcp_session, name)
+@pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda it: getattr(it, "__qualname__", ""))
+def test_every_public_docstring_has_an_example_that_holds(documented: object) -> None:
     assert documented.__doc__
-    test = doctest.DocTestParser().get_doctest(documented.__doc__, {}, name, None, None)
+    test = doctest.DocTestParser().get_doctest(documented.__doc__, {}, "example", None, None)
     assert test.examples
 
     failures, _ = doctest.DocTestRunner().run(test)

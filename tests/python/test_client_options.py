@@ -1,0 +1,88 @@
+"""What a client may be told, and how it says what is wrong."""
+
+from typing import Any
+
+import httpx
+import httpx2
+import mcp_session.httpx
+import mcp_session.httpx2
+import pytest
+from mcp_session import ResendPolicy
+
+CLIENTS: list[Any] = [mcp_session.httpx.AsyncClient, mcp_session.httpx2.AsyncClient]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(
+    ("option", "error", "message"),
+    [
+        ({"quirks": 1}, TypeError, "quirks must be a bool, not 1"),
+        ({"resend": "all"}, TypeError, "resend must be a ResendPolicy, not 'all'"),
+        ({"bound": -1}, ValueError, "bound must be 0 to 4294967295, not -1"),
+        ({"outage_shield": None}, TypeError, "outage_shield must be a bool, not None"),
+        ({"stream_guard": "no"}, TypeError, "stream_guard must be a bool, not 'no'"),
+        ({"on_event": []}, TypeError, "on_event must be callable or None, not []"),
+        (
+            {"recovery_timeout": None},
+            TypeError,
+            "recovery_timeout must be a number of seconds, not None",
+        ),
+        (
+            {"recovery_timeout": True},
+            TypeError,
+            "recovery_timeout must be a number of seconds, not True",
+        ),
+        (
+            {"recovery_timeout": 0},
+            ValueError,
+            "recovery_timeout must be positive and finite, not 0",
+        ),
+        (
+            {"recovery_timeout": float("nan")},
+            ValueError,
+            "recovery_timeout must be positive and finite, not nan",
+        ),
+        ({"no_such_option": 1}, TypeError, "no_such_option"),
+    ],
+)
+def test_a_wrong_option_is_named_at_construction(
+    client: Any, option: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        client(**option)
+
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_option_is_taken(client: Any) -> None:
+    client(
+        quirks=False,
+        resend=ResendPolicy.READ_ONLY,
+        bound=0,
+        outage_shield=False,
+        stream_guard=False,
+        on_event=print,
+        recovery_timeout=0.5,
+        headers={"x-team": "search"},
+        follow_redirects=True,
+    )
+
+
+def test_each_client_is_one_of_its_library() -> None:
+    assert issubclass(mcp_session.httpx.AsyncClient, httpx.AsyncClient)
+    assert issubclass(mcp_session.httpx2.AsyncClient, httpx2.AsyncClient)
+
+
+def test_the_factories_have_the_timeouts_of_the_sdks_own_and_take_more() -> None:
+    factories: list[tuple[Any, Any]] = [
+        (mcp_session.httpx.create_mcp_http_client, httpx),
+        (mcp_session.httpx2.create_mcp_http_client, httpx2),
+    ]
+    for create, library in factories:
+        client = create({"x-team": "search"}, follow_redirects=True, bound=3)
+
+        assert client.timeout == library.Timeout(30, read=300)
+        assert client.headers["x-team"] == "search"
+        assert client.follow_redirects
+        assert create(timeout=library.Timeout(5)).timeout == library.Timeout(5)
