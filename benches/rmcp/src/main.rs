@@ -17,7 +17,7 @@ use rmcp::transport::StreamableHttpClientTransport;
 use serde_json::json;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("the URL is missing")?;
     let count: usize = arguments.next().ok_or("the count is missing")?.parse()?;
