@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("echo", "slow")]
 CANONICAL = b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":%s}'
 
 
@@ -69,7 +70,7 @@ class Application:
             else:
                 await answer(send, 200, reply(message, result))
         else:
-            await answer(send, 200, reply(message, {"tools": []}))
+            await answer(send, 200, reply(message, {"tools": TOOLS}))
 
 
 def reply(message: Any, result: Any) -> bytes:
@@ -113,7 +114,8 @@ async def whole(receive: Any) -> bytes:
 
 def main() -> None:
     """Serve on a port of the system's choice, and print it."""
-    listener = socket.socket()
+    # Only of a socket that says it is TCP does asyncio send small writes at once.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)

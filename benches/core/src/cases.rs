@@ -28,11 +28,6 @@ pub fn all() -> Vec<Case> {
     let quirky = Side::Client(Quirks::Recognize);
     let opening = br#"{"id":0,"method":"initialize"}"#;
     let mut cases = vec![
-        // What the machine gives at the moment: four cycles a step, so 25 ns in all at 4 GHz.
-        case("25 steps that each wait for the last", || {
-            let step = |it: u64, _| it.wrapping_mul(6_364_136_223_846_793_005) ^ (it >> 29);
-            (0..25).fold(black_box(1), step)
-        }),
         case("classify: 404 to a POST", move || {
             classify(black_box(client), black_box(&attached), black_box(&not_found)).action()
         }),
