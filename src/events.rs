@@ -606,9 +606,9 @@ mod tests {
     fn events_without_an_id_share_the_one_before() {
         let ids: Vec<Arc<str>> = EventReader::default()
             .read(b"id: 1\ndata\n\ndata\n\n")
-            .map(|event| match event {
-                Event::Message { id, .. } => id,
-                Event::TooLong => panic!("an event within the limit"),
+            .map(|event| {
+                let Event::Message { id, .. } = event else { panic!("{event:?}") };
+                id
             })
             .collect();
 

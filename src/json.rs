@@ -248,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_array_has_no_elements() {
+        for text in ["", "{}", "1", "[1", "[1]x", "[01]"] {
+            assert_eq!(None, elements(text, |_| {}), "{text:?}");
+        }
+        let mut seen = Vec::new();
+        assert_eq!(Some(()), elements(r#"[1, {"a":[2]} ,"x"]"#, |element| seen.push(element)));
+        assert_eq!(["1", r#"{"a":[2]}"#, "\"x\""].as_slice(), seen);
+    }
+
+    #[test]
     fn nesting_is_read_up_to_the_limit_and_not_beyond() {
         for (levels, read) in [(DEPTH_LIMIT - 1, true), (DEPTH_LIMIT, false)] {
             let mut body = br#"{"deep":"#.to_vec();

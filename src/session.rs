@@ -350,14 +350,12 @@ impl Session {
     pub fn before_request(&mut self, outgoing: &Outgoing<'_>) -> Before {
         let message = message(outgoing);
         let purpose = Purpose::of(outgoing, message.as_ref());
-        if purpose == Purpose::Notification {
-            if let Some(message) = &message {
-                if self.end_cancelled(message) {
-                    return Before::Drop;
-                }
-                if message.method().as_deref() == Some("notifications/initialized") {
-                    self.initialized = Arc::from(outgoing.body);
-                }
+        if let (Purpose::Notification, Some(message)) = (purpose, &message) {
+            if self.end_cancelled(message) {
+                return Before::Drop;
+            }
+            if message.method().as_deref() == Some("notifications/initialized") {
+                self.initialized = Arc::from(outgoing.body);
             }
         }
         self.proceed(outgoing, purpose, Attempt::First)
@@ -412,11 +410,13 @@ impl Session {
                 self.initialized_by_caller(&exchange, outgoing, None)
             }
             Action::ClearAndReinit => self.terminated(&exchange, outgoing),
-            Action::PassThrough | Action::Clear => {
+            Action::PassThrough
+            | Action::Clear
+            // No row of the client's says one of these.
+            | Action::NotFoundResponse
+            | Action::BadRequestResponse
+            | Action::UnavailableResponse => {
                 self.note_success(&exchange, response.status);
-                self.deliver(&exchange, None)
-            }
-            Action::NotFoundResponse | Action::BadRequestResponse | Action::UnavailableResponse => {
                 self.deliver(&exchange, None)
             }
         }
@@ -889,9 +889,8 @@ mod tests {
         let number = first.recovery();
         drop(first);
 
-        let Before::Lead(second, _) = session.after_recovery(hold, &Outgoing::post(CALL)) else {
-            panic!()
-        };
+        let before = session.after_recovery(hold, &Outgoing::post(CALL));
+        let Before::Lead(second, _) = before else { panic!("{before:?}") };
 
         assert_ne!(number, second.recovery());
     }
@@ -938,6 +937,46 @@ mod tests {
         let send = sent(session.before_request(&call));
         let after = session.after_response(send.exchange, &call, &response(404, None));
         assert!(matches!(after, After::GiveUp(Reason::BoundReached)), "{after:?}");
+    }
+
+    #[test]
+    fn a_recovery_sends_the_callers_own_initialized_again() {
+        let initialized =
+            br#"{"jsonrpc":"2.0","method":"notifications/initialized","params":{"_meta":{}}}"#;
+        let mut session = live();
+        let _send = sent(session.before_request(&Outgoing::post(initialized)));
+        let (lead, _hold) = lead(&mut session);
+
+        let introduced =
+            session.initialize_answered(lead, &response(200, Some(b"second")), Some(ANSWER));
+
+        assert_eq!(initialized, introduced.unwrap().initialized());
+    }
+
+    #[test]
+    fn a_404_to_what_is_no_message_ends_the_session_and_is_delivered() {
+        let mut session = live();
+        let malformed = Outgoing::post(b"{");
+        let send = sent(session.before_request(&malformed));
+        assert_eq!(Some("first"), send.session_id().map(SessionId::as_str));
+
+        let after = session.after_response(send.exchange, &malformed, &response(404, None));
+
+        assert!(matches!(after, After::Deliver(_)), "{after:?}");
+        assert!(!session.is_live());
+    }
+
+    #[test]
+    fn an_http_method_that_mcp_does_not_use_bears_the_id_and_ends_nothing() {
+        let mut session = live();
+        let options = Outgoing { method: Method::Other, ..Outgoing::get() };
+        let send = sent(session.before_request(&options));
+        assert_eq!(Some("first"), send.session_id().map(SessionId::as_str));
+
+        let after = session.after_response(send.exchange, &options, &response(404, None));
+
+        assert!(matches!(after, After::Deliver(_)), "{after:?}");
+        assert!(session.is_live());
     }
 
     #[test]

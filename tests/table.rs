@@ -242,6 +242,16 @@ fn matters(status: u16) -> bool {
 }
 
 #[test]
+fn a_row_says_where_a_misreport_was_seen_and_of_the_others_nothing() {
+    for rule in Rule::ALL {
+        let is_listed = Misreport::ALL.iter().any(|misreport| misreport.rule() == *rule);
+
+        assert_eq!(is_listed, rule.source().is_some(), "{rule:?}");
+        assert!(rule.summary().contains(rule.source().unwrap_or_default()), "{rule:?}");
+    }
+}
+
+#[test]
 fn a_body_that_matters_is_waited_for_to_its_end() {
     let mut waited = 0;
     for side in SIDES {

@@ -46,6 +46,22 @@ fn a_repeated_session_id_is_attached_and_ill_formed_and_an_empty_one_is_none() {
 }
 
 #[test]
+fn a_remark_says_what_is_the_matter_with_a_body() {
+    for (remark, text) in [
+        (Remark::CutOff { present: 2, promised: 3 }, "body cut off: 2 of 3 bytes"),
+        (Remark::ChunksCutOff, "body cut off: no last chunk"),
+        (Remark::ChunksBroken, "body broken: a chunk that is none"),
+        (Remark::LengthBroken, "body not read: no valid Content-Length"),
+        (Remark::TransferCoding, "body not read: a transfer coding other than chunked"),
+        (Remark::UntilClose, "body delimited by close: whole and cut off look the same"),
+        (Remark::LengthIgnored, "Content-Length beside Transfer-Encoding ignored"),
+        (Remark::Trailing(4), "4 bytes after the message"),
+    ] {
+        assert_eq!(text, remark.to_string());
+    }
+}
+
+#[test]
 fn a_body_is_as_long_as_its_content_length() {
     assert_body("content-length: 3\r\n", "abc", Some("abc"), &[]);
     assert_body("content-length: 0\r\n", "", Some(""), &[]);

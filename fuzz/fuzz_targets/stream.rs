@@ -1,5 +1,5 @@
-//! Invariant: any bytes give the same events, the same last event ID and the same reconnection
-//! time, however they are cut, and no event is longer than the limit.
+//! Invariant: any bytes give the events, the last event ID and the reconnection time that the
+//! standard makes of them, however they are cut, and no event is longer than the limit.
 
 #![cfg_attr(fuzzing, no_main)]
 

@@ -38,6 +38,7 @@ pub fn check(input: &[u8]) {
     }
     assert_quirks_are_misreports(&request.facts(), &response.facts());
     assert_framing_is_no_matter(&request, &response.facts());
+    assert_spelling_is_no_matter(raw_request, raw_response);
     assert_as_parts(raw_request, &request.facts(), raw_response, &response.facts());
 }
 
@@ -331,17 +332,42 @@ fn framed(head: &[u8], body: Option<&[u8]>) -> Vec<Vec<u8>> {
             with(b"Transfer-Encoding: chunked\r\n", b"0\r\n"),
         ];
     };
-    let (first, second) = body.split_at(body.len() / 2);
-    let chunk = |part: &[u8]| match part {
-        [] => Vec::new(),
-        _ => [format!("{:X}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat(),
-    };
-    let chunks = [chunk(first), chunk(second), b"0\r\n\r\n".to_vec()].concat();
-    vec![
-        with(format!("Content-Length: {}\r\n", body.len()).as_bytes(), body),
-        with(b"Transfer-Encoding: chunked\r\n", &chunks),
-        with(b"", body),
-    ]
+    let mut framed =
+        vec![with(format!("Content-Length: {}\r\n", body.len()).as_bytes(), body), with(b"", body)];
+    framed.extend(chunked(body).iter().map(|it| with(b"Transfer-Encoding: chunked\r\n", it)));
+    framed
+}
+
+/// The body in chunks that end where its own bytes say, in halves, and byte by byte.
+fn chunked(body: &[u8]) -> Vec<Vec<u8>> {
+    const BYTE_BY_BYTE: usize = 512;
+
+    let half = body.len().div_ceil(2).max(1);
+    let mut ways = vec![body.chunks(half).collect(), pieces(body)];
+    ways.extend((body.len() <= BYTE_BY_BYTE).then(|| body.chunks(1).collect::<Vec<_>>()));
+    ways.iter()
+        .map(|parts| {
+            let mut chunks = Vec::new();
+            for part in parts {
+                chunks.extend(format!("{:X}\r\n", part.len()).as_bytes());
+                chunks.extend(*part);
+                chunks.extend(b"\r\n");
+            }
+            chunks.extend(b"0\r\n\r\n");
+            chunks
+        })
+        .collect()
+}
+
+/// Pieces of up to 16 bytes, each as long as its first byte says.
+fn pieces(mut body: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    while let Some(first) = body.first() {
+        let (piece, rest) = body.split_at(usize::from(first % 16 + 1).min(body.len()));
+        pieces.push(piece);
+        body = rest;
+    }
+    pieces
 }
 
 /// Status line and headers, without the empty line.
@@ -361,6 +387,130 @@ fn head(response: &Response<'_>) -> Vec<u8> {
         }
     }
     head
+}
+
+// ---- The same exchange, spelled otherwise
+
+/// The case and the order of headers change nothing, on either message, and neither do the
+/// chunks that a request comes in.
+fn assert_spelling_is_no_matter(raw_request: &[u8], raw_response: &[u8]) {
+    let expected = decisions(raw_request, raw_response);
+    let head = Head::of_request(raw_request);
+    for request in head.iter().flat_map(Head::spellings) {
+        assert_eq!(expected, decisions(&request, raw_response), "another spelling of the request");
+    }
+    for request in head.iter().flat_map(Head::in_chunks) {
+        assert_eq!(expected, decisions(&request, raw_response), "the request in chunks");
+    }
+    for response in Head::of_response(raw_response).iter().flat_map(Head::spellings) {
+        assert_eq!(expected, decisions(raw_request, &response), "another spelling of the response");
+    }
+}
+
+/// What is decided about two messages, answers included, as text that outlives them.
+fn decisions(raw_request: &[u8], raw_response: &[u8]) -> Vec<String> {
+    let request = RawRequest::parse(raw_request).expect("a head that was read before");
+    let response = RawResponse::parse(raw_response, &request).expect("likewise");
+    let told = |verdict: Verdict<'_>| {
+        // An ID is not shown, but which one is adopted is part of the decision.
+        format!("{verdict:?} {:?}", verdict.session_id().map(|id| id.as_str()))
+    };
+    SIDES
+        .iter()
+        .map(|side| told(classify(*side, &request.facts(), &response.facts())))
+        .chain(LOOKUPS.iter().map(|lookup| told(admit(&request.facts(), *lookup))))
+        .collect()
+}
+
+/// The head of a message, taken apart by somebody else.
+struct Head<'a> {
+    start_line: &'a [u8],
+    headers: Vec<(&'a str, &'a [u8])>,
+    rest: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    fn of_request(raw: &'a [u8]) -> Option<Self> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+        let length = httparse::Request::new(&mut headers).parse(raw).ok()?;
+        Self::new(raw, length, &headers)
+    }
+
+    fn of_response(raw: &'a [u8]) -> Option<Self> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+        let length = httparse::Response::new(&mut headers).parse(raw).ok()?;
+        Self::new(raw, length, &headers)
+    }
+
+    /// `None` without headers, and where other spellings might be longer than a head may be.
+    fn new(
+        raw: &'a [u8],
+        length: httparse::Status<usize>,
+        headers: &[httparse::Header<'a>],
+    ) -> Option<Self> {
+        let headers: Vec<(&str, &[u8])> = headers
+            .iter()
+            .filter(|header| !header.name.is_empty())
+            .map(|header| (header.name, header.value))
+            .collect();
+        let httparse::Status::Complete(length) = length else { return None };
+        let (first, _) = headers.first().filter(|_| length < HEAD_LIMIT / 2)?;
+        let start = first.as_ptr().addr() - raw.as_ptr().addr();
+        Some(Self { start_line: &raw[..start], headers, rest: &raw[length..] })
+    }
+
+    fn spellings(&self) -> Vec<Vec<u8>> {
+        let mut reversed = self.headers.clone();
+        reversed.reverse();
+        let mut rotated = self.headers.clone();
+        rotated.rotate_left(1);
+        vec![
+            self.written(&self.headers, str::to_ascii_uppercase, self.rest),
+            self.written(&reversed, str::to_ascii_lowercase, self.rest),
+            self.written(&rotated, swapped, self.rest),
+        ]
+    }
+
+    /// The message in chunks, if its body has one length that it keeps to.
+    fn in_chunks(&self) -> Vec<Vec<u8>> {
+        let is_framing = |name: &str| {
+            let names = ["content-length", "transfer-encoding"];
+            names.iter().any(|framing| name.eq_ignore_ascii_case(framing))
+        };
+        let framing: Vec<&[u8]> =
+            self.headers.iter().filter(|it| is_framing(it.0)).map(|it| it.1).collect();
+        let [length] = framing[..] else { return Vec::new() };
+        let length = std::str::from_utf8(length).ok().filter(|it| !it.starts_with('+'));
+        let body = length.and_then(|it| self.rest.get(..it.parse().ok()?));
+        let mut headers: Vec<(&str, &[u8])> =
+            self.headers.iter().copied().filter(|(name, _)| !is_framing(name)).collect();
+        headers.push(("transfer-encoding", b"chunked"));
+        let ways = body.map(chunked).unwrap_or_default();
+        ways.iter().map(|it| self.written(&headers, str::to_owned, it)).collect()
+    }
+
+    fn written(
+        &self,
+        headers: &[(&str, &[u8])],
+        spelling: impl Fn(&str) -> String,
+        rest: &[u8],
+    ) -> Vec<u8> {
+        let mut bytes = self.start_line.to_vec();
+        for (name, value) in headers {
+            bytes.extend([spelling(name).as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        bytes.extend(b"\r\n");
+        bytes.extend(rest);
+        bytes
+    }
+}
+
+/// `mCP-sESSION-iD` for `Mcp-Session-Id`: as nobody spells it.
+fn swapped(name: &str) -> String {
+    let swap = |it: char| {
+        if it.is_ascii_uppercase() { it.to_ascii_lowercase() } else { it.to_ascii_uppercase() }
+    };
+    name.chars().map(swap).collect()
 }
 
 // ---- The same exchange, as the `http` crate has it

@@ -3,8 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
+pub mod classify;
 pub mod exchange;
 pub mod peek;
+mod second;
 pub mod session;
 pub mod stream;
 

@@ -1,12 +1,15 @@
-//! `peek`, held against `serde_json::Value`.
+//! `peek`, held against `serde_json::Value`, and against a second reader.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use allocation_counter::measure;
 use mcp_session_core::{Answer, Era, Kind, LEGACY_VERSIONS, Message, RequestId, peek};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Error, Value};
+
+use crate::second::{Json, json};
 
 /// Asserts the invariant of the target `peek` for one body.
 ///
@@ -23,6 +26,8 @@ pub fn check(body: &[u8]) {
         Yardstick::Refused => assert_eq!(peek(b""), message, "what is malformed says nothing"),
         Yardstick::TooDeep => {}
     }
+    assert_second_reading(&message, body);
+    assert_bounded(&message, body);
 }
 
 /// Where `peek` rules otherwise than `serde_json::Value`, row by row of the table of rulings
@@ -100,8 +105,17 @@ fn yardstick(body: &[u8]) -> Yardstick {
     }
 }
 
+/// What a message is, as `Value` has it; `None` if it is too deep for that.
+pub(crate) fn reading(body: &[u8]) -> Option<Reading> {
+    match yardstick(body) {
+        Yardstick::Read(reading) => Some(reading),
+        Yardstick::Refused => Some(Reading::MALFORMED),
+        Yardstick::TooDeep => None,
+    }
+}
+
 /// What `Value` says of a body, in the terms of `peek`.
-struct Reading {
+pub(crate) struct Reading {
     kind: Kind,
     method: Option<String>,
     id: Option<Value>,
@@ -111,6 +125,19 @@ struct Reading {
 impl Reading {
     const MALFORMED: Self =
         Self { kind: Kind::Malformed, method: None, id: None, era: Era::Legacy };
+
+    pub(crate) fn is_initialize(&self) -> bool {
+        (self.kind, self.method.as_deref()) == (Kind::Request, Some("initialize"))
+    }
+
+    pub(crate) fn era(&self) -> Era {
+        self.era
+    }
+
+    /// The id of a request, as far as `Value` holds it.
+    pub(crate) fn request_id(&self) -> Option<&Value> {
+        self.id.as_ref().filter(|_| self.kind == Kind::Request)
+    }
 
     /// `body` is where `value` was read from: a `Value` no longer knows what was repeated.
     fn of(value: &Value, body: &[u8]) -> Self {
@@ -167,6 +194,48 @@ fn era_named_by(value: &Value) -> Era {
         None | Some("") => Era::Legacy,
         Some(version) if LEGACY_VERSIONS.contains(&version) => Era::Legacy,
         Some(_) => Era::Modern,
+    }
+}
+
+/// Where the second reader reads a body, it reads the same message; and what it refuses, but
+/// for a [difference](Difference) that it shares with `Value`, is malformed.
+fn assert_second_reading(message: &Message<'_>, body: &[u8]) {
+    let value = match json(body) {
+        Json::Read(value) => value,
+        Json::Refused => return assert_eq!(peek(b""), *message, "malformed to a second reader"),
+        Json::Differs => return,
+    };
+    assert_eq!(value.kind(), message.kind(), "{value:?}");
+    let method = message.method();
+    let expected = value.sole("method").filter(|_| method.is_some());
+    assert_eq!(expected.as_ref().and_then(|it| it.text()), method.as_deref(), "{value:?}");
+    if let Some(id) = message.id() {
+        let expected = value.sole("id").expect("as the kind says");
+        assert_ne!(Some(false), expected.is_same(&value_of_id(id.as_str())), "{value:?}");
+    }
+}
+
+/// To look at a body costs memory by its depth, not by its length, and no stack that grows
+/// with either.
+fn assert_bounded(message: &Message<'_>, body: &[u8]) {
+    /// Less than a frame for each level of a body that nests as deep as `DEEP`.
+    const STACK: usize = 64 * 1024;
+    const DEEP: usize = 512;
+    /// A vector that grows doubles, and is copied while it does.
+    const BYTES_A_LEVEL: u64 = 4;
+    const OVERHEAD: u64 = 256;
+
+    let depth = depth(body);
+    let spent = measure(|| assert_eq!(*message, peek(body)));
+    let allowed = BYTES_A_LEVEL * u64::try_from(depth).expect("a depth") + OVERHEAD;
+    assert!(spent.bytes_max <= allowed, "{} bytes for {depth} levels", spent.bytes_max);
+
+    if depth >= DEEP {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            let peeked = thread.spawn_scoped(scope, || peek(body) == *message);
+            assert!(peeked.expect("a thread").join().expect("a verdict"));
+        });
     }
 }
 

@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use mcp_session_core::Rule;
+use mcp_session_core::wire::{RawRequest, RawResponse};
 use mcp_session_fuzz::peek::Difference;
-use mcp_session_fuzz::{exchange, peek, session, stream};
+use mcp_session_fuzz::{answer, classify, exchange, peek, session, stream};
 
 #[test]
 fn every_body_of_the_corpus_is_peeked_at_as_the_invariant_says() {
@@ -16,6 +17,17 @@ fn every_body_of_the_corpus_is_peeked_at_as_the_invariant_says() {
 #[test]
 fn every_exchange_of_the_corpus_is_classified_as_the_invariant_says() {
     replay("exchange", exchange::check);
+}
+
+#[test]
+fn all_facts_of_the_corpus_are_classified_as_the_laws_say() {
+    replay("classify", classify::check);
+}
+
+#[test]
+fn every_body_of_the_corpus_is_answered_so_that_both_halves_agree() {
+    replay("answer", answer::check);
+    replay("peek", answer::check);
 }
 
 #[test]
@@ -46,6 +58,50 @@ fn the_corpus_reaches_every_row() {
     for rule in Rule::ALL {
         assert!(reached.contains(rule), "{rule:?}");
     }
+}
+
+#[test]
+fn the_corpus_makes_a_case_of_every_law() {
+    let spoken: Vec<&str> =
+        corpus("classify").iter().flat_map(|(_, facts)| classify::laws(facts)).collect();
+
+    for (law, _) in classify::LAWS {
+        assert!(spoken.contains(law), "{law}");
+    }
+}
+
+#[test]
+fn the_recorded_traffic_keeps_every_law_and_every_invariant() {
+    let recorded = recorded();
+    assert_eq!(517, recorded.len());
+    for (raw_request, raw_response) in recorded {
+        let head = raw_request.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        let request = RawRequest::parse(&raw_request).unwrap();
+        let response = RawResponse::parse(&raw_response, &request).unwrap();
+        // None of these servers was sent chunks, so the body is what follows the head.
+        let body = request.facts().message.map(|_| &raw_request[head..]);
+
+        classify::assert_laws(&request.facts(), &response.facts(), body);
+        exchange::check(&[&raw_request, exchange::SEPARATOR, &raw_response].concat());
+        peek::check(&raw_request[head..]);
+        answer::check(&raw_request[head..]);
+    }
+}
+
+/// The request and the response of every recorded exchange.
+fn recorded() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/exchanges");
+    let mut recorded = Vec::new();
+    for server in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(server.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "request") {
+                let response = fs::read(path.with_extension("response")).unwrap();
+                recorded.push((fs::read(path).unwrap(), response));
+            }
+        }
+    }
+    recorded
 }
 
 #[track_caller]

@@ -96,8 +96,8 @@ class SessionMiddleware:
       pass-through, before the answer goes out. What it raises is logged, no more.
 
     `counts` (`Counter[Rule]`) counts every exchange by the rule that decided it. Corrections are
-    logged to `mcp_session.asgi` with level INFO. Raises `TypeError` and `ValueError` for options
-    that make no sense.
+    logged to `mcp_session.asgi` with level DEBUG, what `report_only` reports with INFO. Raises
+    `TypeError` and `ValueError` for options that make no sense.
 
     >>> from mcp_session import Rule
     >>> from mcp_session.asgi import SessionMiddleware
@@ -192,6 +192,7 @@ _RESPONSE_HEADERS = {
 # A message costs memory beyond its bytes: one of fewer bytes counts as one of so many.
 _LEAST_MESSAGE_BYTES = 64
 
+_SWALLOWED_AT_ONCE = 16
 _SHOWN_LENGTH = 200
 
 
@@ -242,6 +243,7 @@ class _Exchange:
         "_send",
         "_start",
         "_state",
+        "_swallowed",
     )
 
     def __init__(
@@ -258,6 +260,7 @@ class _Exchange:
         self._request = request
         self._send = send
         self._state = _State.WAITING
+        self._swallowed = 0
         # Taken now: what is mounted inside may change the scope.
         self._method: str = scope["method"]
         self._path: str = scope["path"]
@@ -272,7 +275,7 @@ class _Exchange:
 
     async def end(self) -> None:
         """Conclude an answer whose body was cut off."""
-        if self._state in {_State.HOLDING, _State.COPYING}:
+        if self._state is _State.HOLDING or self._state is _State.COPYING:
             await self._conclude(None)
 
     async def _consider(self, message: Message) -> None:
@@ -286,7 +289,9 @@ class _Exchange:
                 await self._watch(message)
             case _State.REPLACED:
                 # Whoever sends into the void without end lets others run all the same.
-                await checkpoint()
+                self._swallowed += 1
+                if self._swallowed % _SWALLOWED_AT_ONCE == 0:
+                    await checkpoint()
 
     async def _begin(self, start: Message) -> None:
         if not isinstance(start.get("headers", ()), (list, tuple)):
@@ -377,8 +382,12 @@ class _Exchange:
         applied = (
             corrects and not options.report_only and verdict.rule not in options.disabled_rules
         )
-        if not corrects and not options.report_only:
-            return False
+        # To report is what was asked for; otherwise a line for each is the caller's choice.
+        level = logging.INFO if options.report_only else logging.DEBUG
+        is_logged = corrects and _logger.isEnabledFor(level)
+        is_told = options.on_verdict is not None and (corrects or options.report_only)
+        if not is_logged and not is_told:
+            return applied
         attached = self._request_facts["session_id"]
         session_id = attached or self._response_session_id
         event = VerdictEvent(
@@ -390,8 +399,9 @@ class _Exchange:
             fingerprint=fingerprint(session_id) if session_id else None,
             applied=applied,
         )
-        if corrects:
-            _logger.info(
+        if is_logged:
+            _logger.log(
+                level,
                 "%s: %s %s was answered %d; session %s; %s",
                 event.rule.value,
                 event.method,
@@ -400,7 +410,7 @@ class _Exchange:
                 event.fingerprint or "none",
                 "corrected" if applied else "left as it is",
             )
-        if options.on_verdict is not None:
+        if options.on_verdict is not None and is_told:
             try:
                 options.on_verdict(event)
             except Exception:
@@ -408,9 +418,10 @@ class _Exchange:
         return applied
 
     def _needs_request(self) -> bool:
-        query = self._query.decode("utf-8", "replace")
         self._request_facts["session_id"] = attached_session_id(
-            self._method, session_id=self._request_facts.get("session_id"), query=query
+            self._method,
+            session_id=self._request_facts.get("session_id"),
+            query=self._query.decode("utf-8", "replace"),
         )
         return needs_request_body(
             self._method,
@@ -432,11 +443,10 @@ class _Exchange:
         )
 
     def _replacement(self, answer: Answer) -> list[Message]:
-        headers = [(bytes(name), bytes(value)) for name, value in self._start.get("headers", ())]
         start = {
             **self._start,
             "status": answer.status,
-            "headers": answer.replacing(headers),
+            "headers": answer.replacing(self._start.get("headers", ())),
             # Those of the replaced answer described its body.
             "trailers": False,
         }
@@ -453,13 +463,14 @@ class _RequestBody:
     __slots__ = (
         "_application_reads",
         "_body",
+        "_is_reading",
         "_is_remembering",
         "_is_whole",
         "_last",
         "_limit",
         "_read_by_application",
+        "_read_on",
         "_reader_is_back",
-        "_reading",
         "_receive",
         "_unread",
     )
@@ -477,8 +488,9 @@ class _RequestBody:
         # How often the application is inside the server's `receive`, and what we wait on then.
         self._application_reads = 0
         self._reader_is_back: anyio.Event | None = None
-        # What the application waits on while we are.
-        self._reading: anyio.Event | None = None
+        # Whether we are, and what the application waits on then.
+        self._is_reading = False
+        self._read_on: anyio.Event | None = None
 
     @property
     def body(self) -> bytes | bytearray | None:
@@ -505,8 +517,9 @@ class _RequestBody:
             self._body = b""
 
     async def _receive_for_application(self) -> Message:
-        while self._reading is not None:
-            await self._reading.wait()
+        while self._is_reading:
+            self._read_on = self._read_on or anyio.Event()
+            await self._read_on.wait()
         if self._unread:
             return self._take_unread()
         if self._last is not None:
@@ -533,7 +546,7 @@ class _RequestBody:
         return {"type": "http.request", "body": body, "more_body": not self._is_whole}
 
     async def _read_rest(self) -> None:
-        self._reading = anyio.Event()
+        self._is_reading = True
         try:
             while self._is_remembering and not self._is_whole:
                 if self._application_reads:
@@ -546,11 +559,14 @@ class _RequestBody:
                 else:
                     self._last = message
                 self._remember(message)
-                # A server that has much at hand never waits, and the time would not run out.
-                await checkpoint()
+                if not self._is_whole:
+                    # A server that has much at hand never waits, and time would not run out.
+                    await checkpoint()
         finally:
-            self._reading.set()
-            self._reading = None
+            self._is_reading = False
+            if self._read_on is not None:
+                self._read_on.set()
+                self._read_on = None
 
     def _remember(self, message: Message) -> None:
         if message["type"] != "http.request":
@@ -584,15 +600,15 @@ def _facts(pairs: Iterable[tuple[bytes, bytes]], names: dict[bytes, str]) -> dic
     """Pick headers, the values of one that is repeated joined as HTTP joins them."""
     facts: dict[str, Any] = {}
     for name, value in pairs:
-        fact = names.get(name) or names.get(bytes(name).lower())
+        fact = names.get(name.lower())
         if fact is not None:
-            text = bytes(value).strip().decode("utf-8", "replace")
+            text = value.strip().decode("utf-8", "replace")
             facts[fact] = f"{facts[fact]}, {text}" if fact in facts else text
     return facts
 
 
 def _is_session_id(pair: tuple[bytes, bytes]) -> bool:
-    return bytes(pair[0]).lower() == b"mcp-session-id"
+    return pair[0].lower() == b"mcp-session-id"
 
 
 def _shown(text: str, session_id: str | None) -> str:

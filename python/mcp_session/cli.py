@@ -25,6 +25,9 @@ REQUEST, RESPONSE = ".request", ".response"
 # Wide enough for any row: what is piped into a file or another program is not folded.
 UNFOLDED = 100_000
 
+# What the extra `demo` brings, by the names of the modules.
+DEMO = {"anyio": "anyio", "httpx2": "httpx2", "mcp": "mcp 2.3 or newer", "uvicorn": "uvicorn"}
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -77,6 +80,23 @@ def classify(
         click.echo(f"mcp-session: {name}: byte {problem.offset}: {problem.what}", err=True)
     if problems:
         sys.exit(1)
+
+
+@main.command()
+def demo() -> None:
+    """Kill a real server under two real clients, and show both timelines.
+
+    Takes less than a minute, and needs the extra `demo`. The exit status is 0 if the client of
+    mcp_session recovered and the plain one did not, else 1.
+    """
+    try:
+        from mcp_session.demo import main as run  # noqa: PLC0415 - an extra may be missing
+    except ImportError as error:
+        needed = (error.name or "").partition(".")[0]
+        if needed not in DEMO:
+            raise
+        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: pip install 'mcp-session[demo]'")
+    sys.exit(0 if run(console_for_output()) else 1)
 
 
 @dataclass(frozen=True)
@@ -189,9 +209,7 @@ def look(recording: Recording, side: Side, *, quirks: bool) -> Exchange | Proble
 
 def show(exchanges: list[Exchange], side: Side, *, explain: bool) -> None:
     """Print a table of the exchanges, and below it what the rules rest on."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=UNFOLDED)
+    console = console_for_output()
     arrow = "→" if console.encoding.startswith("utf") else "->"
     table = Table(box=None, pad_edge=False)
     with_remarks = any(exchange.facts.remarks for exchange in exchanges)
@@ -225,6 +243,12 @@ def show(exchanges: list[Exchange], side: Side, *, explain: bool) -> None:
             if rule in rules:
                 console.print(*(Text(line) for line in explanation(rule)), sep="\n")
     console.print(Text(f"{len(exchanges)} exchange{'s' * (len(exchanges) != 1)}"))
+
+
+def console_for_output() -> Console:
+    """Return a console that folds nothing but for a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=UNFOLDED)
 
 
 def answer_of(verdict: Verdict) -> str:

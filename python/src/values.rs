@@ -54,15 +54,18 @@ impl Verdict {
             rule: verdict.rule(),
             forwards_session_id: verdict.forwards_session_id(),
         };
+        // Enum members are looked up for these once; a verdict with a payload takes theirs.
+        let shared = Self::shared(py, says)?;
         if verdict.session_id().is_none() && verdict.answer().is_none() {
-            return Self::shared(py, says);
+            return Ok(shared);
         }
         let response = match verdict.answer() {
             Some(answer) => Some(Py::new(py, Answer::of(answer)?)?),
             None => None,
         };
         let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
-        Py::new(py, Self { session_id, response, ..Self::plain(py, says)? })
+        let (action, rule) = (shared.get().action(py), shared.get().rule(py));
+        Py::new(py, Self { says, action, rule, session_id, response })
     }
 
     fn shared(py: Python<'_>, says: Says) -> PyResult<Py<Self>> {
@@ -221,11 +224,13 @@ impl Answer {
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
         let mut sent = Vec::new();
         for pair in headers.try_iter()? {
-            let pair: (Bound<'py, PyBytes>, Bound<'py, PyBytes>) = pair?
-                .extract()
-                .map_err(|_| PyTypeError::new_err("headers must be pairs of bytes"))?;
-            if !CoreAnswer::replaces_header(pair.0.as_bytes()) {
-                sent.push(pair);
+            let pair = pair?;
+            let part = |index: usize| pair.get_item(index).ok()?.cast_into::<PyBytes>().ok();
+            let (Some(name), Some(value)) = (part(0), part(1)) else {
+                return Err(PyTypeError::new_err("headers must be pairs of bytes"));
+            };
+            if !CoreAnswer::replaces_header(name.as_bytes()) {
+                sent.push((name, value));
             }
         }
         let own = |text: &String| PyBytes::new(py, text.as_bytes());

@@ -211,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_response_of_the_server_asks_for_nothing() {
+        let mut streams = Streams::default();
+        let stream = Stream { generation: LIVE, origin: EventOrigin::Post };
+
+        streams.saw_message(stream, br#"{"id":7,"result":{}}"#);
+        streams.saw_message(stream, b"{");
+
+        assert_replies(&mut streams, false, r#"{"id":7,"result":{}}"#);
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
         let mut streams = Streams::default();
         let stream = Stream { generation: LIVE, origin: EventOrigin::Standalone };

@@ -1,9 +1,10 @@
 """The real applications of whichever SDK this environment has."""
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
@@ -19,13 +20,16 @@ def has_fastmcp() -> bool:
 # One of "mcp1", "mcp2" and "fastmcp4": the directory is run once in each environment.
 SDK = "fastmcp4" if has_fastmcp() else f"mcp{version('mcp').split('.')[0]}"
 
-if SDK == "fastmcp4":
-    from fastmcp import Context, FastMCP
-elif SDK == "mcp1":
-    from mcp.server.fastmcp import Context, FastMCP
+MODULE = {"mcp1": "mcp.server.fastmcp", "mcp2": "mcp.server.mcpserver", "fastmcp4": "fastmcp"}[SDK]
+
+# One of three libraries, of which type checkers see at most one.
+framework: Any = import_module(MODULE)
+Server: Any = framework.MCPServer if SDK == "mcp2" else framework.FastMCP
+
+if TYPE_CHECKING:
+    Context: TypeAlias = Any
 else:
-    from mcp.server import MCPServer as FastMCP
-    from mcp.server.mcpserver import Context
+    Context = framework.Context
 
 # The folder of recordings of each, by kind of application.
 RECORDINGS = {
@@ -33,52 +37,6 @@ RECORDINGS = {
     "mcp2": {"stateful": "mcp2.3.0", "stateless": "mcp2.3.0-stateless"},
     "fastmcp4": {"stateful": "fastmcp4.1.6"},
 }[SDK]
-
-
-def server(started: Event | None = None, cancelled: Event | None = None) -> Any:
-    """Make a server with a tool for each thing that a client can be interested in."""
-    made: Any = FastMCP("t")
-
-    @made.tool()  # type: ignore[untyped-decorator,unused-ignore]
-    def echo(x: str) -> str:
-        return f"echo:{x}"
-
-    @made.tool()  # type: ignore[untyped-decorator,unused-ignore]
-    async def slow(x: str, secs: float) -> str:
-        if started is not None:
-            started.set()
-        try:
-            await anyio.sleep(secs)
-        except anyio.get_cancelled_exc_class():
-            if cancelled is not None:
-                cancelled.set()
-            raise
-        return x
-
-    @made.tool()  # type: ignore[untyped-decorator,unused-ignore]
-    async def steps(ctx: Context, count: int) -> str:
-        for step in range(count):
-            await ctx.report_progress(step + 1, count, f"step {step + 1}")
-        return f"{count} steps"
-
-    @made.tool()  # type: ignore[untyped-decorator,unused-ignore]
-    async def ask(ctx: Context, text: str) -> str:
-        from mcp.types import SamplingMessage, TextContent  # noqa: PLC0415 - of either version
-
-        question = SamplingMessage(role="user", content=TextContent(type="text", text=text))
-        answer = await ctx.session.create_message(
-            [question], max_tokens=10, related_request_id=ctx.request_id
-        )
-        return f"answer:{answer.content.text}"
-
-    @made.tool()  # type: ignore[untyped-decorator,unused-ignore]
-    async def interrupted(ctx: Context, text: str) -> str:
-        await ctx.report_progress(1, 2, "before")
-        await ctx.close_sse_stream()
-        await ctx.report_progress(2, 2, "after")
-        return f"resumed:{text}"
-
-    return made
 
 
 def application(
@@ -104,7 +62,7 @@ def application(
     if SDK == "fastmcp4":
         from starlette.middleware import Middleware  # noqa: PLC0415 - comes with fastmcp
 
-        inside = [Middleware(middleware)] if middleware is not None else []  # type: ignore[arg-type]
+        inside = [Middleware(middleware)] if middleware is not None else []
         transport = "sse" if kind == "sse" else "http"
         return made.http_app(transport=transport, middleware=inside, **options)
     if SDK == "mcp1":
@@ -117,3 +75,50 @@ def application(
     else:
         made_app = made.sse_app() if kind == "sse" else made.streamable_http_app(**options)
     return made_app if middleware is None else middleware(made_app)
+
+
+def server(started: Event | None = None, cancelled: Event | None = None) -> Any:
+    """Make a server with a tool for each thing that a client can be interested in."""
+
+    async def slow(x: str, secs: float) -> str:
+        if started is not None:
+            started.set()
+        try:
+            await anyio.sleep(secs)
+        except anyio.get_cancelled_exc_class():
+            if cancelled is not None:
+                cancelled.set()
+            raise
+        return x
+
+    made = Server("t")
+    for tool in (echo, slow, steps, ask, interrupted):
+        made.tool()(tool)
+    return made
+
+
+def echo(x: str) -> str:
+    return f"echo:{x}"
+
+
+async def steps(ctx: Context, count: int) -> str:
+    for step in range(count):
+        await ctx.report_progress(step + 1, count, f"step {step + 1}")
+    return f"{count} steps"
+
+
+async def ask(ctx: Context, text: str) -> str:
+    from mcp.types import SamplingMessage, TextContent  # noqa: PLC0415 - of either version
+
+    question = SamplingMessage(role="user", content=TextContent(type="text", text=text))
+    answer = await ctx.session.create_message(
+        [question], max_tokens=10, related_request_id=ctx.request_id
+    )
+    return f"answer:{answer.content.text}"
+
+
+async def interrupted(ctx: Context, text: str) -> str:
+    await ctx.report_progress(1, 2, "before")
+    await ctx.close_sse_stream()
+    await ctx.report_progress(2, 2, "after")
+    return f"resumed:{text}"

@@ -34,8 +34,7 @@ async def connected(
 
 async def answer(_context: Any, params: Any) -> CreateMessageResult:
     """Sample, as a model would."""
-    content = params.messages[0].content
-    content = content[0] if isinstance(content, list) else content
+    content: Any = params.messages[0].content
     text = TextContent(type="text", text=f"heard {content.text}")
     return CreateMessageResult(role="assistant", content=text, model="m")
 

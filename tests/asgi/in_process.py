@@ -51,7 +51,7 @@ class Client:
 
     @property
     def status(self) -> int:
-        return next(it["status"] for it in self.sent if it["type"] == "http.response.start")
+        return int(self.sent[0]["status"])
 
     @property
     def headers(self) -> dict[bytes, bytes]:

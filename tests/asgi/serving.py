@@ -10,6 +10,7 @@ from typing import Any
 
 import h11
 import uvicorn
+from typing_extensions import Self
 
 Application = Callable[..., Any]
 
@@ -35,7 +36,10 @@ def serving(application: Application, **options: Any) -> Generator[int]:
         application, log_level="critical", timeout_graceful_shutdown=1, ws="none", **options
     )
     server = Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With its protocol named, so that asyncio sends small pieces at once.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -77,7 +81,7 @@ class Exchange:
         self._parser.send(h11.EndOfMessage())
         self.send(request)
 
-    def __enter__(self) -> "Exchange":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -55,7 +55,10 @@ async def piece(send: Any, content: bytes, *, more: bool = True) -> None:
 
 async def main() -> None:
     served: Any = SessionMiddleware(application) if sys.argv[1] == "middleware" else application
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+    # With its protocol named, so that asyncio sends small pieces at once.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(2048)
         print(listener.getsockname()[1], flush=True)
         config = uvicorn.Config(served, log_level="critical", lifespan="off", ws="none")
         await uvicorn.Server(config).serve(sockets=[listener])

@@ -5,10 +5,11 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp import types
 from mcp_session import Rule
 from mcp_session.asgi import SessionMiddleware
 
-from applications import SDK, application
+from applications import SDK, application, framework, server
 from clients import Events, connected
 from documentation import framework_rows, proxy
 from serving import TIMEOUT, serving
@@ -91,15 +92,13 @@ async def test_a_call_that_the_client_cancels_is_cancelled_in_the_server(kind: s
 @pytest.mark.skipif(SDK != "fastmcp4", reason="fastmcp has a client of its own")
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_the_client_of_fastmcp_is_served(mode: Any) -> None:
-    from fastmcp import Client  # noqa: PLC0415 - of this environment alone
-
     seen: list[float] = []
 
     async def note(progress: float, *_: Any) -> None:
         seen.append(progress)
 
     with serving(application("stateful", middleware=SessionMiddleware)) as port:
-        async with Client(f"http://127.0.0.1:{port}/mcp", mode=mode) as client:
+        async with framework.Client(f"http://127.0.0.1:{port}/mcp", mode=mode) as client:
             assert text(await client.call_tool("echo", {"x": "y"})) == "echo:y"
             await client.call_tool("steps", {"count": 3}, progress_handler=note)
 
@@ -140,8 +139,6 @@ async def assert_recovers(adapter: Any, upstream: Upstream, port: int) -> None:
 async def test_each_line_that_the_documentation_shows_serves_this_framework(path: str) -> None:
     from starlette.middleware import Middleware  # noqa: PLC0415 - comes with each of them
 
-    from applications import server  # noqa: PLC0415 - see above
-
     framework = {"mcp1": "mcp 1.x", "mcp2": "mcp 2.x", "fastmcp4": "fastmcp 4.x"}[SDK]
     rows = [row for row in framework_rows(path) if row[0] == framework]
     assert len(rows) == 2
@@ -174,13 +171,8 @@ def text(result: Any) -> str:
 
 
 async def cancel_last_request(client: Any) -> None:
-    from mcp import types  # noqa: PLC0415 - of either version
-
-    request_id = client._request_id - 1 if hasattr(client, "_request_id") else 1  # noqa: SLF001
-    params = types.CancelledNotificationParams(requestId=request_id)
-    notification: Any = types.CancelledNotification(params=params)
-    wrapper = getattr(types, "ClientNotification", None)
-    if SDK == "mcp1":
-        assert wrapper is not None
-        notification = wrapper(notification)
-    await client.send_notification(notification)
+    # The SDKs' clients count from 0, and say nowhere what they have come to.
+    last = client._request_id - 1 if hasattr(client, "_request_id") else 1  # noqa: SLF001
+    message = {"method": "notifications/cancelled", "params": {"requestId": last}}
+    cancelled: Any = types.ClientNotification if SDK == "mcp1" else types.CancelledNotification
+    await client.send_notification(cancelled.model_validate(message))

@@ -52,7 +52,7 @@ async def test_an_id_of_10_mib_is_not_echoed_and_not_kept(size: int) -> None:
 
     stream = Stream(pieces())
     # Every piece costs a turn of the loop; the smaller, the fewer are worth a test's time.
-    limit = min(4 * MIB, 65536 * size)
+    limit = min(4 * MIB, 16384 * size)
     peak = await stream.run(SessionMiddleware(NOT_FOUND, max_request_bytes=limit))
 
     assert stream.client.body == corrected(None)
@@ -164,7 +164,7 @@ def test_a_request_that_lies_about_its_length_is_answered_in_time() -> None:
 
 
 def test_a_new_line_in_a_path_is_none_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "mcp_session")
+    caplog.set_level(logging.DEBUG, "mcp_session")
     with serving(SessionMiddleware(NOT_FOUND)) as port:
         request = message("/mcp%0d%0aINFO%20forged", BODY, ("mcp-session-id", "some-secret"))
         response = exchange(port, request)

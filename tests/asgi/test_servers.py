@@ -145,7 +145,7 @@ class StreamableReplay(Replay):
         attached = re.search(rb"(?im)^mcp-session-id: (\S+)", request)
         session_id = attached[1] if attached else b""
         # A session that ends cuts the call short; where there is none, it need not be long.
-        seconds = b'"secs":0.1' if session_id == b"stateless" else b'"secs":9.0'
+        seconds = b'"secs":0.1' if session_id in {b"", b"stateless"} else b'"secs":9.0'
         running = Exchange(self.port, request.replace(b'"secs":3.0', seconds))
         if name == "60-inflight-call-then-delete":
             assert self.started.wait(TIMEOUT)

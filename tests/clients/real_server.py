@@ -2,8 +2,12 @@
 
 It is a program of its own, so that it can be killed. It listens on a loopback port, prints the
 port, and writes down what went over the wire and what was executed, each before the client can
-see it. `--port stdin` loads everything first and reads the port when it is time to listen. The
-end of standard input ends it: no server outlives the tests.
+see it.
+
+With `--fork` it serves nothing itself. It has everything loaded, and for each line that it reads
+does what that says: `{"start": [...]}` forks a server with these arguments, which prints its
+port and its process ID; `{"kill": ...}` ends the one with this process ID, and prints that. No
+server outlives the end of its standard input.
 """
 
 import argparse
@@ -11,6 +15,7 @@ import importlib
 import importlib.util
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -45,22 +50,54 @@ SESSION_NOT_FOUND = (
 
 
 def main() -> None:
-    options = parse_options()
+    if sys.argv[1:] == ["--fork"]:
+        fork_servers()
+    else:
+        serve(parse_options(sys.argv[1:]))
+
+
+def serve(options: argparse.Namespace) -> None:
     application = Front(sdk_application(options), options)
-    port = int(sys.stdin.readline()) if options.port == "stdin" else int(options.port)
-    threading.Thread(target=exit_with_parent, daemon=True).start()
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind(("127.0.0.1", options.port))
         listener.listen(1024)
-        print(listener.getsockname()[1], flush=True)
+        print(listener.getsockname()[1], os.getpid(), flush=True)
         config = uvicorn.Config(application, log_level="error", fd=listener.fileno())
         uvicorn.Server(config).run()
 
 
-def parse_options() -> argparse.Namespace:
+def fork_servers() -> None:
+    guards: dict[int, int] = {}
+    for line in sys.stdin:
+        order = json.loads(line)
+        if (pid := order.get("kill")) is not None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(guards.pop(pid))
+            print(pid, flush=True)
+            continue
+        # Its other end is closed whichever way this process ends.
+        guarded, guard = os.pipe()
+        if pid := os.fork():
+            os.close(guarded)
+            guards[pid] = guard
+        else:
+            for inherited in (guard, *guards.values()):
+                os.close(inherited)
+            threading.Thread(target=exit_at_end_of, args=(guarded,), daemon=True).start()
+            serve(parse_options(order["start"]))
+            os._exit(0)
+
+
+def exit_at_end_of(descriptor: int) -> None:
+    os.read(descriptor, 1)
+    os._exit(0)
+
+
+def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", default="0", help="'stdin': read it when it is time to listen")
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--wire", type=Path, help="where to write one line for each exchange")
     parser.add_argument("--executions", type=Path, help="where to write one line for each tool run")
     parser.add_argument("--json", action="store_true", help="answer with JSON, not with SSE")
@@ -71,12 +108,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--protocol", help="the only protocol version that is spoken")
     parser.add_argument("--cookie", action="store_true", help="the session needs a sticky cookie")
     parser.add_argument("--token-file", type=Path, help="holds the one bearer token accepted")
-    return parser.parse_args()
-
-
-def exit_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(0)
+    return parser.parse_args(arguments)
 
 
 def sdk_application(options: argparse.Namespace) -> Application:
@@ -210,6 +242,7 @@ class Front:
     def __init__(self, application: Application, options: argparse.Namespace) -> None:
         self.application = application
         self.options = options
+        self.given: set[str] = set()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -246,13 +279,15 @@ class Front:
         if options.no_get and seen.method == "GET":
             return 405, [(b"allow", b"POST, DELETE"), (b"content-length", b"0")], b""
         version = seen.header("mcp-protocol-version")
-        if options.protocol and version not in {None, options.protocol}:
+        session = seen.header("mcp-session-id")
+        # The SDK's servers look for the session first, too.
+        if version not in {None, options.protocol or version} and session in {None, *self.given}:
             return json_refusal(
                 400,
                 b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,'
                 b'"message":"Bad Request: Unsupported protocol version"}}',
             )
-        if options.cookie and seen.header("mcp-session-id"):
+        if options.cookie and session:
             cookies = (seen.header("cookie") or "").split("; ")
             if self.cookie not in cookies:
                 return json_refusal(404, SESSION_NOT_FOUND)
@@ -263,6 +298,9 @@ class Front:
         return f"worker={os.getpid()}"
 
     def record(self, seen: "Seen", start: Message) -> None:
+        given = header(start["headers"], "mcp-session-id")
+        if given and seen.is_initialize:
+            self.given.add(given)
         if self.options.wire is None or seen.header("x-behind-the-clients-back"):
             return
         append(
@@ -270,7 +308,7 @@ class Front:
             seen.facts()
             | {
                 "status": start["status"],
-                "given_session": header(start["headers"], "mcp-session-id"),
+                "given_session": given,
                 "pid": os.getpid(),
             },
         )

@@ -101,13 +101,10 @@ class Connected:
             result = await self._client.list_tools()
         return [tool.name for tool in result.tools]
 
-    async def until_notified(self, method: str) -> None:
-        while method not in self.notifications:  # noqa: ASYNC110  # as the scripted server does
-            await anyio.sleep(0.01)
-
-    async def until_asked(self) -> None:
-        while not self.questions:  # noqa: ASYNC110  # see above
-            await anyio.sleep(0.01)
+    async def until(self, reached: Callable[["Connected"], object]) -> None:
+        """Wait until what came in is as `reached` wants it."""
+        while not reached(self):  # noqa: ASYNC110  # an event for each condition is no gain
+            await anyio.sleep(0.005)
 
     async def notify(self) -> None:
         """Send a notification, of progress nobody asked for."""

@@ -28,51 +28,41 @@ def interpreter(generation: str) -> Path:
 @asynccontextmanager
 async def real_server(generation: str, *options: str) -> "AsyncGenerator[RealServer]":
     """Run a real server, with these options of `real_server.py`, until the block ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = RealServer(generation, Path(folder), options)
-        try:
-            await server.start()
+    servers = Servers()
+    try:
+        async with servers.use(generation, *options) as server:
             yield server
-        finally:
-            server.close()
+    finally:
+        servers.close()
 
 
 class Servers:
-    """Real servers that outlive one test, so that the next need not wait for another."""
+    """Starts real servers, each in a process of its own that has everything loaded."""
 
-    def __init__(self, limit: int = 3) -> None:
-        self._limit = limit
-        self._folder = tempfile.TemporaryDirectory()
-        self._free: list[RealServer] = []
-        self._made = 0
+    def __init__(self) -> None:
+        self._forks: dict[str, subprocess.Popen[str]] = {}
 
     @asynccontextmanager
     async def use(self, generation: str, *options: str) -> "AsyncGenerator[RealServer]":
-        """Run a server as `real_server` does, with nothing written down yet."""
-        server = self._take(generation, options)
-        try:
-            await server.start()
-            yield server
-        finally:
-            server.give_back()
-            self._free.append(server)
-            if len(self._free) > self._limit:
-                self._free.pop(0).close()
+        """Run a server as `real_server` does; when something fails, print what it saw."""
+        if generation not in self._forks:
+            self._forks[generation] = load(generation)
+        with tempfile.TemporaryDirectory() as folder:
+            server = RealServer(self._forks[generation], Path(folder), options)
+            try:
+                await server.start()
+                yield server
+            except BaseException:
+                print(*server.wire(), sep="\n")
+                raise
+            finally:
+                if server.is_up:
+                    server.kill()
 
     def close(self) -> None:
-        for server in self._free:
-            server.close()
-        self._folder.cleanup()
-
-    def _take(self, generation: str, options: tuple[str, ...]) -> "RealServer":
-        for server in self._free:
-            if (server.generation, server.options) == (generation, options):
-                self._free.remove(server)
-                return server
-        self._made += 1
-        folder = Path(self._folder.name, str(self._made))
-        folder.mkdir()
-        return RealServer(generation, folder, options)
+        for process in self._forks.values():
+            process.kill()
+            process.communicate()
 
 
 @dataclass(frozen=True)
@@ -107,47 +97,36 @@ class Execution:
 class RealServer:
     """A real server that is killed and comes back on the same port.
 
-    What it wrote down outlives its processes. The next process is loaded while the present one
-    runs, so that a restart takes milliseconds.
+    What it wrote down outlives its processes.
     """
 
-    def __init__(self, generation: str, folder: Path, options: tuple[str, ...]) -> None:
-        self.generation = generation
-        self.options = options
+    def __init__(self, fork: subprocess.Popen[str], folder: Path, options: tuple[str, ...]) -> None:
         self.port = 0
+        self.pid = 0
+        self.is_up = False
+        self._fork = fork
+        self._options = options
         self._wire = folder / "wire.jsonl"
         self._executions = folder / "executions.jsonl"
-        self._is_usual = True
-        self._running: subprocess.Popen[str] | None = None
-        self._loaded: subprocess.Popen[str] | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
 
-    @property
-    def pid(self) -> int:
-        assert self._running is not None, "the server is down"
-        return self._running.pid
-
     async def start(self, *options: str) -> None:
-        """Listen; with other options than usual if any are given."""
-        if self._running is not None:
-            return
-        changed = options not in {(), self.options}
-        if changed:
-            process = self._load(options)
-        else:
-            process, self._loaded = self._loaded or self._load(self.options), None
-        self._running, self._is_usual = process, not changed
-        self.port = await anyio.to_thread.run_sync(listen, process, self.port)
-        self._loaded = self._loaded or self._load(self.options)
+        """Listen; with other options than at first, if any are given."""
+        assert not self.is_up
+        files = ("--wire", str(self._wire), "--executions", str(self._executions))
+        arguments = ["--port", str(self.port), *files, *(options or self._options)]
+        answer = await anyio.to_thread.run_sync(order, self._fork, {"start": arguments})
+        self.port, self.pid = map(int, answer.split())
+        self.is_up = True
 
     def kill(self) -> None:
         """End it as a crash would: no session is closed, no client told."""
-        process, self._running = self._running, None
-        assert process is not None, "the server is down"
-        end(process)
+        assert self.is_up
+        order(self._fork, {"kill": self.pid})
+        self.is_up = False
 
     async def restart(self, *options: str) -> None:
         """Kill it and start it again on the same port."""
@@ -175,41 +154,23 @@ class RealServer:
         while not seen(self):  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
-    def give_back(self) -> None:
-        """Make it fit for the next test."""
-        if self._running is not None and not self._is_usual:
-            self.kill()
-        for path in (self._wire, self._executions):
-            path.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        if self._running is not None:
-            self.kill()
-        process, self._loaded = self._loaded, None
-        if process is not None:
-            end(process)
-
-    def _load(self, options: tuple[str, ...]) -> subprocess.Popen[str]:
-        script = Path(__file__).with_name("real_server.py")
-        files = ("--wire", self._wire, "--executions", self._executions)
-        python = interpreter(self.generation)
-        command = [python, "-W", "ignore", script, "--port", "stdin", *files, *options]
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-        )
+def load(generation: str) -> subprocess.Popen[str]:
+    script = Path(__file__).with_name("real_server.py")
+    command = [interpreter(generation), "-W", "ignore", script, "--fork"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8")
 
 
-def listen(process: subprocess.Popen[str], port: int) -> int:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"{port}\n")
-    process.stdin.flush()
-    return int(process.stdout.readline())
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.communicate()
+def order(fork: subprocess.Popen[str], what: dict[str, object]) -> str:
+    """Give an order and return the answer, which comes when it is done."""
+    assert fork.stdin is not None
+    assert fork.stdout is not None
+    fork.stdin.write(json.dumps(what) + "\n")
+    fork.stdin.flush()
+    answer = fork.stdout.readline()
+    assert answer, "the server could not be started"
+    return answer
 
 
 def delete(url: str, session_id: str) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
+from types import ModuleType
 from typing import Any
 
 import mcp_session
@@ -20,8 +21,11 @@ from mcp_session import (
     Side,
     Verdict,
     admit,
+    attached_session_id,
     classify,
     classify_exchange,
+    needs_body,
+    needs_request_body,
     not_found_response,
     peek,
 )
@@ -267,7 +271,12 @@ def test_enums_are_pythons_own(enum: type[Enum]) -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    public = {name for name in vars(mcp_session) if not name.startswith("_")}
+    public = {
+        name
+        for name, value in vars(mcp_session).items()
+        # An adapter that was imported is one of its attributes.
+        if not (name.startswith("_") or isinstance(value, ModuleType))
+    }
 
     assert public | {"__version__"} == set(mcp_session.__all__)
 
@@ -376,3 +385,59 @@ def test_any_raw_bytes_have_a_verdict_or_an_offset(request: bytes, response: byt
                 assert 0 <= int(where.removeprefix("byte ")) <= length
             else:
                 assert isinstance(verdict.rule, Rule)
+
+
+def test_an_answer_says_which_of_an_upstreams_headers_stay() -> None:
+    upstream = [(b"Vary", b"Origin"), (b"set-cookie", b"a"), (b"set-cookie", b"b")]
+    gone = [(b"Content-Length", b"9"), (b"ETag", b"x"), (b"Mcp-Session-Id", b"secret")]
+
+    own = [(b"content-type", b"application/json"), (b"content-length", b"71")]
+    assert not_found_response().replacing([*upstream, *gone]) == upstream + own
+    pairs: Any = ([b"a", b"b"], [b"etag", b"c"])
+    assert not_found_response().replacing(iter(pairs)) == [(b"a", b"b"), *own]
+    wrongs: Any = ([("a", "b")], [b"xy"], [(b"x",)], [None])
+    for wrong in wrongs:
+        with pytest.raises(TypeError, match="headers must be pairs of bytes"):
+            not_found_response().replacing(wrong)
+
+
+def test_an_encoded_body_is_not_looked_into() -> None:
+    facts: dict[str, Any] = {"session_id": "x", "side": Side.SERVER}
+
+    assert needs_body("POST", 400, **facts)
+    assert not needs_body("POST", 400, **facts, content_encoding="gzip")
+    encoded = classify(
+        "POST", 400, **facts, content_encoding="br", response_body=b"unknown session"
+    )
+    assert encoded.rule is Rule.NOTHING_TO_CORRECT
+
+
+def test_a_body_is_needed_as_long_as_what_follows_may_matter() -> None:
+    facts: dict[str, Any] = {"session_id": "x", "side": Side.SERVER}
+
+    assert needs_body("POST", 400, **facts, body_so_far=b"unknown ses")
+    assert needs_body("POST", 400, **facts, body_so_far=bytearray(b'{"error":{"co'))
+    assert not needs_body("POST", 400, **facts, body_so_far=b"unknown tool")
+
+
+def test_the_body_of_a_request_is_needed_for_an_answer_to_it() -> None:
+    facts: dict[str, Any] = {"session_id": "x", "side": Side.SERVER}
+
+    assert not needs_request_body("POST", 200, **facts)
+    assert needs_request_body("POST", 404, **facts)
+    assert not needs_request_body("GET", 404, **facts)
+    fresh = needs_request_body("POST", 400, response_session_id="y", side=Side.SERVER)
+    assert fresh
+    assert not needs_request_body("POST", 400, side=Side.SERVER)
+
+
+def test_the_header_goes_before_the_query_and_the_query_counts_for_a_post() -> None:
+    query = "a=b&sessionId=q"
+
+    assert attached_session_id("POST", session_id="h", query=query) == "h"
+    assert attached_session_id("POST", session_id="", query=query) == "q"
+    assert attached_session_id("POST", query=query) == "q"
+    assert attached_session_id("GET", query=query) is None
+    assert attached_session_id("DELETE", session_id="h") == "h"
+    with pytest.raises(TypeError, match="query must be str, not bytes"):
+        API.attached_session_id("POST", query=b"session_id=x")
