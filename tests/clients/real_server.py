@@ -56,13 +56,13 @@ def main() -> None:
         serve(parse_options(sys.argv[1:]))
 
 
-def serve(options: argparse.Namespace) -> None:
+def serve(options: argparse.Namespace, *announced: int) -> None:
     application = Front(sdk_application(options), options)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", options.port))
         listener.listen(1024)
-        print(listener.getsockname()[1], os.getpid(), flush=True)
+        print(listener.getsockname()[1], *announced, flush=True)
         config = uvicorn.Config(application, log_level="error", fd=listener.fileno())
         uvicorn.Server(config).run()
 
@@ -86,7 +86,7 @@ def fork_servers() -> None:
             for inherited in (guard, *guards.values()):
                 os.close(inherited)
             threading.Thread(target=exit_at_end_of, args=(guarded,), daemon=True).start()
-            serve(parse_options(order["start"]))
+            serve(parse_options(order["start"]), os.getpid())
             os._exit(0)
 
 
@@ -252,13 +252,13 @@ class Front:
         exchange = Seen(scope, body)
         if exchange.is_initialize and self.options.protocol:
             body = exchange.asking_for(self.options.protocol)
-            scope = scope | {"headers": with_length(scope["headers"], len(body))}
+            scope = {**scope, "headers": with_length(scope["headers"], len(body))}
 
         async def recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if self.options.cookie and exchange.is_initialize and message["status"] == 200:
                     cookie = (b"set-cookie", f"{self.cookie}; Path=/".encode())
-                    message = message | {"headers": [*message["headers"], cookie]}
+                    message = {**message, "headers": [*message["headers"], cookie]}
                 self.record(exchange, message)
             await send(message)
 
@@ -371,12 +371,12 @@ def json_refusal(status: int, content: bytes) -> tuple[int, list[tuple[bytes, by
 
 
 async def read_body(receive: Receive) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -163,9 +163,9 @@ class Connection:
             event = self.http.next_event()
             if event is h11.NEED_DATA:
                 data = await self.receive()
-                raw += data
-                if not data and head is None:
+                if not data:
                     return None
+                raw += data
                 self.http.receive_data(data)
             elif isinstance(event, h11.Request):
                 head = event
@@ -275,6 +275,30 @@ class Exchange:
         data = self.connection.http.send(event)
         if data:
             await self.connection.send(data)
+
+
+async def relay(port: int, exchange: Exchange) -> None:
+    """Answer as the server on this port does, which is sent the very bytes that came in."""
+    request, http = exchange.request, h11.Connection(h11.CLIENT)
+    headers = [(name, value) for name, value in request.headers if name != "expect"]
+    head = h11.Request(method=request.method, target=request.target, headers=headers)
+    for sent in (head, h11.Data(data=request.body), h11.EndOfMessage()):
+        http.send(sent)
+    async with await anyio.connect_tcp("127.0.0.1", port) as upstream:
+        await upstream.send(request.raw)
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(await upstream.receive())
+            elif isinstance(event, h11.Response):
+                names = {name.decode(): value.decode("latin-1") for name, value in event.headers}
+                await exchange.begin(event.status_code, names)
+            elif isinstance(event, h11.Data):
+                await exchange.send(bytes(event.data))
+            else:
+                assert isinstance(event, h11.EndOfMessage), event
+                await exchange.finish()
+                return
 
 
 @dataclass

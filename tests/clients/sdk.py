@@ -118,6 +118,7 @@ async def connect(
     create: CreateHttpClient | None = None,
     *,
     http_client: Any = None,
+    auth: Any = None,
     answer: AnswerQuestion | None = None,
 ) -> AsyncGenerator[Connected]:
     """Connect a client of this kind, over a new HTTP client or over one that is open already.
@@ -128,11 +129,11 @@ async def connect(
     async with AsyncExitStack() as stack:
         if kind == FACTORY:
             assert create is not None, "this kind makes its HTTP client by itself"
-            transport = streamable_http_by_factory(url, create)
+            transport = streamable_http_by_factory(url, create, auth)
         else:
             if http_client is None:
                 assert create is not None, "no HTTP client was given"
-                http_client = await stack.enter_async_context(create())
+                http_client = await stack.enter_async_context(create(auth=auth))
             transport = streamable.streamable_http_client(url, http_client=http_client)
         if kind in {LEGACY, AUTO}:
             mode = "legacy" if kind == LEGACY else "auto"
@@ -148,12 +149,12 @@ async def connect(
         yield connected
 
 
-def streamable_http_by_factory(url: str, create: CreateHttpClient) -> Any:
+def streamable_http_by_factory(url: str, create: CreateHttpClient, auth: Any) -> Any:
     """The entry point of every 1.x, by its deprecated name."""
     with warnings.catch_warnings():
         # Applications that have not moved yet call it all the same, and warned.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return streamable.streamablehttp_client(url, httpx_client_factory=create)
+        return streamable.streamablehttp_client(url, httpx_client_factory=create, auth=auth)
 
 
 class Callbacks:

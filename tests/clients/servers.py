@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,12 +157,12 @@ class RealServer:
 
 def load(generation: str) -> subprocess.Popen[str]:
     script = Path(__file__).with_name("real_server.py")
-    command = [interpreter(generation), "-W", "ignore", script, "--fork"]
+    command = [str(interpreter(generation)), "-W", "ignore", str(script), "--fork"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8")
 
 
-def order(fork: subprocess.Popen[str], what: dict[str, object]) -> str:
+def order(fork: subprocess.Popen[str], what: Mapping[str, object]) -> str:
     """Give an order and return the answer, which comes when it is done."""
     assert fork.stdin is not None
     assert fork.stdout is not None

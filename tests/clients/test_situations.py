@@ -510,13 +510,14 @@ async def connect(
     cell: Cell,
     server: RealServer,
     *,
+    auth: Any = None,
     answer: sdk.AnswerQuestion | None = None,
     **options: Any,
 ) -> "AsyncGenerator[tuple[sdk.Connected, list[Any]]]":
     """Connect a client over ours, and wait until it is at rest; give what it is told, too."""
     events: list[Any] = []
     create = functools.partial(sdk.create_http_client, **({"on_event": events.append} | options))
-    async with sdk.connect(cell.kind, server.url, create, answer=answer) as client:
+    async with sdk.connect(cell.kind, server.url, create, auth=auth, answer=answer) as client:
         await client.list_tools()
         yield client, events
 

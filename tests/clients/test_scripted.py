@@ -1,0 +1,1065 @@
+"""Our client against a server that does on command what no real server does."""
+
+import functools
+import gzip
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import sdk
+from callers import (
+    CONNECTION_CLOSED,
+    INITIALIZE,
+    INITIALIZED,
+    NOTIFICATION,
+    Caller,
+    answer_in,
+    call_of,
+    messages_in,
+    reply_to,
+    session,
+)
+from scripted import Exchange, Request, Script, SmallServer, relay, scripted_server
+from servers import GENERATIONS, Servers
+
+pytestmark = pytest.mark.anyio
+
+# What is bounded takes less than this, though a test machine be busy.
+SOON_SECONDS = 20.0
+
+MODERN = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "session"}
+
+
+# 3: the server is not there.
+
+
+async def reset(exchange: Exchange) -> None:
+    exchange.reset()
+
+
+async def hang_up(exchange: Exchange) -> None:
+    exchange.hang_up()
+
+
+async def answer_502(exchange: Exchange) -> None:
+    await exchange.answer(502, b"<html>bad gateway</html>", {"content-type": "text/html"})
+
+
+async def answer_503(exchange: Exchange) -> None:
+    await exchange.answer_json({"error": "unavailable"}, 503, {"retry-after": "1"})
+
+
+async def answer_504_without_end(exchange: Exchange) -> None:
+    await exchange.begin(504, {"content-type": "text/html"})
+    await exchange.send(b"<html>")
+    await exchange.until_left()
+
+
+OUTAGES: list[Script] = [reset, hang_up, answer_502, answer_503, answer_504_without_end]
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+async def test_a_request_in_an_outage_ends_with_an_error_for_it_and_is_sent_once(
+    outage: Script,
+) -> None:
+    async with session() as scene:
+        scene.script.parts["tools/call"] = outage
+
+        with anyio.fail_after(SOON_SECONDS):
+            answer = answer_in(await scene.caller.post(call_of("call-1")))
+
+        assert answer["id"] == "call-1"
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert "could not be reached" in answer["error"]["message"]
+        assert len(scene.server.seen("tools/call")) == 1
+        del scene.script.parts["tools/call"]
+        assert await scene.caller.current() == "session-1"
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+@pytest.mark.parametrize("message", [NOTIFICATION, reply_to(7)])
+async def test_what_wants_no_answer_is_accepted_in_an_outage(
+    message: dict[str, Any], outage: Script
+) -> None:
+    async with session() as scene:
+        for kind in (NOTIFICATION["method"], "reply"):
+            scene.script.parts[kind] = outage
+
+        response = await scene.caller.post(message)
+
+        assert (response.status_code, response.content) == (202, b"")
+
+
+async def test_a_refused_connection_is_an_outage() -> None:
+    async with session() as scene:
+        scene.server.down()
+        await anyio.wait_all_tasks_blocked()
+
+        answer = await scene.caller.call()
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert (await scene.caller.post(NOTIFICATION)).status_code == 202
+        with pytest.raises(sdk.http.ConnectError):
+            await scene.caller.delete()
+        with pytest.raises(sdk.http.ConnectError):
+            await Caller(scene.caller.http_client, scene.server.url).open()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_an_initialize_or_a_delete_in_an_outage_is_answered_as_without_us(
+    status: int,
+) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.answer(status, b"down")
+
+    async with session() as scene:
+        scene.script.parts |= {"initialize": refuse, "DELETE": refuse}
+
+        opening = await Caller(scene.caller.http_client, scene.server.url).post(INITIALIZE)
+        ending = await scene.caller.delete()
+
+        assert (opening.status_code, opening.content) == (status, b"down")
+        assert (ending.status_code, ending.content) == (status, b"down")
+
+
+async def test_without_the_shield_an_outage_is_what_it_is_without_us() -> None:
+    async with session(outage_shield=False) as scene:
+        scene.script.parts["tools/call"] = answer_502
+        assert (await scene.caller.post(call_of(1))).status_code == 502
+        scene.script.parts["tools/call"] = reset
+        with pytest.raises(sdk.http.ReadError):
+            await scene.caller.call()
+        scene.script.parts["GET"] = answer_503
+        async with scene.caller.get() as response:
+            assert response.status_code == 503
+
+
+async def test_the_stream_for_push_waits_until_the_server_is_back() -> None:
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event({"jsonrpc": "2.0", "method": "notifications/message"})
+        await exchange.until_left()
+
+    async with session() as scene:
+        scene.server.down()
+        begun: list[str] = []
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                async for chunk in response.aiter_text():
+                    begun.append(chunk)
+                    return
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            scene.script.parts["GET"] = answer_503
+            scene.server.up()
+            await scene.server.until(lambda server: server.seen("GET"))
+            assert not begun
+            scene.script.parts["GET"] = stream
+
+        assert "notifications/message" in begun[0]
+
+
+# 4: answers that do not come, or break off.
+
+
+async def end(exchange: Exchange) -> None:
+    await exchange.finish()
+
+
+@pytest.mark.parametrize("cut", [end, hang_up, reset])
+@pytest.mark.parametrize(
+    "rest", [b"", b'event: message\ndata: {"jsonrpc":"2.0","id":1,"resu', b"\n"]
+)
+async def test_a_stream_that_ends_without_its_answer_ends_on_an_error(
+    rest: bytes, cut: Script
+) -> None:
+    notification = {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}
+
+    async def break_off(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(notification)
+        # A reset takes with it what was not read yet.
+        await anyio.wait_all_tasks_blocked()
+        if rest:
+            await exchange.send(rest)
+        await cut(exchange)
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = break_off
+
+        messages = messages_in((await scene.caller.post(call_of(1))).text)
+
+        *before, last = messages
+        assert before in ([notification], [])
+        assert last["id"] == 1
+        assert last["error"]["code"] == CONNECTION_CLOSED
+        assert len(scene.server.seen("tools/call")) == 1
+
+
+async def test_a_stream_that_brought_its_answer_ends_as_it_is() -> None:
+    sent = b'event: message\nid: 1\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\n: bye\n\n'
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        for byte in sent:
+            await exchange.send(bytes([byte]))
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = answer
+
+        assert (await scene.caller.post(call_of(1))).content == sent
+
+
+async def test_a_stream_that_can_be_resumed_is_left_to_the_sdk_until_its_session_is_dead() -> None:
+    async def prime(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(None, "event-1")
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = prime
+        response = await scene.caller.post(call_of("call-1"))
+        assert messages_in(response.text) == []
+
+        scene.script.forget()
+        async with scene.caller.get("event-1") as resumed:
+            await resumed.aread()
+
+        answer = answer_in(resumed)
+        assert answer["id"] == "call-1"
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert "event-1" not in {
+            request.header("last-event-id")
+            for request in scene.server.requests
+            if request.session != "session-1"
+        }
+
+
+@pytest.mark.parametrize("framing", ["content-length", "transfer-encoding"])
+async def test_a_json_answer_that_breaks_off_is_an_error(framing: str) -> None:
+    async def break_off(exchange: Exchange) -> None:
+        length = {"content-length": "1000"} if framing == "content-length" else {}
+        await exchange.begin(200, {"content-type": "application/json", **length})
+        await exchange.send(b'{"jsonrpc":"2.0","id":1,"resu')
+        exchange.hang_up()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = break_off
+
+        answer = await scene.caller.call()
+
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert len(scene.server.seen("tools/call")) == 1
+
+
+async def test_without_the_guard_what_breaks_off_is_what_it_is_without_us() -> None:
+    async def break_off(exchange: Exchange) -> None:
+        await exchange.begin(200, {"content-type": "application/json", "content-length": "9"})
+        await exchange.send(b"{")
+        exchange.hang_up()
+
+    async def stop(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(NOTIFICATION)
+        await exchange.finish()
+
+    async with session(stream_guard=False) as scene:
+        scene.script.parts["tools/call"] = break_off
+        with pytest.raises(sdk.http.RemoteProtocolError):
+            await scene.caller.call()
+        scene.script.parts["tools/call"] = stop
+        response = await scene.caller.post(call_of(1))
+        assert messages_in(response.text) == [NOTIFICATION]
+
+
+async def test_a_compressed_stream_is_guarded_as_well() -> None:
+    event = f"event: message\ndata: {json.dumps(NOTIFICATION)}\n\n".encode()
+
+    async def stop(exchange: Exchange) -> None:
+        await exchange.begin_events({"content-encoding": "gzip"})
+        await exchange.send(gzip.compress(event))
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = stop
+
+        *before, last = messages_in((await scene.caller.post(call_of(1))).text)
+
+        assert before == [NOTIFICATION]
+        assert last["error"]["code"] == CONNECTION_CLOSED
+
+
+# 6: questions of the server's.
+
+
+async def test_a_question_of_the_new_session_is_answered_though_an_old_one_had_its_id() -> None:
+    async with session() as scene:
+        await ask(scene.script, scene.caller)
+        scene.script.forget()
+        assert await scene.caller.current() == "session-2"
+        assert (await scene.caller.post(reply_to(0))).status_code == 202
+        assert scene.server.seen("reply") == []
+
+        await ask(scene.script, scene.caller)
+        assert (await scene.caller.post(reply_to(0))).status_code == 202
+
+        assert [request.session for request in scene.server.seen("reply")] == ["session-2"]
+
+
+async def test_a_reply_that_may_be_meant_for_either_session_is_never_sent() -> None:
+    async with session() as scene:
+        await ask(scene.script, scene.caller)
+        scene.script.forget()
+        assert await scene.caller.current() == "session-2"
+        await ask(scene.script, scene.caller)
+
+        for _ in range(2):
+            assert (await scene.caller.post(reply_to(0))).status_code == 202
+
+        assert scene.server.seen("reply") == []
+
+
+# 7: the server comes back otherwise.
+
+
+async def test_a_re_initialization_has_the_timeouts_of_the_request_that_needs_it() -> None:
+    timeouts: list[tuple[str, object]] = []
+
+    async def note(request: Any) -> None:
+        kind = json.loads(request.content)["method"] if request.content else request.method
+        timeouts.append((kind, request.extensions["timeout"]))
+
+    async with session() as scene:
+        scene.caller.http_client.event_hooks = {"request": [note]}
+        scene.script.forget()
+        own = sdk.http.Timeout(17.0)
+
+        response = await scene.caller.send("POST", json=call_of(1), timeout=own)
+
+        assert response.status_code == 200
+        assert timeouts == [
+            (kind, own.as_dict())
+            for kind in ("tools/call", "initialize", "notifications/initialized", "tools/call")
+        ]
+
+
+@pytest.mark.parametrize("kind", sdk.KINDS)
+async def test_a_server_behind_a_redirect_is_recovered_as_well(kind: str) -> None:
+    small = SmallServer()
+
+    async def redirect(exchange: Exchange) -> None:
+        if exchange.request.target == "/mcp":
+            await exchange.answer(307, headers={"location": "/moved"})
+        else:
+            await small(exchange)
+
+    async with (
+        scripted_server(redirect) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        assert await client.call("session") == "session-1"
+        small.forget()
+
+        assert await client.call("session") == "session-2"
+        assert await client.call("session") == "session-2"
+        assert len(small.sessions) == 2
+
+
+# 8: the end of a session.
+
+
+async def test_a_delete_of_a_session_that_is_gone_is_answered_204() -> None:
+    async with session() as scene:
+        scene.script.forget()
+
+        response = await scene.caller.delete()
+
+        assert (response.status_code, response.content) == (204, b"")
+        assert [request.session for request in scene.server.seen("DELETE")] == ["session-1"]
+        assert len(scene.server.seen("initialize")) == 1
+
+
+async def test_a_delete_of_a_session_that_was_lost_is_answered_204_and_not_sent() -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.answer(500)
+
+    async with session() as scene:
+        scene.script.parts["initialize"] = refuse
+        scene.script.forget()
+        assert "error" in await scene.caller.call()
+
+        assert (await scene.caller.delete()).status_code == 204
+
+        assert scene.server.seen("DELETE") == []
+
+
+@pytest.mark.parametrize("status", [200, 202, 405, 500])
+async def test_any_other_answer_to_a_delete_is_the_servers(status: int) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(status, b"as it is")
+
+    async with session() as scene:
+        scene.script.parts["DELETE"] = answer
+
+        response = await scene.caller.delete()
+
+        assert response.status_code == status
+        # A success is one whatever its body says.
+        assert response.content in (b"as it is", b"")
+
+
+async def test_a_delete_is_not_held_by_a_recovery_and_lets_go_of_who_waits() -> None:
+    async with session() as scene:
+        scene.script.parts["initialize"] = never_answer
+        scene.script.forget()
+        answers: list[Any] = []
+
+        async def call() -> None:
+            answers.append(await scene.caller.call())
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                tasks.start_soon(call)
+                await anyio.wait_all_tasks_blocked()
+                assert (await scene.caller.delete()).status_code == 204
+                await scene.server.until(lambda _: answers)
+                tasks.cancel_scope.cancel()
+
+        assert "error" in answers[0]
+
+
+# 9: traffic without sessions.
+
+
+@pytest.mark.parametrize(
+    "exchanges",
+    [
+        [("POST", call_of(1), MODERN), ("GET", None, MODERN), ("DELETE", None, MODERN)],
+        [("POST", call_of(1), MODERN | {"mcp-session-id": "left-over"})],
+        [("POST", call_of(1), {}), ("POST", NOTIFICATION, {}), ("GET", None, {})],
+        [("POST", [call_of(1), call_of(2)], {}), ("PUT", call_of(1), {}), ("OPTIONS", None, {})],
+        [("POST", call_of(1), {"mcp-session-id": "of-another-client"})],
+        [("GET", None, {"mcp-session-id": "of-another-client", "last-event-id": "1"})],
+        [("POST", INITIALIZE, {}), ("POST", INITIALIZED, {}), ("POST", call_of(1), {})],
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404, 502])
+async def test_without_a_session_of_ours_the_bytes_and_the_answers_are_those_without_us(
+    status: int, exchanges: list[tuple[str, object, dict[str, str]]]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer_json({"jsonrpc": "2.0", "id": 1, "result": {}}, status)
+
+    async def send(caller: Caller) -> list[object]:
+        seen: list[object] = []
+        for method, message, headers in exchanges:
+            body = {} if message is None else {"json": message}
+            seen.append(compared(await caller.send(method, headers=headers, **body)))
+        return seen
+
+    await assert_same_with_and_without_us(lambda: answer, send)
+
+
+async def test_in_a_session_that_lives_the_bytes_and_the_answers_are_those_without_us() -> None:
+    async def send(caller: Caller) -> list[object]:
+        await caller.open()
+        seen = [compared(await caller.post(message)) for message in (call_of(1), NOTIFICATION)]
+        async with caller.get() as response:
+            await response.aread()
+        return [*seen, compared(response), compared(await caller.delete())]
+
+    await assert_same_with_and_without_us(SmallServer, send)
+
+
+@pytest.mark.parametrize(
+    ("kind", "generation", "options"),
+    [
+        (kind, generation, (*mode, *streams))
+        for kind in sdk.KINDS
+        for generation in GENERATIONS
+        for mode in ((), ("--stateless",))
+        for streams in ((), ("--json",))
+        if mode or (kind == sdk.AUTO and generation == "mcp2")
+    ],
+)
+async def test_an_sdk_and_a_server_without_sessions_exchange_the_bytes_they_do_without_us(
+    kind: str, generation: str, options: tuple[str, ...], servers: Servers
+) -> None:
+    async with servers.use(generation, *options) as server:
+        recorded: list[list[bytes]] = []
+        async with scripted_server(functools.partial(relay, server.port)) as listener:
+            for create in (sdk.create_plain_http_client, sdk.create_http_client):
+                before = len(listener.requests)
+                async with sdk.connect(kind, listener.url, create) as client:
+                    await client.list_tools()
+                    assert await client.call("echo", text="hello") == "hello"
+                    await client.call_with_progress("progress", steps=2)
+                recorded.append([request.raw for request in listener.requests[before:]])
+
+        assert recorded[0] == recorded[1]
+        assert recorded[0]
+
+
+async def test_a_body_that_is_streamed_is_not_touched() -> None:
+    sent: list[str] = []
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        for part in ("one", "two"):
+            sent.append(part)
+            yield part.encode()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(200, exchange.request.body)
+
+    async with scripted_server(answer) as server, sdk.create_http_client() as http_client:
+        response = await http_client.post(server.url, content=body())
+
+    assert response.content == b"onetwo"
+    assert sent == ["one", "two"]
+
+
+# 10: what an application and an SDK see.
+
+
+async def test_event_hooks_see_every_exchange_as_it_is_on_the_wire() -> None:
+    requested: list[tuple[str, str | None]] = []
+    responded: list[tuple[str | None, int]] = []
+
+    async def on_request(request: Any) -> None:
+        requested.append((request.method, request.headers.get("mcp-session-id")))
+
+    async def on_response(response: Any) -> None:
+        responded.append((response.request.headers.get("mcp-session-id"), response.status_code))
+
+    async with session() as scene:
+        scene.caller.http_client.event_hooks = {"request": [on_request], "response": [on_response]}
+        before = len(scene.server.requests)
+        scene.script.forget()
+        assert await scene.caller.current() == "session-2"
+        await scene.caller.delete()
+
+        on_the_wire = scene.server.requests[before:]
+        assert requested == [(request.method, request.session) for request in on_the_wire]
+        assert responded == [
+            ("session-1", 404),
+            (None, 200),
+            ("session-2", 202),
+            ("session-2", 200),
+            ("session-2", 200),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}'),
+        (200, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"Session not found"}}'),
+        (400, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Invalid params"}}'),
+        (401, b"who are you"),
+        (403, b"not you"),
+        (405, b""),
+        (406, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Not Acceptable"}}'),
+        (409, b"conflict"),
+        (410, b"gone"),
+        (429, b"slower"),
+        (500, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"Session not found"}}'),
+        (501, b"<html>"),
+    ],
+)
+async def test_what_is_no_end_of_a_session_is_answered_as_without_us(
+    status: int, body: bytes
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        headers = {"content-type": "application/json", "www-authenticate": "Bearer", "x-own": "1"}
+        await exchange.answer(status, body, headers)
+
+    async def send(caller: Caller) -> list[object]:
+        await caller.open()
+        return [compared(await caller.post(call_of(1)))]
+
+    await assert_same_with_and_without_us(lambda: SmallServer({"tools/call": answer}), send)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 503])
+async def test_a_refusal_of_the_opening_initialize_is_answered_as_without_us(status: int) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.answer(status, b"no", {"mcp-session-id": "never-to-be-used"})
+
+    async def send(caller: Caller) -> list[object]:
+        return [compared(await caller.post(message)) for message in (INITIALIZE, INITIALIZE)]
+
+    await assert_same_with_and_without_us(lambda: SmallServer({"initialize": refuse}), send)
+
+
+# 11: several sessions over one client.
+
+
+async def test_sessions_of_one_client_to_servers_that_give_out_the_same_ids_stay_apart() -> None:
+    one, other = SmallServer(), SmallServer()
+    async with (
+        scripted_server(one) as first,
+        scripted_server(other) as second,
+        sdk.create_http_client() as http_client,
+    ):
+        callers = [Caller(http_client, first.url), Caller(http_client, second.url)]
+        for caller in callers:
+            await caller.open()
+        one.forget()
+
+        assert [await caller.current() for caller in callers] == ["session-2", "session-1"]
+        assert [(await caller.delete()).status_code for caller in callers] == [200, 200]
+
+        assert [request.session for request in first.seen("DELETE")] == ["session-2"]
+        assert [request.session for request in second.seen("DELETE")] == ["session-1"]
+        assert (len(first.seen("initialize")), len(second.seen("initialize"))) == (2, 1)
+
+
+async def test_a_server_may_give_out_an_id_that_it_gave_out_before_it_was_restarted() -> None:
+    async with session() as scene:
+        second = Caller(scene.caller.http_client, scene.server.url)
+        await second.open()
+        scene.script.forget()
+        scene.script.sessions.clear()
+
+        for _ in range(2):
+            assert await scene.caller.current() == "session-1"
+            assert await second.current() == "session-2"
+
+        assert len(scene.server.seen("initialize")) == 4
+
+
+async def test_a_session_whose_id_another_goes_by_still_is_known_by_a_name_of_its_own() -> None:
+    async with session() as scene:
+        scene.script.forget()
+        scene.script.sessions.clear()
+        second = Caller(scene.caller.http_client, scene.server.url)
+        await second.open()
+
+        assert second.session != scene.caller.session
+        assert await second.current() == "session-1"
+        await second.delete()
+        assert [request.session for request in scene.server.seen("DELETE")] == ["session-1"]
+
+
+# 12: those who wait.
+
+
+async def never_answer(exchange: Exchange) -> None:
+    await exchange.until_left()
+
+
+async def test_who_waits_hears_of_the_leaders_failure_and_it_is_not_tried_by_each() -> None:
+    going_on = anyio.Event()
+
+    async def refuse(exchange: Exchange) -> None:
+        await going_on.wait()
+        await exchange.answer(500)
+
+    answers: list[Any] = []
+    async with session() as scene:
+        scene.script.parts["initialize"] = refuse
+        scene.script.forget()
+
+        async def call() -> None:
+            answers.append(await scene.caller.call())
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                for _ in range(19):
+                    tasks.start_soon(call)
+                await anyio.wait_all_tasks_blocked()
+                going_on.set()
+
+        assert len(answers) == 20
+        assert {answer["error"]["code"] for answer in answers} == {CONNECTION_CLOSED}
+        assert all("500" in answer["error"]["message"] for answer in answers)
+        assert len(scene.server.seen("initialize")) == 2
+        assert scene.told.count("RecoveryFailed") == 1
+
+
+async def test_a_leader_that_is_cancelled_hands_over_to_one_who_waits() -> None:
+    answers: list[str] = []
+    async with session() as scene:
+        scene.script.parts["initialize"] = never_answer
+        scene.script.forget()
+
+        async def call() -> None:
+            answers.append(await scene.caller.current())
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                leading = anyio.CancelScope()
+
+                async def lead() -> None:
+                    with leading:
+                        await scene.caller.call()
+
+                tasks.start_soon(lead)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                del scene.script.parts["initialize"]
+                for _ in range(5):
+                    tasks.start_soon(call)
+                await anyio.wait_all_tasks_blocked()
+                leading.cancel()
+
+        assert answers == ["session-2"] * 5
+        assert len(scene.server.seen("initialize")) == 3
+
+
+async def test_a_client_is_closed_during_a_recovery_without_waiting_for_it() -> None:
+    with anyio.fail_after(SOON_SECONDS):
+        async with session(recovery_timeout=3600.0) as scene:
+            scene.script.parts["initialize"] = never_answer
+            scene.script.forget()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(scene.caller.call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("kind", sdk.KINDS)
+async def test_an_sdk_is_closed_during_a_recovery_within_its_timeout(kind: str) -> None:
+    small = SmallServer()
+    create = functools.partial(sdk.create_http_client, recovery_timeout=2.0)
+    async with scripted_server(small) as server:
+        with anyio.fail_after(SOON_SECONDS):
+            async with sdk.connect(kind, server.url, create) as client:
+                await client.call("session")
+                small.parts["initialize"] = never_answer
+                small.forget()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.call, "session")
+                    await server.until(lambda server: len(server.seen("initialize")) == 2)
+                    tasks.cancel_scope.cancel()
+
+
+# 13: servers that are broken.
+
+
+async def test_a_server_that_forgets_every_session_costs_each_call_one_recovery_at_most() -> None:
+    async def forget(exchange: Exchange) -> None:
+        await exchange.answer(404)
+
+    calls = 10
+    async with session() as scene:
+        scene.script.parts["tools/call"] = forget
+
+        for number in range(calls):
+            response = await scene.caller.post(call_of(number))
+            if response.status_code != 404:
+                assert answer_in(response)["error"]["code"] == CONNECTION_CLOSED
+
+        assert len(scene.server.seen("initialize")) <= 1 + calls
+        assert len(scene.server.seen("tools/call")) <= 2 * calls
+        del scene.script.parts["tools/call"]
+        assert (await scene.caller.current()).startswith("session-")
+
+
+async def answer_500(exchange: Exchange) -> None:
+    await exchange.answer(500)
+
+
+async def answer_404(exchange: Exchange) -> None:
+    await exchange.answer(404, headers={"mcp-session-id": "never-to-be-used"})
+
+
+async def answer_202(exchange: Exchange) -> None:
+    await exchange.answer(202, headers={"mcp-session-id": "never-to-be-used"})
+
+
+async def answer_with_an_error(exchange: Exchange) -> None:
+    error = {"code": -32603, "message": "no more sessions"}
+    message = {"jsonrpc": "2.0", "id": exchange.request.message["id"], "error": error}
+    await exchange.answer_json(message, headers={"mcp-session-id": "never-to-be-used"})
+
+
+async def answer_with_garbage(exchange: Exchange) -> None:
+    await exchange.answer(200, b"\xff\x00<html>", {"content-type": "application/json"})
+
+
+async def answer_with_nothing(exchange: Exchange) -> None:
+    await exchange.answer(200, headers={"content-type": "application/json"})
+
+
+async def stream_nothing_for_ever(exchange: Exchange) -> None:
+    await exchange.begin_events({"mcp-session-id": "never-to-be-used"})
+    await exchange.until_left()
+
+
+async def stream_comments_for_ever(exchange: Exchange) -> None:
+    await exchange.begin_events({"mcp-session-id": "never-to-be-used"})
+    while True:
+        await exchange.send(b": still here\n\n" * 1000)
+
+
+async def answer_json_without_end(exchange: Exchange) -> None:
+    await exchange.begin(200, {"content-type": "application/json"})
+    while True:
+        await exchange.send(b" " * 65536)
+
+
+async def cut_the_answer(exchange: Exchange) -> None:
+    await exchange.begin(200, {"content-type": "application/json", "content-length": "999"})
+    await exchange.send(b'{"jsonrpc":"2.0"')
+    exchange.hang_up()
+
+
+REFUSALS: list[Script] = [answer_500, answer_404, never_answer, reset, answer_503]
+
+# A 2xx accepts a notification, whatever its body.
+BROKEN_ANSWERS: list[Script] = [
+    answer_202,
+    answer_with_an_error,
+    answer_with_garbage,
+    answer_with_nothing,
+    stream_nothing_for_ever,
+    stream_comments_for_ever,
+    answer_json_without_end,
+    cut_the_answer,
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "broken"),
+    [
+        *(("initialize", broken) for broken in REFUSALS + BROKEN_ANSWERS),
+        *(("notifications/initialized", broken) for broken in REFUSALS),
+    ],
+)
+async def test_a_broken_re_initialization_is_a_clear_error_and_the_next_call_tries_again(
+    kind: str, broken: Script
+) -> None:
+    async with session(recovery_timeout=1.0) as scene:
+        scene.script.parts[kind] = broken
+        scene.script.forget()
+
+        with anyio.fail_after(SOON_SECONDS):
+            answer = await scene.caller.call()
+
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert "session has ended" in answer["error"]["message"]
+        assert "RecoveryFailed" in scene.told
+        del scene.script.parts[kind]
+        assert await scene.caller.current() == scene.script.sessions[-1]
+        # A session that may have been begun all the same is ended, and not used.
+        used = [request for request in scene.server.requests if request.kind != "DELETE"]
+        assert "never-to-be-used" not in {request.session for request in used}
+
+
+@pytest.mark.parametrize("broken", [stream_comments_for_ever, answer_json_without_end])
+async def test_a_notification_accepted_with_a_body_that_never_ends_is_accepted(
+    broken: Script,
+) -> None:
+    async with session(recovery_timeout=10.0) as scene:
+        scene.script.parts["notifications/initialized"] = broken
+        scene.script.forget()
+
+        with anyio.fail_after(SOON_SECONDS):
+            assert await scene.caller.current() == "session-2"
+
+
+async def test_the_answer_to_a_re_initialization_may_come_in_a_stream_that_does_not_end() -> None:
+    async with session() as scene:
+
+        async def stream(exchange: Exchange) -> None:
+            identity = {"mcp-session-id": scene.script.begin_session()}
+            await exchange.begin_events(identity)
+            await exchange.send_event({"jsonrpc": "2.0", "method": "notifications/message"})
+            await exchange.send_event(scene.script.initialize_result(exchange.request))
+            await exchange.until_left()
+
+        scene.script.parts["initialize"] = stream
+        scene.script.forget()
+
+        with anyio.fail_after(SOON_SECONDS):
+            assert await scene.caller.current() == "session-2"
+
+
+async def flood_404(exchange: Exchange) -> None:
+    await exchange.begin(404)
+    while True:
+        await exchange.send(b"x" * 65536)
+
+
+async def dribble_404(exchange: Exchange) -> None:
+    await exchange.begin(404)
+    await exchange.send(b"x")
+    await exchange.until_left()
+
+
+@pytest.mark.parametrize("endless", [flood_404, dribble_404])
+async def test_a_404_whose_body_never_ends_is_left_and_the_call_recovers(endless: Script) -> None:
+    async with session() as scene:
+
+        async def once(exchange: Exchange) -> None:
+            if exchange.request.session == "session-1":
+                await endless(exchange)
+            else:
+                await scene.script.usual(exchange)
+
+        scene.script.parts["tools/call"] = once
+
+        with anyio.fail_after(SOON_SECONDS):
+            assert await scene.caller.current() == "session-2"
+
+
+async def test_the_connection_of_a_404_is_used_again() -> None:
+    async with session() as scene:
+        before = scene.server.connections
+        scene.script.forget()
+
+        assert await scene.caller.current() == "session-2"
+
+        assert scene.server.connections == before
+
+
+@pytest.mark.parametrize("size", [100, 6 * 2**20, 20 * 2**20])
+async def test_an_answer_of_any_size_comes_whole(size: int) -> None:
+    text = "x" * size
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(large(exchange.request))
+        await exchange.finish()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer_json(large(exchange.request))
+
+    def large(request: Request) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": request.message["id"], "result": {"text": text}}
+
+    async with session() as scene:
+        for part in (stream, answer):
+            scene.script.parts["tools/call"] = part
+            response = await scene.caller.post(call_of(1))
+            assert response.text.count("jsonrpc") == 1
+            assert response.text.count("x") >= size
+
+
+async def test_events_come_through_one_by_one() -> None:
+    seen = anyio.Event()
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(NOTIFICATION)
+        await seen.wait()
+        await exchange.send_event({"jsonrpc": "2.0", "id": 1, "result": {}})
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = stream
+        response = await scene.caller.begin("POST", json=call_of(1))
+        text = ""
+        async for chunk in response.aiter_text():
+            text += chunk
+            if messages_in(text):
+                seen.set()
+        await response.aclose()
+
+    assert [*messages_in(text)] == [NOTIFICATION, {"jsonrpc": "2.0", "id": 1, "result": {}}]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_refusal_whose_body_never_ends_reaches_its_caller(status: int) -> None:
+    async def dribble(exchange: Exchange) -> None:
+        await exchange.begin(status, {"content-type": "application/json"})
+        await exchange.send(b'{"jsonrpc":"2.0",')
+        await exchange.until_left()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = dribble
+
+        with anyio.fail_after(SOON_SECONDS):
+            response = await scene.caller.begin("POST", json=call_of(1))
+
+        assert response.status_code == status
+        await response.aclose()
+
+
+# 14: applications that raise.
+
+
+class OwnFaultError(Exception):
+    """What an application raises."""
+
+
+async def test_a_hook_for_events_that_raises_changes_nothing() -> None:
+    async def on_event(_event: object) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise OwnFaultError
+
+    async with session(on_event=on_event) as scene:
+        for number in (2, 3):
+            scene.script.forget()
+            assert await scene.caller.current() == f"session-{number}"
+
+
+@pytest.mark.parametrize("hook", ["request", "response"])
+async def test_a_hook_for_exchanges_that_raises_in_a_recovery_fails_that_one(hook: str) -> None:
+    async def fail(message: Any) -> None:
+        request = message if hook == "request" else message.request
+        if b'"initialize"' in request.content:
+            raise OwnFaultError
+
+    async with session() as scene:
+        scene.caller.http_client.event_hooks = {hook: [fail]}
+        scene.script.forget()
+        answer = await scene.caller.call()
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert "RecoveryFailed" in scene.told
+
+        scene.caller.http_client.event_hooks = {}
+        assert (await scene.caller.current()).startswith("session-")
+
+
+def compared(response: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    return response.status_code, response.headers.raw, response.content
+
+
+async def assert_same_with_and_without_us(
+    begin: Callable[[], Script], send: Callable[[Caller], Awaitable[list[object]]]
+) -> None:
+    """Assert that requests are the same bytes, and answers the same, as with a plain client."""
+    seen: list[tuple[list[object], list[bytes]]] = []
+    scripts: list[Script] = []
+
+    async def play(exchange: Exchange) -> None:
+        await scripts[-1](exchange)
+
+    async with scripted_server(play) as server:
+        for create in (sdk.create_plain_http_client, sdk.create_http_client):
+            scripts.append(begin())
+            before = len(server.requests)
+            async with create() as http_client:
+                answers = await send(Caller(http_client, server.url))
+            seen.append((answers, [request.raw for request in server.requests[before:]]))
+
+    assert seen[0] == seen[1]
+
+
+async def ask(script: SmallServer, caller: Caller) -> None:
+    """Have the server ask something, with the id 0, while a call is under way."""
+
+    async def question(exchange: Exchange) -> None:
+        parameters = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+        asked = {"jsonrpc": "2.0", "id": 0, "method": "elicitation/create", "params": parameters}
+        await exchange.begin_events()
+        await exchange.send_event(asked)
+        await exchange.send_event(script.result(exchange.request))
+        await exchange.finish()
+
+    script.parts["tools/call"] = question
+    await caller.call()
+    del script.parts["tools/call"]
