@@ -142,7 +142,7 @@ def bodies(measure_program: Path) -> dict[str, dict[str, dict[str, float]]]:
                 "ours": peek,
             }
             cases = [Case(reader, f"{reader}(body)", names) for reader in READERS]
-            rounds = 31 if length <= 100_000 else 11  # noqa: PLR2004 - a bigger one takes long
+            rounds = 31 if length <= 100_000 else 11
             figures = measure(cases, rounds=rounds, slice_ms=2)
             results[kind][size] = {reader: figures.median(reader) for reader in READERS}
             results[kind][size] |= {
@@ -198,7 +198,7 @@ def h11_status(request: bytes, response: bytes) -> bool:
     client.receive_data(response)
     answer = client.next_event()
     attached = any(name == b"mcp-session-id" for name, _ in head.headers)  # type: ignore[union-attr]
-    return attached and answer.status_code == 404  # type: ignore[union-attr]  # noqa: PLR2004
+    return attached and answer.status_code == 404  # type: ignore[union-attr]
 
 
 def body(measure_program: Path, kind: str, length: int) -> bytes:

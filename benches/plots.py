@@ -15,7 +15,7 @@ mpl.use("Agg")
 mpl.rcParams["svg.hashsalt"] = "mcp_session"
 mpl.rcParams["svg.fonttype"] = "none"
 
-from matplotlib import pyplot  # noqa: E402 - the backend has to be chosen first
+from matplotlib import pyplot as plt  # noqa: E402 - the backend has to be chosen first
 
 LENGTHS = {"1 KB": 1e3, "10 KB": 1e4, "100 KB": 1e5, "1 MB": 1e6, "4 MB": 4e6}
 KINDS = {"dense": "dense structure", "blob": "one big string", "text": "strings not ASCII"}
@@ -37,7 +37,7 @@ def main() -> None:
 
 def reading(bodies: dict[str, Any]) -> Any:
     """Time against the size of the body, for each reader."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
     for axis, (kind, title) in zip(axes, KINDS.items(), strict=True):
         for reader, (name, colour, marker, width) in READERS.items():
             points = [(LENGTHS[size], each[reader] / 1e3) for size, each in bodies[kind].items()]
@@ -53,7 +53,7 @@ def reading(bodies: dict[str, Any]) -> Any:
 
 def recovering(calls: dict[str, Any]) -> Any:
     """Time to the first and the last answer against the number of calls at once."""
-    figure, axis = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
     styles = {"ours": ("the Python SDK over mcp_session", "C3"), "rmcp": ("rmcp", "C0")}
     for who, (name, colour) in styles.items():
         if who not in calls["1"]:
@@ -61,7 +61,15 @@ def recovering(calls: dict[str, Any]) -> Any:
         counts = [int(count) for count in calls]
         for which, dashes in (("first", "--"), ("last", "-")):
             times = [calls[str(count)][who][which] for count in counts]
-            axis.loglog(counts, times, dashes, marker="o", ms=4, color=colour, label=f"{name}, {which} answer")
+            axis.loglog(
+                counts,
+                times,
+                dashes,
+                marker="o",
+                ms=4,
+                color=colour,
+                label=f"{name}, {which} answer",
+            )
     axis.set(xlabel="calls at once that meet 404", ylabel="time, ms (lower is better)")
     axis.grid(visible=True, which="major", alpha=0.3)
     axis.legend()

@@ -79,7 +79,7 @@ def classify(  # noqa: C901, PLR0911, PLR0912, PLR0913 - a table, row by row, by
     initialize = kind == "request" and message["method"] == "initialize"
     if not initialize and _is_modern(protocol_version, message, kind):
         return Verdict(Action.PASS_THROUGH, "ModernAnswer" if server else "ModernExchange")
-    success = 200 <= status <= 299  # noqa: PLR2004
+    success = 200 <= status <= 299
     known = method in {"POST", "GET", "DELETE"}
     if server:
         forward = success or not response_session_id
@@ -88,9 +88,13 @@ def classify(  # noqa: C901, PLR0911, PLR0912, PLR0913 - a table, row by row, by
             rule = _misreport(status, www_authenticate, response_body) or _resumed(
                 status, response_body, session_id
             )
-            if rule is None and status == 404:  # noqa: PLR2004
+            if rule is None and status == 404:
                 canonical = not response_session_id and _is_canonical(
-                    content_type, response_body, message, kind, unknown=method == "POST" and request_body is None
+                    content_type,
+                    response_body,
+                    message,
+                    kind,
+                    unknown=method == "POST" and request_body is None,
                 )
                 if canonical:
                     return Verdict(Action.PASS_THROUGH, "CanonicalNotFound", forward)
@@ -107,22 +111,22 @@ def classify(  # noqa: C901, PLR0911, PLR0912, PLR0913 - a table, row by row, by
             return Verdict(Action.ADOPT_SESSION, "SessionAssigned")
         return Verdict(Action.PASS_THROUGH, "IllFormedSessionId")
     if not session_id:
-        opening = initialize and status == 404  # noqa: PLR2004
+        opening = initialize and status == 404
         return Verdict(Action.PASS_THROUGH, "OpeningNotFound" if opening else "NothingAttached")
-    if status == 404 and method == "POST":  # noqa: PLR2004
+    if status == 404 and method == "POST":
         return Verdict(Action.CLEAR_AND_REINIT, "TerminatedPost")
-    if status == 404 and method == "GET":  # noqa: PLR2004
+    if status == 404 and method == "GET":
         return Verdict(Action.CLEAR_AND_REINIT, "TerminatedGet")
-    if method == "DELETE" and (success or status == 404):  # noqa: PLR2004
+    if method == "DELETE" and (success or status == 404):
         return Verdict(Action.CLEAR, "DeleteAcknowledged")
-    if method == "DELETE" and status == 405:  # noqa: PLR2004
+    if method == "DELETE" and status == 405:
         return Verdict(Action.CLEAR, "DeleteNotOffered")
     if quirks and known and (rule := _misreport(status, www_authenticate, response_body)):
         action = Action.CLEAR if method == "DELETE" else Action.CLEAR_AND_REINIT
         return Verdict(action, rule)
     if status in {401, 403}:
         return Verdict(Action.PASS_THROUGH, "Authorization")
-    if status == 400 and _error(response_body).get("code") == -32022:  # noqa: PLR2004
+    if status == 400 and _error(response_body).get("code") == -32022:
         return Verdict(Action.PASS_THROUGH, "ModernOnlyServer")
     return Verdict(Action.PASS_THROUGH, "NotTermination")
 
@@ -166,14 +170,14 @@ def _error(body: bytes | None) -> dict[str, Any]:
 def _misreport(status: int, challenge: str | None, body: bytes | None) -> str | None:
     if body is None or status not in {400, 401} or len(body) > TEXT_LIMIT:
         return None
-    if status == 401 and challenge is not None:  # noqa: PLR2004
+    if status == 401 and challenge is not None:
         return None
     text = body.strip().decode(errors="replace")
     return MISREPORTS.get((status, text)) or MISREPORTS.get((status, _error(body).get("message")))  # type: ignore[arg-type]
 
 
 def _resumed(status: int, body: bytes | None, session_id: str) -> str | None:
-    if status != 500 or body is None or len(body) > TEXT_LIMIT:  # noqa: PLR2004
+    if status != 500 or body is None or len(body) > TEXT_LIMIT:
         return None
     text = body.strip().decode(errors="replace")
     if text == f"{RESUME}Session not found: {session_id}":
@@ -192,7 +196,7 @@ def _is_canonical(
     error = _error(body)
     if not isinstance(answer, dict) or answer.get("jsonrpc") != "2.0":
         return False
-    if error.get("code") != -32001 or not isinstance(error.get("message"), str):  # noqa: PLR2004
+    if error.get("code") != -32001 or not isinstance(error.get("message"), str):
         return False
     if "id" not in answer:
         return True

@@ -108,7 +108,7 @@ async def concurrent(
     results: dict[str, dict[str, dict[str, float]]] = {}
     for count in COUNTS:
         taken: dict[str, list[dict[str, Any]]] = {"ours": []}
-        for _ in range(rounds if count <= 100 else max(3, rounds // 2)):  # noqa: PLR2004
+        for _ in range(rounds if count <= 100 else max(3, rounds // 2)):
             taken["ours"].append(await ours(url, count, 0))
             if rmcp:
                 taken.setdefault("rmcp", []).append(await theirs(url, rmcp, count, 0))

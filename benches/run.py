@@ -140,7 +140,13 @@ def written(results: Results) -> Sections:
         "recovery": recovery(results["recovery"]),
         "slow": slow(results["recovery"]["slow"]),
     }
-    return sections | {name: results[name].strip() for name in ("client", "asgi") if name in results}
+    for name in ("client", "asgi"):
+        if name in results:
+            # A table needs an empty line before it to be one.
+            sections[name] = re.sub(
+                r"^([^|\n].*)\n\|", r"\1\n\n|", results[name].strip(), flags=re.M
+            )
+    return sections
 
 
 def targets(results: Results) -> str:
@@ -154,25 +160,22 @@ def targets(results: Results) -> str:
 
     hurt = results["hostile"]
     ordinary = {2: hurt["ordinary, 2 MB"][1], 64: hurt["ordinary, 64 MiB"][1]}
-    worst = max(
-        each[1] / ordinary[64 if each[0] > 1 << 25 else 2]  # noqa: PLR2004 - half of 64 MiB
-        for each in hurt.values()
-    )
+    worst = max(each[1] / ordinary[64 if each[0] > 1 << 25 else 2] for each in hurt.values())
     answer, heads = made["404 bytes of a body"], made["raw heads to a verdict"]
     whole = made["Session, a call of 130 bytes"]["empty"]
     table = [
         ("Rust `classify` on facts", "≤ 3 ns", core_ns, 3.0, "{:.1f} ns"),
-        ("Python `classify`, 404", "≤ 4 × empty", made["classify, 404"]["empty"], 4.0, "{:.1f} ×"),
-        ("body to the 404 bytes", "≥ 12 × json", answer["json"], -12.0, "{:.1f} ×"),
-        ("the same", "≥ 3 × orjson", answer["orjson"], -3.0, "{:.1f} ×"),
-        ("`peek`, the least of nine bodies", "> 1 × json", least("json"), -1.0, "{:.1f} ×"),
-        ("the same", "> 1 × orjson", least("orjson"), -1.0, "{:.1f} ×"),
-        ("the same", "> 1 × msgspec (try)", least("msgspec"), -1.0, "{:.2f} ×"),
-        ("raw heads to a verdict", "≥ 50 × h11", heads["h11"], -50.0, "{:.0f} ×"),
-        ("hostile bodies, a byte", "≤ 3 × ordinary", worst, 3.0, "{:.1f} ×"),
-        ("`Session` around a GET", "≤ 6 × empty", made["Session, GET"]["empty"], 6.0, "{:.1f} ×"),
-        ("`Session` around a call", "≤ 6 × empty", whole, 6.0, "{:.1f} ×"),
-        ("1,000 calls that meet 404", "≤ 2.2 × live", lost["ratio"], 2.2, "{:.2f} ×"),
+        ("Python `classify`, 404", "≤ 4 x empty", made["classify, 404"]["empty"], 4.0, "{:.1f} x"),
+        ("body to the 404 bytes", "≥ 12 x json", answer["json"], -12.0, "{:.1f} x"),
+        ("the same", "≥ 3 x orjson", answer["orjson"], -3.0, "{:.1f} x"),
+        ("`peek`, the least of nine bodies", "> 1 x json", least("json"), -1.0, "{:.1f} x"),
+        ("the same", "> 1 x orjson", least("orjson"), -1.0, "{:.1f} x"),
+        ("the same", "> 1 x msgspec (try)", least("msgspec"), -1.0, "{:.2f} x"),
+        ("raw heads to a verdict", "≥ 50 x h11", heads["h11"], -50.0, "{:.0f} x"),
+        ("hostile bodies, a byte", "≤ 3 x ordinary", worst, 3.0, "{:.1f} x"),
+        ("`Session` around a GET", "≤ 6 x empty", made["Session, GET"]["empty"], 6.0, "{:.1f} x"),
+        ("`Session` around a call", "≤ 6 x empty", whole, 6.0, "{:.1f} x"),
+        ("1,000 calls that meet 404", "≤ 2.2 x live", lost["ratio"], 2.2, "{:.2f} x"),
         ("importing", "≤ 2 ms", results["import_ms"], 2.0, "{:.2f} ms"),
     ]
     lines = ["| what | reach | measured | |", "|---|---|---|---|"]
@@ -187,10 +190,10 @@ def targets(results: Results) -> str:
 
 def calls(made: Results) -> str:
     """Write the table of the small calls."""
-    lines = ["| call | ns | × an empty call | beside it |", "|---|---|---|---|"]
+    lines = ["| call | ns | x an empty call | beside it |", "|---|---|---|---|"]
     for name, figures in made.items():
         others = ", ".join(
-            f"{other} {ratio:.2g} ×" if ratio < 10 else f"{other} {ratio:.0f} ×"  # noqa: PLR2004
+            f"{other} {ratio:.2g} x" if ratio < 10 else f"{other} {ratio:.0f} x"
             for other, ratio in figures.items()
             if other not in {"ns", "empty"}
         )
@@ -210,7 +213,7 @@ def readers(bodies: Results) -> str:
             number, unit = size.split()
             length = int(number) * {"KB": 1_000, "MB": 1_000_000}[unit]
             ratios = " | ".join(
-                f"{figures[f'{reader} / ours']:.2f} ×" for reader in ("json", "orjson", "msgspec")
+                f"{figures[f'{reader} / ours']:.2f} x" for reader in ("json", "orjson", "msgspec")
             )
             lines.append(
                 f"| {titles[kind]}, {size} | {figures['ours'] / 1e3:,.1f} µs "
@@ -228,15 +231,13 @@ def core(timed: Results) -> str:
     lines = ["| what | ns | instructions | allocations | bytes |", "|---|---|---|---|---|"]
     for name, (ns, allocations, size) in timed.items():
         instructions = f"{counted[name]:,}" if name in counted else ""
-        lines.append(
-            f"| {name} | {ns:,.1f} | {instructions} | {allocations:.0f} | {size:,.0f} |"
-        )
+        lines.append(f"| {name} | {ns:,.1f} | {instructions} | {allocations:.0f} | {size:,.0f} |")
     return "\n".join(lines)
 
 
 def hostile(hurt: Results) -> str:
     """Write the table of the hostile bodies."""
-    lines = ["| body | bytes | ns a byte | × ordinary | memory |", "|---|---|---|---|---|"]
+    lines = ["| body | bytes | ns a byte | x ordinary | memory |", "|---|---|---|---|---|"]
     for name, (length, ns, memory) in hurt.items():
         size = "64 MiB" if length > 1 << 25 else "2 MB"
         ratio = ns / hurt[f"ordinary, {size}"][1]
@@ -250,9 +251,11 @@ def recovery(lost: Results) -> str:
     """Write the table of the lost sessions."""
     resent = lost["resent"]
     lines = [
-        f"1,000 calls at once through `mcp_session.httpx2.AsyncClient`: {resent['live_ms']:,.0f} "
-        f"ms on a live session; {resent['dead_ms']:,.0f} ms when all of them meet 404, with one "
-        f"`initialize`: {resent['ratio']:.2f} times as long.",
+        (
+            f"1,000 calls at once through `mcp_session.httpx2.AsyncClient`: "
+            f"{resent['live_ms']:,.0f} ms on a live session; {resent['dead_ms']:,.0f} ms when "
+            f"all of them meet 404, with one `initialize`: {resent['ratio']:.2f} times as long."
+        ),
         "",
         "| calls at once | who | first answer | last answer | failed | `initialize`s |",
         "|---|---|---|---|---|---|",

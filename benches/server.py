@@ -86,9 +86,7 @@ async def slowly(send: Any, body: bytes, seconds: float) -> None:
     await send({"type": "http.response.body", "body": b"data: " + body + b"\n\n"})
 
 
-async def answer(
-    send: Any, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]
-) -> None:
+async def answer(send: Any, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:
     """Answer at once."""
     described = [(b"content-length", b"%d" % len(body))]
     if body:
