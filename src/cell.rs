@@ -3,6 +3,7 @@
 
 use crate::era::Era;
 use crate::facts::{Method, Request, Response};
+use crate::message::Message;
 use crate::reply;
 use crate::session_id::SessionId;
 use crate::table::{Misreport, Side};
@@ -24,6 +25,7 @@ pub struct Cell {
 
 impl Cell {
     /// Reads the facts of an exchange.
+    #[inline]
     pub fn of(side: Side, request: &Request<'_>, response: &Response<'_>) -> Self {
         Self {
             side,
@@ -79,13 +81,18 @@ pub enum Sent {
 }
 
 impl Sent {
+    #[inline]
     fn of(request: &Request<'_>) -> Self {
         let message = request.posted();
-        match (Era::of(request.protocol_version, message.as_ref()), request.method) {
+        let is_initialize = message.is_some_and(Message::is_initialize);
+        // An `initialize` is legacy always.
+        let era = match (is_initialize, request.protocol_version, message) {
+            (true, _, _) | (false, None, None) => Era::Legacy,
+            (false, version, message) => Era::of(version, message),
+        };
+        match (era, request.method) {
             (Era::Modern, _) => Self::Modern,
-            (Era::Legacy, Method::Post) if message.is_some_and(|it| it.is_initialize()) => {
-                Self::Initialize
-            }
+            (Era::Legacy, Method::Post) if is_initialize => Self::Initialize,
             (Era::Legacy, Method::Post) => Self::Post,
             (Era::Legacy, Method::Get) => Self::Get,
             (Era::Legacy, Method::Delete) => Self::Delete,
@@ -117,6 +124,7 @@ pub enum Attachment {
 }
 
 impl Attachment {
+    #[inline]
     fn of(side: Side, request: &Request<'_>) -> Self {
         match request.attached_id(side) {
             Some(_) => Self::Attached,
@@ -166,6 +174,7 @@ pub enum ResponseId {
 }
 
 impl ResponseId {
+    #[inline]
     fn of(response: &Response<'_>) -> Self {
         match response.session_id {
             None | Some([]) => Self::Absent,

@@ -95,9 +95,9 @@ impl<'a> Request<'a> {
 
     /// The message that was posted: the body of another method means nothing, so it is
     /// nobody's `initialize` and has no id to repeat.
-    pub(crate) fn posted(&self) -> Option<Message<'a>> {
+    pub(crate) fn posted(&self) -> Option<&Message<'a>> {
         match self.method {
-            Method::Post => self.message,
+            Method::Post => self.message.as_ref(),
             Method::Get | Method::Delete | Method::Other => None,
         }
     }

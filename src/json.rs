@@ -119,16 +119,33 @@ pub(crate) fn string_bytes(value: &str) -> Option<Vec<u8>> {
 
 /// Whether the JSON string `value`, quotes included, stands for `expected`.
 pub(crate) fn string_is(value: &str, expected: &str) -> bool {
-    let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return false;
-    };
-    if !inner.contains('\\') {
-        return inner == expected;
+    Spelled::of(value).is_some_and(|spelled| spelled.stands_for(expected))
+}
+
+/// A JSON string, to be compared with several.
+enum Spelled<'a> {
+    Plainly(&'a str),
+    /// With its quotes.
+    WithEscapes(&'a str),
+}
+
+impl<'a> Spelled<'a> {
+    fn of(value: &'a str) -> Option<Self> {
+        let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+        Some(if inner.contains('\\') { Self::WithEscapes(value) } else { Self::Plainly(inner) })
     }
-    // The longest spelling of a character is `\u0000`, six bytes for one; a longer text
-    // need not be decoded, and so costs no memory.
-    inner.len() <= expected.len().saturating_mul(6)
-        && string_bytes(value).is_some_and(|bytes| bytes == expected.as_bytes())
+
+    fn stands_for(&self, expected: &str) -> bool {
+        match self {
+            Self::Plainly(inner) => *inner == expected,
+            // The longest spelling of a character is `\u0000`, six bytes for one; a longer
+            // text need not be decoded, and so costs no memory.
+            Self::WithEscapes(value) => {
+                value.len() <= expected.len().saturating_mul(6).saturating_add(2)
+                    && string_bytes(value).is_some_and(|bytes| bytes == expected.as_bytes())
+            }
+        }
+    }
 }
 
 struct Members<'n, const N: usize> {
@@ -145,8 +162,9 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         let mut found = [Member::Absent; N];
         while let Some(key) = object.next_key::<&'de RawValue>()? {
-            let slot =
-                self.names.iter().zip(&mut found).find(|(name, _)| string_is(key.get(), name));
+            let key = Spelled::of(key.get());
+            let asked = |name: &str| key.as_ref().is_some_and(|key| key.stands_for(name));
+            let slot = self.names.iter().zip(&mut found).find(|(name, _)| asked(name));
             if let Some((_, member)) = slot {
                 let value = object.next_value::<&'de RawValue>()?.get();
                 *member = match member {

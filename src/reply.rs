@@ -20,18 +20,28 @@ const SESSION_NOT_FOUND_CAUSE: &[u8] = b"Session not found: ";
 const SERVICE_TERMINATED_CAUSE: &[u8] = b"Session error: Session service terminated";
 
 /// What came back, its body included if that is known.
+#[inline]
 pub(crate) fn read(side: Side, request: &Request<'_>, response: &Response<'_>) -> Reply {
     response
         .body
-        .and_then(|body| {
-            let mut readings = readings(side, request, response).peekable();
-            // Under most heads the status says it all, and the body is not read.
-            readings.peek()?;
-            let short = if body.len() <= TEXT_LIMIT { body.trim_ascii() } else { b"" };
-            let error = JsonRpcError::read(body);
-            readings.find(|reply| is_read(*reply, short, error, side, request))
-        })
+        .and_then(|body| in_body(side, request, response, body))
         .unwrap_or_else(|| by_status(response.status))
+}
+
+/// What the body says beyond the status. Never inlined: most responses are decided without it.
+#[inline(never)]
+fn in_body(
+    side: Side,
+    request: &Request<'_>,
+    response: &Response<'_>,
+    body: &[u8],
+) -> Option<Reply> {
+    let mut readings = readings(side, request, response).peekable();
+    // Under most heads the status says it all, and the body is not read.
+    readings.peek()?;
+    let short = if body.len() <= TEXT_LIMIT { body.trim_ascii() } else { b"" };
+    let error = JsonRpcError::read(body);
+    readings.find(|reply| is_read(*reply, short, error, side, request))
 }
 
 /// Every reading, beyond that of the status, which some body would have under this head.
@@ -154,6 +164,7 @@ fn begins_text(start: &[u8], parts: [&[u8]; 3]) -> bool {
     rest.trim_ascii().is_empty()
 }
 
+#[inline]
 fn by_status(status: StatusCode) -> Reply {
     match status.as_u16() {
         200..=299 => Reply::Success,

@@ -165,8 +165,8 @@ pub struct Send {
     pub exchange: Exchange,
     /// Whether `Last-Event-ID` goes out; an event ID of another generation does not.
     pub last_event_id: LastEventId,
-    session_id: Option<Box<str>>,
-    protocol_version: Option<Box<str>>,
+    session_id: Option<Arc<str>>,
+    protocol_version: Option<Arc<str>>,
 }
 
 impl Send {
@@ -218,6 +218,8 @@ pub struct Delivery {
 pub struct Exchange {
     generation: u64,
     attempt: Attempt,
+    /// Kept, so that a body is not looked at again for each answer.
+    purpose: Purpose,
     attached: bool,
     bore_event_id: bool,
     origin: EventOrigin,
@@ -233,6 +235,7 @@ pub struct Exchange {
 #[must_use = "its request waits"]
 pub struct Hold {
     attempt: Attempt,
+    purpose: Purpose,
     waiting: Arc<Waiting>,
     outcome: Arc<Outcome>,
 }
@@ -283,14 +286,15 @@ enum State {
     Closed,
 }
 
+/// What every request takes with it is shared with each, not copied.
 struct Live {
-    id: Option<Box<str>>,
-    protocol_version: Option<Box<str>>,
+    id: Option<Arc<str>>,
+    protocol_version: Option<Arc<str>>,
     proven: bool,
 }
 
 /// What a request is for, as far as it matters here.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Initialize,
     Request,
@@ -354,15 +358,14 @@ impl Session {
                 self.initialized = Arc::from(outgoing.body);
             }
         }
-        self.proceed(outgoing, purpose, message.as_ref(), Attempt::First)
+        self.proceed(outgoing, purpose, Attempt::First)
     }
 
     /// Decides how a held request, or a leader's own, goes on.
     ///
     /// Asked before the recovery is settled, it answers with another [`Before::Hold`].
     pub fn after_recovery(&mut self, hold: Hold, outgoing: &Outgoing<'_>) -> Before {
-        let message = message(outgoing);
-        let purpose = Purpose::of(outgoing, message.as_ref());
+        let purpose = hold.purpose;
         if hold.waiting.is_ended() {
             return Before::GiveUp(Reason::Cancelled);
         }
@@ -372,7 +375,7 @@ impl Session {
             // success.
             (_, Some(reason)) if purpose != Purpose::Initialize => Before::GiveUp(reason),
             (State::Fresh | State::Live(_) | State::Lost, _) => {
-                self.proceed(outgoing, purpose, message.as_ref(), hold.attempt)
+                self.proceed(outgoing, purpose, hold.attempt)
             }
         }
     }
@@ -388,14 +391,13 @@ impl Session {
         outgoing: &Outgoing<'_>,
         response: &Response<'_>,
     ) -> After {
-        let message = message(outgoing);
-        let purpose = Purpose::of(outgoing, message.as_ref());
+        let purpose = exchange.purpose;
         let request = Request {
             // That an ID was attached decides, not which.
             session_id: exchange.attached.then_some(b"attached"),
             // Everything in a session is legacy, whatever a request says of itself; before
             // there is one, nothing is attached that could be terminated.
-            message: message.filter(|_| purpose == Purpose::Initialize),
+            message: (purpose == Purpose::Initialize).then(|| peek(INITIALIZE)),
             ..Request::new(outgoing.method)
         };
         let verdict = classify(Side::Client(self.options.quirks), &request, response);
@@ -407,16 +409,14 @@ impl Session {
             Action::PassThrough if verdict.rule() == Rule::NoSessionAssigned => {
                 self.initialized_by_caller(&exchange, outgoing, None)
             }
-            Action::ClearAndReinit => {
-                self.terminated(&exchange, outgoing, purpose, message.as_ref())
-            }
+            Action::ClearAndReinit => self.terminated(&exchange, outgoing),
             Action::PassThrough
             | Action::Clear
             // No row of the client's says one of these.
             | Action::NotFoundResponse
             | Action::BadRequestResponse
             | Action::UnavailableResponse => {
-                self.note_success(&exchange, purpose, response.status);
+                self.note_success(&exchange, response.status);
                 self.deliver(&exchange, None)
             }
         }
@@ -504,13 +504,7 @@ impl Session {
         self.streams.saw_event_id(stream, event_id);
     }
 
-    fn proceed(
-        &mut self,
-        outgoing: &Outgoing<'_>,
-        purpose: Purpose,
-        message: Option<&Message<'_>>,
-        attempt: Attempt,
-    ) -> Before {
+    fn proceed(&mut self, outgoing: &Outgoing<'_>, purpose: Purpose, attempt: Attempt) -> Before {
         match (&self.state, purpose) {
             (State::Closed, _) => Before::GiveUp(Reason::Closed),
             (_, Purpose::Terminate) => self.close(outgoing),
@@ -533,7 +527,7 @@ impl Session {
                 | Purpose::Malformed
                 | Purpose::Stream
                 | Purpose::Other,
-            ) => self.recover(purpose, message, attempt),
+            ) => self.recover(outgoing, purpose, attempt),
             (State::Fresh | State::Live(_), Purpose::Reply | Purpose::BatchOfReplies)
                 if !self.streams.may_reply(outgoing.body, Some(self.generation)) =>
             {
@@ -546,16 +540,11 @@ impl Session {
         }
     }
 
-    fn recover(
-        &mut self,
-        purpose: Purpose,
-        message: Option<&Message<'_>>,
-        attempt: Attempt,
-    ) -> Before {
+    fn recover(&mut self, outgoing: &Outgoing<'_>, purpose: Purpose, attempt: Attempt) -> Before {
         let pending = self.recovery.as_ref().filter(|recovery| recovery.outcome.is_pending());
         if let Some(recovery) = pending {
             let outcome = Arc::clone(&recovery.outcome);
-            return Before::Hold(self.hold(message, attempt, outcome));
+            return Before::Hold(self.hold(outgoing, purpose, attempt, outcome));
         }
         debug_assert!(purpose != Purpose::Initialize, "it waits, or it is sent");
         let Some(initialize) = &self.initialize else {
@@ -565,21 +554,22 @@ impl Session {
         let outcome = Arc::new(Outcome::pending(self.issued));
         let lead = Lead { outcome: Arc::clone(&outcome), initialize: Arc::clone(initialize) };
         self.recovery = Some(Recovery { outcome: Arc::clone(&outcome) });
-        Before::Lead(lead, self.hold(message, attempt, outcome))
+        Before::Lead(lead, self.hold(outgoing, purpose, attempt, outcome))
     }
 
     fn hold(
         &mut self,
-        message: Option<&Message<'_>>,
+        outgoing: &Outgoing<'_>,
+        purpose: Purpose,
         attempt: Attempt,
         outcome: Arc<Outcome>,
     ) -> Hold {
         let waiting = Arc::new(Waiting::default());
         self.held.retain(|(waiting, _)| waiting.strong_count() > 0);
-        if let Some(id) = message.and_then(Message::id) {
+        if let Some(id) = message(outgoing).and_then(|message| message.id()) {
             self.held.push((Arc::downgrade(&waiting), id.as_str().into()));
         }
-        Hold { attempt, waiting, outcome }
+        Hold { attempt, purpose, waiting, outcome }
     }
 
     fn open_stream(&mut self, outgoing: &Outgoing<'_>, attempt: Attempt) -> Before {
@@ -624,6 +614,7 @@ impl Session {
         let exchange = Exchange {
             generation: self.generation,
             attempt,
+            purpose,
             attached: session_id.is_some(),
             bore_event_id: outgoing.last_event_id.is_some(),
             origin,
@@ -644,13 +635,8 @@ impl Session {
         before
     }
 
-    fn terminated(
-        &mut self,
-        exchange: &Exchange,
-        outgoing: &Outgoing<'_>,
-        purpose: Purpose,
-        message: Option<&Message<'_>>,
-    ) -> After {
+    fn terminated(&mut self, exchange: &Exchange, outgoing: &Outgoing<'_>) -> After {
+        let purpose = exchange.purpose;
         // One that was resent had a stream open when it went out first.
         let had_stream = exchange.bore_event_id
             || exchange.attempt == Attempt::Second
@@ -669,7 +655,7 @@ impl Session {
                 After::GiveUp(Reason::NotResent)
             }
             Purpose::Request | Purpose::Batch | Purpose::Stream => {
-                match self.proceed(outgoing, purpose, message, Attempt::Second) {
+                match self.proceed(outgoing, purpose, Attempt::Second) {
                     Before::Send(send) => After::Resend(send),
                     Before::Hold(hold) => After::Hold(hold),
                     Before::Lead(lead, hold) => After::Lead(lead, hold),
@@ -695,6 +681,7 @@ impl Session {
 
     fn adopt(&mut self, id: Option<Box<str>>, protocol_version: Option<Box<str>>) {
         self.generation += 1;
+        let (id, protocol_version) = (id.map(Arc::from), protocol_version.map(Arc::from));
         self.state = State::Live(Live { id, protocol_version, proven: false });
     }
 
@@ -715,11 +702,11 @@ impl Session {
         self.deliver(&of_new, None)
     }
 
-    fn note_success(&mut self, exchange: &Exchange, purpose: Purpose, status: StatusCode) {
+    fn note_success(&mut self, exchange: &Exchange, status: StatusCode) {
         if !status.is_success() {
             return;
         }
-        match (purpose, &mut self.state) {
+        match (exchange.purpose, &mut self.state) {
             (Purpose::Request | Purpose::Batch, State::Live(live))
                 if exchange.generation == self.generation =>
             {

@@ -20,6 +20,7 @@
 use crate::answer::Answer;
 use crate::cell::{Admission, Attachment, Cell, Lookup, Reply, ResponseId, Sent};
 use crate::facts::{Request, Response};
+use crate::message::Message;
 use crate::reply;
 use crate::session_id::SessionId;
 
@@ -119,12 +120,13 @@ impl<'a> Verdict<'a> {
         self.answer
     }
 
+    #[inline]
     fn new((rule, action): (Rule, Action), request: &Request<'a>) -> Self {
-        let id = request.posted().and_then(|message| message.echoed_id());
+        let id = || request.posted().and_then(Message::echoed_id);
         let answer = match action {
-            Action::NotFoundResponse => Some(Answer::not_found(id)),
-            Action::BadRequestResponse => Some(Answer::bad_request(id)),
-            Action::UnavailableResponse => Some(Answer::unavailable(id)),
+            Action::NotFoundResponse => Some(Answer::not_found(id())),
+            Action::BadRequestResponse => Some(Answer::bad_request(id())),
+            Action::UnavailableResponse => Some(Answer::unavailable(id())),
             Action::PassThrough | Action::AdoptSession | Action::ClearAndReinit | Action::Clear => {
                 None
             }
@@ -147,10 +149,13 @@ impl<'a> Verdict<'a> {
 /// assert_eq!(verdict.action(), Action::ClearAndReinit);
 /// assert_eq!(verdict.rule(), Rule::TerminatedPost);
 /// ```
+#[inline]
 pub fn classify<'a>(side: Side, request: &Request<'a>, response: &Response<'a>) -> Verdict<'a> {
     let cell = Cell::of(side, request, response);
     let decided = decide(&cell);
-    let session_id = match decided.1 {
+    let mut verdict = Verdict::new(decided, request);
+    verdict.forwards_session_id = cell.forwards_session_id();
+    verdict.session_id = match decided.1 {
         Action::AdoptSession => response.session_id.and_then(SessionId::parse),
         Action::PassThrough
         | Action::ClearAndReinit
@@ -159,11 +164,7 @@ pub fn classify<'a>(side: Side, request: &Request<'a>, response: &Response<'a>) 
         | Action::BadRequestResponse
         | Action::UnavailableResponse => None,
     };
-    Verdict {
-        session_id,
-        forwards_session_id: cell.forwards_session_id(),
-        ..Verdict::new(decided, request)
-    }
+    verdict
 }
 
 /// Decides what one exchange means, as the `http` crate has it. A body is `None` where it

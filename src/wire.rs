@@ -20,6 +20,9 @@ pub const HEAD_LIMIT: usize = 64 * 1024;
 /// The most headers that are read.
 pub const HEADER_LIMIT: usize = 256;
 
+/// Room for the headers of most messages; more is made only for a message that has more.
+const FEW_HEADERS: usize = 32;
+
 /// A request as it stood on the wire.
 ///
 /// ```
@@ -50,9 +53,13 @@ impl<'a> RawRequest<'a> {
     ///
     /// [`HeadError`] if its head is broken, cut off or too large.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, HeadError> {
-        let mut headers = [EMPTY_HEADER; HEADER_LIMIT];
-        let mut head = httparse::Request::new(&mut headers);
-        let length = head_length(bytes, head.parse(limited(bytes)), |prefix| {
+        with_room(|headers| Self::parse_into(headers, bytes))
+    }
+
+    fn parse_into(headers: &mut [Header<'a>], bytes: &'a [u8]) -> Result<Self, HeadError> {
+        let room = headers.len();
+        let mut head = httparse::Request::new(headers);
+        let length = head_length(bytes, room, head.parse(limited(bytes)), |prefix| {
             httparse::Request::new(&mut [EMPTY_HEADER; HEADER_LIMIT]).parse(prefix)
         })?;
         // A fragment does not belong into a request, and belongs to nothing in it.
@@ -123,7 +130,8 @@ impl<'a> RawResponse<'a> {
     pub fn parse(bytes: &'a [u8], request: &RawRequest<'_>) -> Result<Self, HeadError> {
         let mut start = 0;
         loop {
-            let (response, length) = Self::parse_one(tail(bytes, start), request)
+            let one = tail(bytes, start);
+            let (response, length) = with_room(|headers| Self::parse_into(headers, one, request))
                 .map_err(|error| HeadError { offset: start + error.offset, ..error })?;
             let interim = response.status.is_informational()
                 && response.status != StatusCode::SWITCHING_PROTOCOLS;
@@ -134,10 +142,14 @@ impl<'a> RawResponse<'a> {
         }
     }
 
-    fn parse_one(bytes: &'a [u8], request: &RawRequest<'_>) -> Result<(Self, usize), HeadError> {
-        let mut headers = [EMPTY_HEADER; HEADER_LIMIT];
-        let mut head = httparse::Response::new(&mut headers);
-        let length = head_length(bytes, head.parse(limited(bytes)), |prefix| {
+    fn parse_into(
+        headers: &mut [Header<'a>],
+        bytes: &'a [u8],
+        request: &RawRequest<'_>,
+    ) -> Result<(Self, usize), HeadError> {
+        let room = headers.len();
+        let mut head = httparse::Response::new(headers);
+        let length = head_length(bytes, room, head.parse(limited(bytes)), |prefix| {
             httparse::Response::new(&mut [EMPTY_HEADER; HEADER_LIMIT]).parse(prefix)
         })?;
         let status = StatusCode::from_u16(head.code.unwrap_or_default())
@@ -425,8 +437,20 @@ fn tail(bytes: &[u8], start: usize) -> &[u8] {
     bytes.get(start..).unwrap_or_default()
 }
 
+fn with_room<'a, T>(
+    mut read: impl FnMut(&mut [Header<'a>]) -> Result<T, HeadError>,
+) -> Result<T, HeadError> {
+    match read(&mut [EMPTY_HEADER; FEW_HEADERS]) {
+        Err(HeadError { reason: Reason::Syntax(httparse::Error::TooManyHeaders), .. }) => {
+            read(&mut [EMPTY_HEADER; HEADER_LIMIT])
+        }
+        read => read,
+    }
+}
+
 fn head_length(
     bytes: &[u8],
+    room: usize,
     parsed: httparse::Result<usize>,
     parse: impl FnMut(&[u8]) -> httparse::Result<usize>,
 ) -> Result<usize, HeadError> {
@@ -436,6 +460,10 @@ fn head_length(
             Err(HeadError { offset: HEAD_LIMIT, reason: Reason::TooLong })
         }
         Ok(Status::Partial) => Err(HeadError { offset: bytes.len(), reason: Reason::CutOff }),
+        // It is read once more, with all the room there is.
+        Err(error @ httparse::Error::TooManyHeaders) if room < HEADER_LIMIT => {
+            Err(HeadError { offset: 0, reason: Reason::Syntax(error) })
+        }
         Err(error) => {
             let offset = first_broken_byte(limited(bytes), parse);
             Err(HeadError { offset, reason: Reason::Syntax(error) })

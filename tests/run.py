@@ -74,7 +74,8 @@ def main() -> None:
 def formatting() -> None:
     """rustfmt and ruff find nothing to change."""
     run("cargo", "fmt", "--all", "--check")
-    run("cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check")
+    for crate in ("fuzz", "benches/core", "benches/empty", "benches/rmcp"):
+        run("cargo", "fmt", "--manifest-path", f"{crate}/Cargo.toml", "--check")
     checkers = environment("check", CHECKERS)
     run(checkers / "ruff", "format", "--check", "python", "tests", "benches")
     run(checkers / "ruff", "check", "python", "tests", "benches")
@@ -229,8 +230,14 @@ def run_soak(kills: int) -> None:
             run(programs / "python", *script, *options)
 
 
-def benchmark() -> None:
-    """What an ordinary call costs through our clients, beside the plain ones."""
+def instructions() -> None:
+    """The core needs no more instructions than the baseline says, counted under valgrind."""
+    run(sys.executable, "benches/instructions.py")
+
+
+def benchmarks() -> None:
+    """Everything that is measured: docs/performance.md and its plots, then each SDK's client."""
+    run(sys.executable, "benches/run.py")
     for name in OFFICIAL:
         programs = sdk_environment(name)
         run(programs / "python", "-W", "ignore", "benches/client.py")
@@ -398,15 +405,15 @@ def miri() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
-        *(formatting, lints, rust, wheel, types, pytest, clients, peers, soak, servers),
-        *(interpreters, fuzz, readme),
+        *(formatting, lints, rust, instructions, wheel, types, pytest, clients, peers, soak),
+        *(servers, interpreters, fuzz, readme),
     )
 }
 LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
         *(millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
-        *(soak_whole, servers_whole, matrix, benchmark, advisories, miri),
+        *(soak_whole, servers_whole, matrix, benchmarks, advisories, miri),
     )
 }
 

@@ -132,6 +132,36 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Body<'a> {
     }
 }
 
+/// A body that outlives the call it came in with: kept alive where Python cannot change it,
+/// copied where it can.
+pub(crate) enum KeptBody {
+    Empty,
+    Kept(Py<PyBytes>),
+    Copied(Vec<u8>),
+}
+
+impl KeptBody {
+    pub(crate) fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+        match self {
+            Self::Empty => b"",
+            Self::Kept(bytes) => bytes.as_bytes(py),
+            Self::Copied(bytes) => bytes,
+        }
+    }
+}
+
+/// As the argument `body`.
+impl<'a, 'py> FromPyObject<'a, 'py> for KeptBody {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Self::Kept(bytes.to_owned().unbind())),
+            Err(_) => Ok(Self::Copied(Body::of("body", object)?.bytes().to_vec())),
+        }
+    }
+}
+
 /// The headers of an exchange, in the order in which [`Facts::of`] takes them.
 const HEADERS: [&str; 6] = [
     "session_id",

@@ -40,39 +40,48 @@ pub(crate) fn policies(py: Python<'_>) -> PyResult<&Policies> {
 }
 
 pub(crate) fn reason(py: Python<'_>, reason: Reason) -> PyResult<Py<PyAny>> {
-    member(py, "Reason", &format!("{reason:?}"))
+    static REASONS: Members<{ Reason::ALL.len() }> = Members::of("Reason");
+    REASONS.member(py, reason as usize, || format!("{reason:?}"))
 }
 
-pub(crate) fn action(py: Python<'_>, action: Action) -> PyResult<&Py<PyAny>> {
-    macro_rules! members {
-        ($( $variant:ident )+) => {
-            match action {
-                $( Action::$variant => {
-                    static MEMBER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-                    MEMBER.get_or_try_init(py, || member(py, "Action", stringify!($variant)))
-                } )+
-            }
-        };
-    }
-    members! {
-        PassThrough AdoptSession ClearAndReinit Clear
-        NotFoundResponse BadRequestResponse UnavailableResponse
-    }
+pub(crate) fn action(py: Python<'_>, action: Action) -> PyResult<Py<PyAny>> {
+    static ACTIONS: Members<{ Action::ALL.len() }> = Members::of("Action");
+    ACTIONS.member(py, action as usize, || format!("{action:?}"))
 }
 
 pub(crate) fn kind(py: Python<'_>, kind: Kind) -> PyResult<Py<PyAny>> {
-    let name = match kind {
-        Kind::Request => "request",
-        Kind::Notification => "notification",
-        Kind::Response => "response",
-        Kind::Batch => "batch",
-        Kind::Malformed => "malformed",
-    };
-    member(py, "Kind", name)
+    static KINDS: Members<5> = Members::of("Kind");
+    KINDS.member(py, kind as usize, || format!("{kind:?}").to_ascii_lowercase())
 }
 
 pub(crate) fn rule(py: Python<'_>, rule: Rule) -> PyResult<Py<PyAny>> {
-    member(py, "Rule", rule.name())
+    static RULES: Members<{ Rule::ALL.len() }> = Members::of("Rule");
+    RULES.member(py, rule as usize, || rule.name().to_owned())
+}
+
+/// The members of one enum, each looked up when it is first needed.
+struct Members<const N: usize> {
+    class: &'static str,
+    members: [PyOnceLock<Py<PyAny>>; N],
+}
+
+impl<const N: usize> Members<N> {
+    const fn of(class: &'static str) -> Self {
+        Self { class, members: [const { PyOnceLock::new() }; N] }
+    }
+
+    fn member(
+        &self,
+        py: Python<'_>,
+        index: usize,
+        value: impl FnOnce() -> String,
+    ) -> PyResult<Py<PyAny>> {
+        let look_up = || member(py, self.class, &value());
+        match self.members.get(index) {
+            Some(slot) => Ok(slot.get_or_try_init(py, look_up)?.clone_ref(py)),
+            None => look_up(),
+        }
+    }
 }
 
 fn member(py: Python<'_>, class: &str, value: &str) -> PyResult<Py<PyAny>> {

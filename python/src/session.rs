@@ -19,8 +19,8 @@ use pyo3::types::PyBytes;
 use pyo3::{PyClass, PyClassInitializer};
 
 use crate::arguments::{
-    Body, BoundArgument, MethodArgument, Optional, QuirksArgument, ResendArgument, StatusArgument,
-    Text, wrong_type,
+    Body, BoundArgument, KeptBody, MethodArgument, Optional, QuirksArgument, ResendArgument,
+    StatusArgument, Text, wrong_type,
 };
 use crate::enums;
 
@@ -134,7 +134,7 @@ impl Session {
     /// `body` is its whole body (`bytes`, `bytearray` or `memoryview`). Raises `TypeError`
     /// and `ValueError` for wrong arguments.
     #[pyo3(
-        signature = (method, *, protocol_version=None, last_event_id=None, body=Body::EMPTY),
+        signature = (method, *, protocol_version=None, last_event_id=None, body=KeptBody::Empty),
         text_signature = "($self, method, *, protocol_version=None, last_event_id=None, body=b'')",
     )]
     fn before_request(
@@ -143,17 +143,16 @@ impl Session {
         method: MethodArgument,
         protocol_version: Optional<'_, '_>,
         last_event_id: Optional<'_, '_>,
-        body: Body<'_>,
+        body: KeptBody,
     ) -> PyResult<Py<PyAny>> {
         let sent = Sent {
             method: method.0,
-            protocol_version: Text::optional("protocol_version", protocol_version)?
-                .map(|text| text.bytes().to_vec()),
             last_event_id: Text::optional("last_event_id", last_event_id)?
                 .map(|text| text.as_str().to_owned()),
-            body: body.bytes().to_vec(),
+            body,
         };
-        let before = self.lock().before_request(&sent.outgoing());
+        let _checked = Text::optional("protocol_version", protocol_version)?;
+        let before = self.lock().before_request(&sent.outgoing(py));
         before_step(py, before, sent)
     }
 
@@ -164,7 +163,7 @@ impl Session {
     /// `AlreadyUsedError` for one that was used.
     fn after_recovery(&self, py: Python<'_>, hold: &Hold) -> PyResult<Py<PyAny>> {
         let (hold, sent) = hold.0.take("Hold")?;
-        let before = self.lock().after_recovery(hold, &sent.outgoing());
+        let before = self.lock().after_recovery(hold, &sent.outgoing(py));
         before_step(py, before, sent)
     }
 
@@ -202,7 +201,7 @@ impl Session {
             ..Response::new(status.0)
         };
         let (exchange, sent) = exchange.0.take("Exchange")?;
-        let after = self.lock().after_response(exchange, &sent.outgoing(), &response);
+        let after = self.lock().after_response(exchange, &sent.outgoing(py), &response);
         after_step(py, after, sent)
     }
 
@@ -443,7 +442,7 @@ pub(crate) struct Introduced(Once<CoreIntroduced>);
 /// Source: guarantee 4.
 #[pyclass(frozen, module = "mcp_session")]
 pub(crate) struct Deliver {
-    stream: Py<Stream>,
+    stream: CoreStream,
     unadopted_session_id: Option<String>,
 }
 
@@ -490,14 +489,15 @@ pub(crate) struct Failed {
     unadopted_session_id: Option<String>,
 }
 
-/// Where the messages and event IDs of one response belong.
+/// Where the messages and event IDs of one response belong. Frozen; two of the same are equal.
 ///
 /// >>> from mcp_session import Stream
 /// >>> Stream.__name__
 /// 'Stream'
 ///
 /// Source: guarantee 8.
-#[pyclass(frozen, module = "mcp_session")]
+#[pyclass(frozen, eq, hash, module = "mcp_session")]
+#[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Stream(CoreStream);
 
 #[pymethods]
@@ -624,8 +624,8 @@ impl Deliver {
 
     /// Where its messages and event IDs belong (`Stream`).
     #[getter]
-    fn stream(&self, py: Python<'_>) -> Py<Stream> {
-        self.stream.clone_ref(py)
+    fn stream(&self) -> Stream {
+        Stream(self.stream)
     }
 
     /// An ID that is to be DELETEd (`str`), or `None`.
@@ -688,21 +688,20 @@ impl Failed {
     }
 }
 
-/// A request as it was given, kept for when it is asked about again.
+/// A request as it was given, kept for when it is asked about again. What it says of its
+/// protocol version is not kept: in a session everything is legacy.
 struct Sent {
     method: Method,
-    protocol_version: Option<Vec<u8>>,
     last_event_id: Option<String>,
-    body: Vec<u8>,
+    body: KeptBody,
 }
 
 impl Sent {
-    fn outgoing(&self) -> Outgoing<'_> {
+    fn outgoing<'a>(&'a self, py: Python<'a>) -> Outgoing<'a> {
         Outgoing {
             method: self.method,
-            protocol_version: self.protocol_version.as_deref(),
             last_event_id: self.last_event_id.as_deref(),
-            body: &self.body,
+            ..Outgoing::post(self.body.bytes(py))
         }
     }
 }
@@ -756,13 +755,9 @@ fn before_step(py: Python<'_>, before: Before, sent: Sent) -> PyResult<Py<PyAny>
 
 fn after_step(py: Python<'_>, after: After, sent: Sent) -> PyResult<Py<PyAny>> {
     match after {
-        After::Deliver(Delivery { stream, unadopted }) => object(
-            py,
-            Deliver {
-                stream: Py::new(py, Stream(stream))?,
-                unadopted_session_id: unadopted_id(unadopted.as_ref()),
-            },
-        ),
+        After::Deliver(Delivery { stream, unadopted }) => {
+            object(py, Deliver { stream, unadopted_session_id: unadopted_id(unadopted.as_ref()) })
+        }
         After::Resend(send) => object(py, Resend(sending(py, send, sent)?)),
         After::Hold(hold) => object(py, held(hold, sent)),
         After::Lead(lead, hold) => lead_step(py, lead, hold, sent),

@@ -85,7 +85,7 @@ impl Verdict {
     fn plain(py: Python<'_>, says: Says) -> PyResult<Self> {
         Ok(Self {
             says,
-            action: enums::action(py, says.action)?.clone_ref(py),
+            action: enums::action(py, says.action)?,
             rule: enums::rule(py, says.rule)?,
             session_id: None,
             response: None,

@@ -164,7 +164,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    /// Each of them.
+    pub const ALL: [Self; 11] = [
         Self::Closed,
         Self::NoInitialize,
         Self::InitializeRefused,

@@ -16,14 +16,14 @@ const LENGTH_LIMIT: usize = 1024;
 /// Where messages and event IDs of one response belong.
 ///
 /// Comes with [`After::Deliver`](super::After::Deliver).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stream {
     pub(super) generation: u64,
     pub(super) origin: EventOrigin,
 }
 
 /// What an event ID resumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum EventOrigin {
     Post,
     Standalone,

@@ -126,6 +126,41 @@ def test_an_abandoned_exchange_ends_nothing() -> None:
     assert begin(session, call(2)).session_id == "first"
 
 
+@pytest.mark.parametrize("changeable", [bytearray, lambda body: memoryview(bytearray(body))])
+def test_a_body_that_is_changed_after_it_was_asked_about_is_judged_as_it_was(
+    changeable: Callable[[bytes], bytearray | memoryview],
+) -> None:
+    session = Session()
+    initialize = changeable(INITIALIZE)
+    step = session.before_request("POST", body=initialize)
+    assert isinstance(step, Send)
+    initialize[:] = b" " * len(INITIALIZE)
+    session.after_response(step.exchange, 200, response_session_id="first")
+
+    body = changeable(b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"x"}}')
+    step = session.before_request("POST", body=body)
+    assert isinstance(step, Send)
+    body[:] = b" " * len(body)
+
+    assert lead(session).initialize == INITIALIZE
+    given_up = session.after_response(step.exchange, 404)
+    assert isinstance(given_up, GiveUp)
+    assert given_up.reason is Reason.NOT_RESENT
+
+
+def test_the_streams_of_one_response_are_equal() -> None:
+    session = live()
+    first = session.after_response(begin(session, call(1)).exchange, 200)
+    assert isinstance(first, Deliver)
+    assert first.stream == first.stream
+    assert len({first.stream, first.stream}) == 1
+    opened = session.before_request("GET")
+    assert isinstance(opened, Send)
+    standalone = session.after_response(opened.exchange, 200)
+    assert isinstance(standalone, Deliver)
+    assert standalone.stream != first.stream
+
+
 def test_no_id_shows_in_a_repr() -> None:
     secret = "c0ffee-1868a90c"  # noqa: S105 - it only plays one
     session = live(secret)

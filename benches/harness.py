@@ -1,0 +1,117 @@
+"""Measures Python calls in turns, so that what disturbs the machine disturbs all alike.
+
+Every case is timed in every round, the rounds in random order; the empty loop is taken off.
+A figure is the median over the rounds, a ratio the median of the rounds' own ratios.
+"""
+
+import gc
+import os
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Case", "Figures", "machine", "measure", "pin"]
+
+LONGEST = 1 << 22
+
+
+@dataclass(frozen=True)
+class Case:
+    """A statement to be timed, and what it names."""
+
+    name: str
+    statement: str
+    names: Mapping[str, Any]
+
+    def loop(self) -> Callable[[int], int]:
+        """Compile a function that runs it so many times and returns the nanoseconds."""
+        source = (
+            "def loop(count, clock):\n"
+            "    turns = range(count)\n"
+            "    begun = clock()\n"
+            "    for _ in turns:\n"
+            f"        {self.statement}\n"
+            "    return clock() - begun\n"
+        )
+        scope = dict(self.names)
+        exec(compile(source, self.name, "exec"), scope)  # noqa: S102 - our own statements
+        loop = scope["loop"]
+        return lambda count: int(loop(count, time.perf_counter_ns))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What every case took, in nanoseconds a call, round by round."""
+
+    rounds: dict[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Return the median of the rounds, in nanoseconds."""
+        return statistics.median(self.rounds[name])
+
+    def ratio(self, name: str, base: str) -> float:
+        """Return how many times as long as `base` a case takes."""
+        pairs = zip(self.rounds[name], self.rounds[base], strict=True)
+        return statistics.median(one / other for one, other in pairs)
+
+
+def measure(cases: list[Case], *, rounds: int = 41, slice_ms: float = 1.0) -> Figures:
+    """Time every case in every round, each for about so many milliseconds."""
+    nothing = Case("nothing", "pass", {})
+    loops = {case.name: case.loop() for case in [nothing, *cases]}
+    counts = {name: _count(loop, slice_ms * 1e6) for name, loop in loops.items()}
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    order = list(loops)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            random.shuffle(order)
+            for name in order:
+                times[name].append(loops[name](counts[name]) / counts[name])
+    finally:
+        gc.enable()
+    empty = times.pop("nothing")
+    return Figures(
+        {
+            name: [max(one - loop, 0.1) for one, loop in zip(taken, empty, strict=True)]
+            for name, taken in times.items()
+        }
+    )
+
+
+def _count(loop: Callable[[int], int], wanted: float) -> int:
+    count = 1
+    while count < LONGEST:
+        # The fastest of a few: one alone may have been interrupted.
+        taken = min(loop(count) for _ in range(3))
+        if taken >= wanted / 2:
+            return max(1, int(count * wanted / taken))
+        count *= 2
+    return count
+
+
+def pin() -> None:
+    """Stay on one processor, where the system lets us choose."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def machine() -> str:
+    """Name the processor, the system and the interpreter."""
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    return (
+        f"{processor}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )
