@@ -517,9 +517,11 @@ impl Session {
             (_, _) if attempt == Attempt::Second && self.unproven >= self.options.bound => {
                 Before::GiveUp(Reason::BoundReached)
             }
-            (State::Lost, Purpose::Notification | Purpose::Reply | Purpose::BatchOfReplies) => {
+            (State::Lost, Purpose::Reply | Purpose::BatchOfReplies) => {
+                self.streams.may_reply(outgoing.body, None);
                 Before::Drop
             }
+            (State::Lost, Purpose::Notification) => Before::Drop,
             (State::Lost, Purpose::Initialize) if !self.is_recovering() => {
                 self.send(outgoing, purpose, attempt, EventOrigin::Post)
             }
@@ -533,7 +535,7 @@ impl Session {
                 | Purpose::Other,
             ) => self.recover(purpose, message, attempt),
             (State::Fresh | State::Live(_), Purpose::Reply | Purpose::BatchOfReplies)
-                if !self.streams.may_reply(outgoing.body, self.generation) =>
+                if !self.streams.may_reply(outgoing.body, Some(self.generation)) =>
             {
                 Before::Drop
             }

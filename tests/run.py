@@ -1,8 +1,8 @@
 """Runs every check and every test, from a clean clone, and stops at the first that fails.
 
 Needs Rust, CPython 3.10 or newer, a C and a C++ compiler. What else it needs it installs from
-the registries of Rust crates and of Python into `.environments`. Steps can be named to run
-only those: `python3 tests/run.py rust pytest`; `--list` names them.
+the registries of Rust crates, of Python and, where npm is there, of node into `.environments`.
+Steps can be named to run only those: `python3 tests/run.py rust pytest`; `--list` names them.
 """
 
 import os
@@ -39,6 +39,14 @@ TESTING = [*HTTP, "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>
 SDKS = {"mcp1": "mcp>=1.30,<2", "mcp2": "mcp>=2.3,<3", "fastmcp4": "fastmcp>=4.1,<5"}
 OFFICIAL = ("mcp1", "mcp2")
 SDK_TESTING = ["anyio>=4.5", "hypothesis>=6.150", "pytest>=9,<10", "trio>=0.30", "uvicorn>=0.50"]
+# What else is built on the official ones.
+PEERS = {
+    "fastmcp2": "fastmcp>=2.14,<3",
+    "langchain": "langchain-mcp-adapters>=0.3,<0.4",
+    "openai": "openai-agents>=0.24,<0.25",
+    "pydantic-ai": "pydantic-ai-slim[mcp]>=2.68,<3",
+}
+CRATES = ("rmcp-new", "rmcp-old")
 
 
 def main() -> None:
@@ -150,6 +158,56 @@ def run_clients(*options: str) -> None:
         pip_install(programs, CHECKERS)
         run(programs / "mypy", "--strict", "tests/clients")
         run(programs / "python", "-m", "pytest", "tests/clients", *options)
+
+
+def peers() -> None:
+    """The SDKs built on the official ones, and servers in other languages, in pairs."""
+    prepare_peers()
+    checked = ENVIRONMENTS / "mcp2" / "bin"
+    pip_install(checked, CHECKERS)
+    sources = {"MYPYPATH": "tests/clients:tests/peers"}
+    run(checked / "mypy", "--strict", "tests/peers", env=sources)
+    for name in SDKS | PEERS:
+        test = "test_adopt" if name in OFFICIAL else "test_lines"
+        python = ENVIRONMENTS / name / "bin" / "python"
+        run(python, "-m", "pytest", f"tests/peers/{test}.py")
+    run(checked / "python", "-m", "pytest", "tests/peers/test_table.py")
+    run(sys.executable, "tests/peers/matrix.py", "--part")
+
+
+def matrix() -> None:
+    """The table of every client, server and situation, measured and written down."""
+    prepare_peers()
+    run(sys.executable, "tests/peers/matrix.py")
+
+
+def prepare_peers() -> None:
+    """Make the environments of the peers, and build the servers in other languages."""
+    for name in SDKS | PEERS:
+        sdk_environment(name)
+    prepare_node()
+    for crate in CRATES:
+        # One target folder: they have most of their dependencies in common.
+        target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
+        manifest = f"tests/peers/{crate}/Cargo.toml"
+        run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)
+
+
+def prepare_node() -> None:
+    """Install the servers for node as their lockfile says, if npm is there."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("npm: not on this machine, its servers are NOT TESTED")
+        return
+    source, node = ROOT / "tests" / "peers" / "node", ENVIRONMENTS / "node"
+    node.mkdir(exist_ok=True)
+    for path in source.iterdir():
+        shutil.copy2(path, node)
+    lock = (source / "package-lock.json").read_text(encoding="utf-8")
+    installed = node / "node_modules" / "installed"
+    if not installed.exists() or installed.read_text(encoding="utf-8") != lock:
+        run(npm, "ci", "--prefix", node)
+        installed.write_text(lock, encoding="utf-8")
 
 
 def soak() -> None:
@@ -340,15 +398,15 @@ def miri() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
-        *(formatting, lints, rust, wheel, types, pytest, clients, soak, servers, interpreters),
-        *(fuzz, readme),
+        *(formatting, lints, rust, wheel, types, pytest, clients, peers, soak, servers),
+        *(interpreters, fuzz, readme),
     )
 }
 LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
         *(millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
-        *(soak_whole, servers_whole, benchmark, advisories, miri),
+        *(soak_whole, servers_whole, matrix, benchmark, advisories, miri),
     )
 }
 
@@ -426,7 +484,7 @@ def test_environment() -> Path:
 
 def sdk_environment(name: str) -> Path:
     """The SDK of this name with what tests it, and the wheel that was built."""
-    programs = environment(name, [SDKS[name], *SDK_TESTING])
+    programs = environment(name, [(SDKS | PEERS)[name], *SDK_TESTING])
     install_wheel(programs)
     return programs
 

@@ -54,15 +54,18 @@ impl Verdict {
             rule: verdict.rule(),
             forwards_session_id: verdict.forwards_session_id(),
         };
+        // Enum members are looked up for these once; a verdict with a payload takes theirs.
+        let shared = Self::shared(py, says)?;
         if verdict.session_id().is_none() && verdict.answer().is_none() {
-            return Self::shared(py, says);
+            return Ok(shared);
         }
         let response = match verdict.answer() {
             Some(answer) => Some(Py::new(py, Answer::of(answer)?)?),
             None => None,
         };
         let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
-        Py::new(py, Self { session_id, response, ..Self::plain(py, says)? })
+        let (action, rule) = (shared.get().action(py), shared.get().rule(py));
+        Py::new(py, Self { says, action, rule, session_id, response })
     }
 
     fn shared(py: Python<'_>, says: Says) -> PyResult<Py<Self>> {

@@ -36,8 +36,10 @@ pub(super) struct Streams {
     /// The event IDs of each stream. Not only the last: a client asks for what comes after
     /// the last one it has dealt with.
     event_ids: Vec<(Stream, Box<str>)>,
-    /// The requests of the server that are open, as JSON text, by generation.
-    requests: Vec<(u64, Box<str>)>,
+    /// The ids of the server's requests that are open, as JSON text, each with the generation
+    /// that asked; `None` once a reply to one of its namesakes was dropped, and nobody can say
+    /// to which.
+    requests: Vec<(Option<u64>, Box<str>)>,
 }
 
 impl Streams {
@@ -77,7 +79,9 @@ impl Streams {
         match message.kind() {
             Kind::Request => {
                 if let Some(id) = message.id().filter(|id| id.as_str().len() <= LENGTH_LIMIT) {
-                    remember(&mut self.requests, (stream.generation, id.as_str().into()));
+                    // A stream that is resumed may ask again.
+                    self.close(id, stream.generation);
+                    remember(&mut self.requests, (Some(stream.generation), id.as_str().into()));
                 }
             }
             Kind::Notification => {
@@ -89,9 +93,9 @@ impl Streams {
         }
     }
 
-    /// Whether a reply, or every one of a batch, goes to the generation that asked for it;
-    /// those that do are no longer open.
-    pub(super) fn may_reply(&mut self, body: &[u8], generation: u64) -> bool {
+    /// Whether a reply, or every one of a batch, goes to the generation that asked for it.
+    /// Whatever they answer is no longer open: the caller replies once.
+    pub(super) fn may_reply(&mut self, body: &[u8], live: Option<u64>) -> bool {
         let mut ids = Vec::new();
         let message = peek(body);
         match message.kind() {
@@ -100,13 +104,14 @@ impl Streams {
                 ids.extend(replied_to(&message));
             }
         }
-        let may = ids.iter().all(|id| self.is_open_only_in(*id, generation));
-        if may {
-            for id in ids {
-                self.close(id, generation);
+        let goes_to = live.filter(|live| ids.iter().all(|id| self.is_open_only_in(*id, *live)));
+        for id in ids {
+            match goes_to {
+                Some(generation) => self.close(id, generation),
+                None => self.drop_reply(id, live),
             }
         }
-        may
+        goes_to.is_some()
     }
 
     fn is_open_only_in(&self, id: RequestId<'_>, generation: u64) -> bool {
@@ -121,12 +126,35 @@ impl Streams {
             // was none.
             return generation <= 1;
         }
-        asking.all(|asking| asking == generation)
+        asking.all(|asking| asking == Some(generation))
+    }
+
+    /// One of those who asked has got its reply, and it was not sent. Who it was can be told
+    /// only if all are dead; otherwise the live one is not told from them from now on.
+    fn drop_reply(&mut self, id: RequestId<'_>, live: Option<u64>) {
+        let mut namesakes: Vec<_> = self
+            .requests
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, (_, open))| {
+                RequestId::from_json(open).is_some_and(|it| it.is_same_value(id))
+            })
+            .map(|(index, (generation, _))| (index, generation))
+            .collect();
+        if live.is_some() && namesakes.iter().any(|(_, asking)| **asking == live) {
+            for (_, asking) in &mut namesakes {
+                **asking = None;
+            }
+        }
+        let answered = namesakes.into_iter().min_by_key(|(_, asking)| **asking);
+        if let Some(index) = answered.map(|(index, _)| index) {
+            self.requests.remove(index);
+        }
     }
 
     fn close(&mut self, id: RequestId<'_>, generation: u64) {
         self.requests.retain(|(asking, open)| {
-            *asking != generation
+            *asking != Some(generation)
                 || !RequestId::from_json(open).is_some_and(|it| it.is_same_value(id))
         });
     }
@@ -151,6 +179,7 @@ mod tests {
     use super::*;
 
     const LIVE: u64 = 2;
+    const LIVE_STREAM: Stream = Stream { generation: LIVE, origin: EventOrigin::Post };
 
     fn asked(requests: &[(u64, &str)]) -> Streams {
         let mut streams = Streams::default();
@@ -164,7 +193,7 @@ mod tests {
 
     #[track_caller]
     fn assert_replies(streams: &mut Streams, expected: bool, body: &str) {
-        assert_eq!(expected, streams.may_reply(body.as_bytes(), LIVE), "{body}");
+        assert_eq!(expected, streams.may_reply(body.as_bytes(), Some(LIVE)), "{body}");
     }
 
     #[test]
@@ -188,16 +217,46 @@ mod tests {
     }
 
     #[test]
+    fn a_dead_generation_that_got_its_reply_is_in_nobodys_way() {
+        let mut streams = asked(&[(1, "7")]);
+        assert_replies(&mut streams, false, r#"{"id":7,"result":{}}"#);
+        assert!(!streams.may_reply(br#"{"id":7,"result":{}}"#, None));
+
+        streams.saw_message(LIVE_STREAM, br#"{"id":7,"method":"elicitation/create"}"#);
+
+        assert_replies(&mut streams, true, r#"{"id":7,"result":{}}"#);
+    }
+
+    #[test]
+    fn as_many_replies_are_dropped_as_there_were_requests_of_one_id() {
+        let mut streams = asked(&[(0, "7"), (1, "7"), (LIVE, "7")]);
+        for open in [2, 1, 0] {
+            assert_replies(&mut streams, false, r#"{"id":7,"result":{}}"#);
+            assert_eq!(open, streams.requests.len());
+        }
+
+        streams.saw_message(LIVE_STREAM, br#"{"id":7,"method":"elicitation/create"}"#);
+
+        assert_replies(&mut streams, true, r#"{"id":7,"result":{}}"#);
+    }
+
+    #[test]
+    fn a_request_that_comes_again_on_a_resumed_stream_is_one_request() {
+        let mut streams = asked(&[(1, "7"), (1, "7")]);
+
+        assert_replies(&mut streams, false, r#"{"id":7,"result":{}}"#);
+
+        assert!(streams.requests.is_empty());
+    }
+
+    #[test]
     fn a_batch_of_replies_goes_whole_or_not_at_all() {
         let mut streams = asked(&[(LIVE, "1"), (LIVE, "2"), (1, "3")]);
 
+        assert_replies(&mut streams, true, r#"[{"method":"n"},{"id":2,"result":{}}]"#);
+        assert_replies(&mut streams, false, r#"{"id":2,"result":{}}"#);
         assert_replies(&mut streams, false, r#"[{"id":1,"result":{}},{"id":3,"result":{}}]"#);
-        assert_replies(
-            &mut streams,
-            true,
-            r#"[{"id":1,"result":{}},{"method":"n"},{"id":2,"result":{}}]"#,
-        );
-        assert_replies(&mut streams, false, r#"{"id":1,"result":{}}"#);
+        assert!(streams.requests.is_empty());
     }
 
     #[test]

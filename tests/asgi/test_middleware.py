@@ -1,5 +1,6 @@
 """The middleware, message by message."""
 
+import doctest
 import json
 import logging
 import tracemalloc
@@ -18,6 +19,11 @@ from serving import Exchange, message, serving
 pytestmark = pytest.mark.anyio
 
 NOT_FOUND = (start(404, TEXT), body(b"Session not found"))
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 async def run(middleware: SessionMiddleware, client: Client, **request: Any) -> Client:
@@ -692,6 +698,14 @@ def test_options_are_keywords_and_the_application_is_callable() -> None:
         make(answering(), ["/mcp"])
     with pytest.raises(TypeError, match="app must be callable, not str"):
         make("application")
+
+
+@pytest.mark.parametrize("documented", [SessionMiddleware, VerdictEvent])
+def test_every_public_docstring_has_an_example_that_holds(documented: Any) -> None:
+    examples = doctest.DocTestFinder(recurse=False).find(documented, "documented", globs={})
+
+    assert examples[0].examples
+    assert all(doctest.DocTestRunner().run(it).failed == 0 for it in examples)
 
 
 def test_exactly_the_rules_that_correct_can_be_switched_off() -> None:

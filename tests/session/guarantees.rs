@@ -176,7 +176,7 @@ fn guarantee_8_what_belonged_to_the_dead_stays_there(past: &Past, event: &Happen
     };
     let replies_rightly = match what {
         What::Reply(id) if is_sent => {
-            past.asked.iter().all(|it| it.1 != id || it.0 == past.generation())
+            past.asked.iter().all(|it| it.1 != id || it.0 == Some(past.generation()))
         }
         _ => true,
     };
@@ -236,7 +236,8 @@ struct Past {
     streamed: BTreeSet<usize>,
     /// Those whose event ID did not go out.
     stripped: BTreeSet<usize>,
-    asked: BTreeSet<(usize, u8)>,
+    /// The questions of the server that are open; `None` asked those that may be answered.
+    asked: Vec<(Option<usize>, u8)>,
     events: BTreeMap<u8, BTreeSet<usize>>,
 }
 
@@ -262,7 +263,7 @@ impl Past {
             ended: BTreeSet::new(),
             streamed: BTreeSet::new(),
             stripped: BTreeSet::new(),
-            asked: BTreeSet::new(),
+            asked: Vec::new(),
             events: BTreeMap::new(),
         }
     }
@@ -361,7 +362,8 @@ impl Past {
             }
             Happened::LeaderDropped => self.leader = false,
             Happened::ServerAsked { generation, id } => {
-                self.asked.insert((*generation, *id));
+                self.asked.retain(|it| *it != (Some(*generation), *id));
+                self.asked.push((Some(*generation), *id));
             }
             Happened::EventSeen { generation, event } => {
                 self.events.entry(*event).or_default().insert(*generation);
@@ -412,7 +414,7 @@ impl Past {
                 match self.whats[&request] {
                     What::Initialize => self.last_issued = Some(request),
                     What::Reply(id) => {
-                        self.asked.remove(&(generation, id));
+                        self.asked.retain(|it| *it != (Some(generation), id));
                     }
                     _ => {}
                 }
@@ -427,9 +429,26 @@ impl Past {
                 self.waiting.insert(request, self.recovery);
             }
             Step::Drop | Step::GiveUp(_) | Step::Deliver(_) => {
+                if let (Step::Drop, What::Reply(id)) = (step, self.whats[&request]) {
+                    if !self.sends.contains_key(&request) {
+                        self.note_dropped_reply(id);
+                    }
+                }
                 self.ended.insert(request);
             }
         }
+    }
+
+    /// Of those who asked under this id one less waits. Which, is known only of the dead.
+    fn note_dropped_reply(&mut self, id: u8) {
+        type Asked = Vec<(Option<usize>, u8)>;
+        let (of_id, mut others): (Asked, Asked) = self.asked.iter().partition(|it| it.1 == id);
+        let is_ambiguous = self.lives && of_id.iter().any(|it| it.0 == Some(self.generation()));
+        let mut waiting: Vec<Option<usize>> =
+            of_id.iter().map(|it| it.0.filter(|_| !is_ambiguous)).collect();
+        waiting.sort();
+        others.extend(waiting.into_iter().skip(1).map(|asking| (asking, id)));
+        self.asked = others;
     }
 }
 

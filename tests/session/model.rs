@@ -4,8 +4,6 @@
 //! looks things up by number; nothing is shared, freed or woken. It knows no bodies and no
 //! headers: the [world](crate::world) tells it what each request is.
 
-use std::collections::BTreeSet;
-
 use mcp_session_core::session::{Reason, ResendPolicy};
 
 use crate::words::{Answer, Sending, Step, What, has_an_id, is_one_way};
@@ -65,7 +63,7 @@ pub(crate) struct Model {
     saved: Option<usize>,
     closed: bool,
     /// The server's open requests.
-    asked: BTreeSet<(usize, u8)>,
+    asked: Vec<(Option<usize>, u8)>,
     /// Where each event ID was seen, the last one last.
     events: Vec<Seen>,
 }
@@ -83,7 +81,7 @@ impl Model {
             issued: 0,
             saved: None,
             closed: false,
-            asked: BTreeSet::new(),
+            asked: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -213,13 +211,14 @@ impl Model {
                 None => self.send(request),
             };
         }
-        if is_one_way(what) && !self.is_live() {
-            return Step::Drop;
-        }
         if let What::Reply(id) = what {
-            if !self.may_reply(id) {
+            if !(self.is_live() && self.may_reply(id)) {
+                self.reply_dropped(id);
                 return Step::Drop;
             }
+        }
+        if is_one_way(what) && !self.is_live() {
+            return Step::Drop;
         }
         let again = !self.requests[request].sent.is_empty();
         if again && self.strikes >= self.bound {
@@ -268,7 +267,7 @@ impl Model {
             sending.version = None;
         }
         if let What::Reply(id) = what {
-            self.asked.remove(&(newest, id));
+            self.asked.retain(|it| *it != (Some(newest), id));
         }
         Step::Send(sending)
     }
@@ -409,7 +408,8 @@ impl Model {
     // ---- What belongs to a generation
 
     pub(crate) fn server_asked(&mut self, generation: usize, id: u8) {
-        self.asked.insert((generation, id));
+        self.asked.retain(|it| *it != (Some(generation), id));
+        self.asked.push((Some(generation), id));
     }
 
     pub(crate) fn event_seen(&mut self, seen: Seen) {
@@ -423,8 +423,21 @@ impl Model {
     /// A reply goes to the generation that asked, and only if no other did.
     fn may_reply(&self, id: u8) -> bool {
         let newest = self.newest();
-        let askers: Vec<usize> = self.asked.iter().filter(|it| it.1 == id).map(|it| it.0).collect();
-        askers == [newest] || (askers.is_empty() && newest <= 1)
+        let askers: Vec<_> = self.asked.iter().filter(|it| it.1 == id).map(|it| it.0).collect();
+        askers == [Some(newest)] || (askers.is_empty() && newest <= 1)
+    }
+
+    /// Somebody's question is answered, and nobody hears of it. If it may have been that of the
+    /// live generation, that can no longer be told from the others.
+    fn reply_dropped(&mut self, id: u8) {
+        let of_id = |it: &(Option<usize>, u8)| it.1 == id;
+        if self.is_live() && self.asked.contains(&(Some(self.newest()), id)) {
+            self.asked.iter_mut().filter(|it| it.1 == id).for_each(|it| it.0 = None);
+        }
+        if let Some(oldest) = self.asked.iter().copied().filter(of_id).min() {
+            let position = self.asked.iter().position(|it| *it == oldest).unwrap();
+            self.asked.remove(position);
+        }
     }
 
     /// Whether the standalone stream can be opened instead, if the event ID may not be sent.
