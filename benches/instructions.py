@@ -6,7 +6,7 @@
 Instructions do not drift with the load of a machine, but they do with the compiler: what the
 baseline's own version of rustc builds is counted, which rustup installs where another is the
 default. Where there is no valgrind, or another kind of processor, or no such rustc, nothing is
-compared, which is said aloud; in CI that is a failure.
+compared, which is said aloud; in the workflow, which installs valgrind, that is a failure.
 """
 
 import argparse
@@ -59,8 +59,8 @@ def main() -> None:
 
 
 def skip(said: str) -> None:
-    """Say aloud that nothing was compared; in CI, fail."""
-    if os.environ.get("CI"):
+    """Say aloud that nothing was compared; in the workflow, fail."""
+    if os.environ.get("GITHUB_ACTIONS"):
         sys.exit(said)
     print(f"\n{'!' * len(said)}\n{said}\n{'!' * len(said)}\n")
 
