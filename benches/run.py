@@ -144,7 +144,7 @@ def written(results: Results) -> Sections:
         if name in results:
             # A table needs an empty line before it to be one.
             sections[name] = re.sub(
-                r"^([^|\n].*)\n\|", r"\1\n\n|", results[name].strip(), flags=re.M
+                r"^([^|\n].*)\n\|", r"\1\n\n|", results[name].strip(), flags=re.MULTILINE
             )
     return sections
 

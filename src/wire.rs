@@ -131,8 +131,9 @@ impl<'a> RawResponse<'a> {
         let mut start = 0;
         loop {
             let one = tail(bytes, start);
-            let (response, length) = with_room(|headers| Self::parse_into(headers, one, request))
-                .map_err(|error| HeadError { offset: start + error.offset, ..error })?;
+            let (response, length) =
+                with_room(|headers| Self::parse_into(headers, one, request))
+                    .map_err(|error| HeadError { offset: start + error.offset, ..error })?;
             let interim = response.status.is_informational()
                 && response.status != StatusCode::SWITCHING_PROTOCOLS;
             if !interim || start + length == bytes.len() {
