@@ -212,22 +212,22 @@ def prepare_node() -> None:
 
 
 def soak() -> None:
-    """Real servers killed 20 times under 50 tasks, beside a client and through a bad proxy."""
-    run_soak(20)
+    """Real servers killed 20 times under 50 tasks, beside a client or through a bad proxy."""
+    run_soak("mcp1", 20, "--proxy")
+    run_soak("mcp2", 20)
 
 
 def soak_whole() -> None:
-    """The same, 200 times, for either SDK generation."""
-    run_soak(200)
-
-
-def run_soak(kills: int) -> None:
-    """Run the soak for both generations, with and without the proxy."""
+    """The same, 200 times, for either SDK generation with and without the proxy."""
     for name in OFFICIAL:
-        programs = sdk_environment(name)
-        for options in ((), ("--proxy",)):
-            script = ("-W", "ignore", "tests/clients/soak.py", "--kills", str(kills))
-            run(programs / "python", *script, *options)
+        run_soak(name, 200)
+        run_soak(name, 200, "--proxy")
+
+
+def run_soak(name: str, kills: int, *options: str) -> None:
+    """Run the soak with the client of one SDK generation."""
+    script = ("-W", "ignore", "tests/clients/soak.py", "--kills", str(kills))
+    run(sdk_environment(name) / "python", *script, *options)
 
 
 def instructions() -> None:

@@ -289,7 +289,11 @@ async def relay(port: int, exchange: Exchange) -> None:
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
-                http.receive_data(await upstream.receive())
+                try:
+                    http.receive_data(await upstream.receive())
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    exchange.hang_up()
+                    return
             elif isinstance(event, h11.Response):
                 names = {name.decode(): value.decode("latin-1") for name, value in event.headers}
                 await exchange.begin(event.status_code, names)

@@ -3,12 +3,14 @@
 import functools
 import gzip
 import json
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+from mcp_session import Reason, ResendPolicy, Rule
 
 import sdk
 from callers import (
@@ -502,11 +504,14 @@ async def test_an_sdk_and_a_server_without_sessions_exchange_the_bytes_they_do_w
                 async with sdk.connect(kind, listener.url, create) as client:
                     await client.list_tools()
                     assert await client.call("echo", text="hello") == "hello"
+                    await server.restart()
+                    assert await client.call("echo", text="again") == "again"
                     await client.call_with_progress("progress", steps=2)
                 recorded.append([request.raw for request in listener.requests[before:]])
 
         assert recorded[0] == recorded[1]
-        assert recorded[0]
+        is_modern = b"2026-07-28" in recorded[0][-1]
+        assert is_modern == (kind == sdk.AUTO and generation == "mcp2")
 
 
 async def test_a_body_that_is_streamed_is_not_touched() -> None:
@@ -556,6 +561,27 @@ async def test_event_hooks_see_every_exchange_as_it_is_on_the_wire() -> None:
             ("session-2", 200),
             ("session-2", 200),
         ]
+
+
+async def test_an_application_is_told_what_happened_and_no_id_is_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "mcp_session")
+    async with session() as scene:
+        scene.script.forget()
+        await scene.caller.current()
+        scene.script.parts["initialize"] = answer_500
+        scene.script.forget()
+        await scene.caller.call()
+
+        terminated, reinitialized, again, failed, given_up = scene.events
+        assert (terminated.rule, again.rule) == (Rule.TERMINATED_POST, Rule.TERMINATED_POST)
+        assert reinitialized.result["serverInfo"]["version"] == "2"
+        assert failed.reason is given_up.reason is Reason.INITIALIZE_REFUSED
+        logged = [record for record in caplog.records if record.name == "mcp_session"]
+        assert len(logged) >= len(scene.events)
+        shown = [repr(event) for event in scene.events] + [it.getMessage() for it in logged]
+        assert not [text for text in shown if "session-" in text]
 
 
 @pytest.mark.parametrize(
@@ -650,7 +676,7 @@ async def test_a_session_whose_id_another_goes_by_still_is_known_by_a_name_of_it
         assert [request.session for request in scene.server.seen("DELETE")] == ["session-1"]
 
 
-# 12: those who wait.
+# 12: those who wait, and what may be sent again.
 
 
 async def never_answer(exchange: Exchange) -> None:
@@ -715,6 +741,90 @@ async def test_a_leader_that_is_cancelled_hands_over_to_one_who_waits() -> None:
 
         assert answers == ["session-2"] * 5
         assert len(scene.server.seen("initialize")) == 3
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_is_not_sent_again() -> None:
+    answers: list[Any] = []
+    going_on = anyio.Event()
+    async with session() as scene:
+
+        async def wait(exchange: Exchange) -> None:
+            await going_on.wait()
+            await scene.script.usual(exchange)
+
+        scene.script.parts["initialize"] = wait
+        scene.script.forget()
+
+        async def call() -> None:
+            answers.append(await scene.caller.call())
+
+        async def call_and_be_cancelled() -> None:
+            answer = answer_in(await scene.caller.post(call_of("cancelled")))
+            assert answer["error"]["code"] == CONNECTION_CLOSED
+            assert "cancelled" in answer["error"]["message"]
+            going_on.set()
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                tasks.start_soon(call_and_be_cancelled)
+                await anyio.wait_all_tasks_blocked()
+                cancelled = {
+                    "method": "notifications/cancelled",
+                    "params": {"requestId": "cancelled"},
+                }
+                response = await scene.caller.post({"jsonrpc": "2.0", **cancelled})
+                assert response.status_code == 202
+
+        assert "result" in answers[0]
+        sent = [request.message["id"] for request in scene.server.seen("tools/call")]
+        assert "cancelled" not in sent
+        assert scene.server.seen("notifications/cancelled") == []
+
+
+async def test_by_policy_a_request_is_not_sent_again_and_the_next_one_succeeds() -> None:
+    async with session(resend=ResendPolicy.NEVER) as scene:
+        scene.script.forget()
+
+        answer = await scene.caller.call()
+
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert "sent again" in answer["error"]["message"]
+        assert await scene.caller.current() == "session-2"
+        assert len(scene.server.seen("tools/call")) == 2
+
+
+async def test_by_policy_only_what_reads_is_sent_again() -> None:
+    async with session(resend=ResendPolicy.READ_ONLY) as scene:
+        scene.script.forget()
+        listing = {"jsonrpc": "2.0", "id": "list-1", "method": "tools/list"}
+        assert "result" in answer_in(await scene.caller.post(listing))
+
+        scene.script.forget()
+        assert "error" in await scene.caller.call()
+        assert await scene.caller.current() == "session-3"
+
+
+@pytest.mark.parametrize("quirks", [True, False])
+async def test_a_known_misreport_is_the_end_of_a_session_unless_quirks_are_off(
+    *, quirks: bool
+) -> None:
+    async with session(quirks=quirks) as scene:
+
+        async def misreport(exchange: Exchange) -> None:
+            if exchange.request.session == "session-1":
+                error = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
+                await exchange.answer_json({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+            else:
+                await scene.script.usual(exchange)
+
+        scene.script.parts["tools/call"] = misreport
+
+        response = await scene.caller.post(call_of(1))
+
+        assert response.status_code == (200 if quirks else 400)
+        assert len(scene.server.seen("initialize")) == (2 if quirks else 1)
 
 
 async def test_a_client_is_closed_during_a_recovery_without_waiting_for_it() -> None:
@@ -915,14 +1025,24 @@ async def test_a_404_whose_body_never_ends_is_left_and_the_call_recovers(endless
             assert await scene.caller.current() == "session-2"
 
 
-async def test_the_connection_of_a_404_is_used_again() -> None:
+@pytest.mark.parametrize(("size", "is_kept"), [(0, True), (60_000, True), (2**20, False)])
+async def test_the_connection_of_a_404_is_used_again_unless_its_body_is_large(
+    size: int, *, is_kept: bool
+) -> None:
     async with session() as scene:
+
+        async def once(exchange: Exchange) -> None:
+            if exchange.request.session == "session-1":
+                await exchange.answer(404, b"x" * size)
+            else:
+                await scene.script.usual(exchange)
+
         before = scene.server.connections
-        scene.script.forget()
+        scene.script.parts["tools/call"] = once
 
         assert await scene.caller.current() == "session-2"
 
-        assert scene.server.connections == before
+        assert (scene.server.connections == before) == is_kept
 
 
 @pytest.mark.parametrize("size", [100, 6 * 2**20, 20 * 2**20])

@@ -117,8 +117,9 @@ EXPLAINED = (
     ),
     Explained(
         "with retries, openai-agents itself sends a call again whose connection was closed, in a"
-        " session of its own beside ours, and the tool runs twice; it does so without us, too, and"
-        " nobody below it can tell the second call from a first",
+        " session of its own beside ours, and the tool runs twice; so it does without us wherever"
+        " a session was deleted, and beside some servers that are killed; nobody below it can tell"
+        " the second call from a first",
         client="openai-agents, 2 retries",
         situations=("in flight, deleted", "in flight, killed"),
     ),
