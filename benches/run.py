@@ -120,7 +120,9 @@ def import_time() -> float:
         "import enum, time; begun = time.perf_counter(); import mcp_session;"
         "print((time.perf_counter() - begun) * 1e3)"
     )
-    return statistics.median(float(output(PYTHON, "-I", "-c", code)) for _ in range(21))
+    taken = [float(output(PYTHON, "-I", "-c", code)) for _ in range(21)]
+    middle: float = statistics.median(taken)
+    return middle
 
 
 def written(results: Results) -> Sections:
