@@ -121,8 +121,7 @@ def import_time() -> float:
         "print((time.perf_counter() - begun) * 1e3)"
     )
     taken = [float(output(PYTHON, "-I", "-c", code)) for _ in range(21)]
-    middle: float = statistics.median(taken)
-    return middle
+    return statistics.median(taken)
 
 
 def written(results: Results) -> Sections:
@@ -158,7 +157,8 @@ def targets(results: Results) -> str:
     sizes = ("1 KB", "100 KB", "4 MB")
 
     def least(reader: str) -> float:
-        return min(bodies[kind][size][f"{reader} / ours"] for kind in bodies for size in sizes)
+        ratios = (bodies[kind][size][f"{reader} / ours"] for kind in bodies for size in sizes)
+        return float(min(ratios))
 
     hurt = results["hostile"]
     ordinary = {2: hurt["ordinary, 2 MB"][1], 64: hurt["ordinary, 64 MiB"][1]}
