@@ -203,7 +203,7 @@ def h11_status(request: bytes, response: bytes) -> bool:
 
 def body(measure_program: Path, kind: str, length: int) -> bytes:
     """Have the core's benchmark write a body, so that both measure the same."""
-    command = [measure_program, "body", kind, str(length)]
+    command = [str(measure_program), "body", kind, str(length)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 

@@ -89,8 +89,8 @@ def count(cargo: tuple[str, ...]) -> dict[str, int]:
 def build(cargo: tuple[str, ...]) -> Path:
     """Build the program that runs the cases; return where it is."""
     manifest = ROOT / "benches" / "core" / "Cargo.toml"
-    command = (*cargo, "build", "-q", "--release", "--locked", "--manifest-path", manifest)
-    subprocess.run((*command, "--target-dir", TARGET), check=True)
+    command = (*cargo, "build", "-q", "--release", "--locked", "--manifest-path", str(manifest))
+    subprocess.run((*command, "--target-dir", str(TARGET)), check=True)
     return TARGET / "release" / "measure"
 
 
@@ -99,7 +99,7 @@ def instructions(measure: Path, name: str, times: int) -> int:
     done = subprocess.run(
         (
             *("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"),
-            *(measure, "repeat", name, str(times)),
+            *(str(measure), "repeat", name, str(times)),
         ),
         check=False,
         capture_output=True,

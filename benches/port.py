@@ -74,7 +74,7 @@ def classify(  # noqa: C901, PLR0911, PLR0912, PLR0913 - a table, row by row, by
     quirks: bool = False,
 ) -> Verdict:
     """Decide what an exchange means for its session."""
-    message = _parsed(request_body) if method == "POST" and request_body is not None else None
+    message: Any = _parsed(request_body) if method == "POST" and request_body is not None else None
     kind = _kind(message)
     initialize = kind == "request" and message["method"] == "initialize"
     if not initialize and _is_modern(protocol_version, message, kind):

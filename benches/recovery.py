@@ -183,7 +183,7 @@ async def connected(url: str) -> AsyncGenerator[ClientSession]:
 
 async def theirs(url: str, program: Path, count: int, seconds: float) -> dict[str, Any]:
     """Lose a session with rmcp's client."""
-    command = [program, url, str(count), str(seconds)]
+    command = [str(program), url, str(count), str(seconds)]
     process = await anyio.open_process(command, stderr=None)
     assert process.stdin
     assert process.stdout

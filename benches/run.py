@@ -120,7 +120,8 @@ def import_time() -> float:
         "import enum, time; begun = time.perf_counter(); import mcp_session;"
         "print((time.perf_counter() - begun) * 1e3)"
     )
-    return statistics.median(float(output(PYTHON, "-I", "-c", code)) for _ in range(21))
+    taken = [float(output(PYTHON, "-I", "-c", code)) for _ in range(21)]
+    return statistics.median(taken)
 
 
 def written(results: Results) -> Sections:
@@ -156,7 +157,8 @@ def targets(results: Results) -> str:
     sizes = ("1 KB", "100 KB", "4 MB")
 
     def least(reader: str) -> float:
-        return min(bodies[kind][size][f"{reader} / ours"] for kind in bodies for size in sizes)
+        ratios = (bodies[kind][size][f"{reader} / ours"] for kind in bodies for size in sizes)
+        return float(min(ratios))
 
     hurt = results["hostile"]
     ordinary = {2: hurt["ordinary, 2 MB"][1], 64: hurt["ordinary, 64 MiB"][1]}

@@ -13,7 +13,9 @@ from typing import Any
 
 import uvicorn
 
-TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("echo", "slow")]
+TOOLS: list[dict[str, Any]] = [
+    {"name": name, "inputSchema": {"type": "object"}} for name in ("echo", "slow")
+]
 CANONICAL = b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":%s}'
 
 
@@ -50,7 +52,7 @@ class Application:
             self._initialized += 1
             session_id = b"session-%d" % next(self._numbers)
             self._sessions.add(session_id)
-            result = {
+            result: dict[str, Any] = {
                 "protocolVersion": "2025-11-25",
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "forgetful", "version": "0"},

@@ -1,6 +1,5 @@
 //! The canonical answers: what a server or proxy says about a session.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -36,14 +35,14 @@ pub const SESSION_ID_HEADER: HeaderName = HeaderName::from_static("mcp-session-i
 ///     br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":"abc-1"}"#,
 /// );
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Answer<'a> {
     occasion: Occasion,
     id: Option<RequestId<'a>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Occasion {
     SessionNotFound,
     SessionIdMissing,
@@ -96,18 +95,20 @@ impl<'a> Answer<'a> {
 
     /// The body of the response: one JSON-RPC error.
     pub fn body(&self) -> String {
-        let (code, message) = match self.occasion {
-            Occasion::SessionNotFound => (-32001, "Session not found"),
+        let error = match self.occasion {
+            Occasion::SessionNotFound => r#"{"code":-32001,"message":"Session not found"}"#,
             Occasion::SessionIdMissing => {
-                (-32600, "Bad Request: Mcp-Session-Id header is required")
+                r#"{"code":-32600,"message":"Bad Request: Mcp-Session-Id header is required"}"#
             }
-            Occasion::LookupFailed => (-32603, "Session lookup failed"),
+            Occasion::LookupFailed => r#"{"code":-32603,"message":"Session lookup failed"}"#,
         };
-        let error = format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}}"#);
-        match self.id {
-            Some(id) => format!(r#"{error},"id":{}}}"#, id.as_str()),
-            None => format!("{error}}}"),
-        }
+        let (name, id) = self.id.map_or(("", ""), |id| (r#","id":"#, id.as_str()));
+        [r#"{"jsonrpc":"2.0","error":"#, error, name, id, "}"].concat()
+    }
+
+    /// The same answer with no id in it, which borrows from no request.
+    pub fn without_id(self) -> Answer<'static> {
+        Answer { occasion: self.occasion, id: None }
     }
 
     /// Puts this answer in the place of one that an upstream gave.
@@ -185,6 +186,8 @@ impl From<Answer<'_>> for Response<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
     use crate::message::peek;
 

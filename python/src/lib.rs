@@ -387,7 +387,7 @@ mod _core {
     ) -> PyResult<Answer> {
         let request_body = Body::optional("request_body", request_body)?;
         let message = request_body.as_ref().filter(|_| echo_id.0).map(|body| body.peek(py));
-        Answer::of(CoreAnswer::not_found(message.and_then(|message| message.echoed_id())))
+        Ok(Answer::of(CoreAnswer::not_found(message.and_then(|message| message.echoed_id()))))
     }
 
     /// What a row says: summary, quote, url, revision, source. For the properties of `Rule`.

@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher as _;
 
+use mcp_session_core::http::header::CONTENT_LENGTH;
 use mcp_session_core::http::{HeaderName, HeaderValue, Response};
 use mcp_session_core::{
     Action, Answer as CoreAnswer, Kind, Message as CoreMessage, Rule, Verdict as CoreVerdict,
@@ -60,7 +61,7 @@ impl Verdict {
             return Ok(shared);
         }
         let response = match verdict.answer() {
-            Some(answer) => Some(Py::new(py, Answer::of(answer)?)?),
+            Some(answer) => Some(Py::new(py, Answer::of(answer))?),
             None => None,
         };
         let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
@@ -165,23 +166,14 @@ impl Verdict {
 #[pyclass(frozen, eq, hash, module = "mcp_session")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    /// Without the id: the status and the headers come from it when they are asked for.
+    bare: CoreAnswer<'static>,
+    body: String,
 }
 
 impl Answer {
-    pub(crate) fn of(answer: CoreAnswer<'_>) -> PyResult<Self> {
-        let response = Response::from(answer);
-        let header = |(name, value): (&HeaderName, &HeaderValue)| {
-            let value = value.to_str().map_err(|error| PyValueError::new_err(error.to_string()))?;
-            Ok((name.as_str().to_owned(), value.to_owned()))
-        };
-        Ok(Self {
-            status: response.status().as_u16(),
-            headers: response.headers().iter().map(header).collect::<PyResult<_>>()?,
-            body: response.into_body(),
-        })
+    pub(crate) fn of(answer: CoreAnswer<'_>) -> Self {
+        Self { bare: answer.without_id(), body: answer.body() }
     }
 }
 
@@ -190,19 +182,27 @@ impl Answer {
     /// The HTTP status (`int`).
     #[getter]
     fn status(&self) -> u16 {
-        self.status
+        self.bare.status().as_u16()
     }
 
     /// Lower-case names and their values (`list[tuple[str, str]]`).
     #[getter]
-    fn headers(&self) -> Vec<(String, String)> {
-        self.headers.clone()
+    fn headers(&self) -> PyResult<Vec<(String, String)>> {
+        let response = Response::from(self.bare);
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+            if name == CONTENT_LENGTH {
+                return Ok((name.as_str().to_owned(), self.body.len().to_string()));
+            }
+            let value = value.to_str().map_err(|error| PyValueError::new_err(error.to_string()))?;
+            Ok((name.as_str().to_owned(), value.to_owned()))
+        };
+        response.headers().iter().map(header).collect()
     }
 
     /// One JSON-RPC error (`bytes`).
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.body)
+        PyBytes::new(py, self.body.as_bytes())
     }
 
     /// The headers to send where this answer replaces one that an upstream gave.
@@ -234,12 +234,12 @@ impl Answer {
             }
         }
         let own = |text: &String| PyBytes::new(py, text.as_bytes());
-        sent.extend(self.headers.iter().map(|(name, value)| (own(name), own(value))));
+        sent.extend(self.headers()?.iter().map(|(name, value)| (own(name), own(value))));
         Ok(sent)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Answer({}, {})", self.status, self.body(py).repr()?))
+        Ok(format!("Answer({}, {})", self.status(), self.body(py).repr()?))
     }
 }
 
