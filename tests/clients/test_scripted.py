@@ -298,6 +298,29 @@ async def test_a_compressed_stream_is_guarded_as_well() -> None:
         assert last["error"]["code"] == CONNECTION_CLOSED
 
 
+# 5: what the server sends by itself.
+
+
+async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader() -> None:
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event({"jsonrpc": "2.0", "method": str(exchange.request.session)})
+        await exchange.until_left()
+
+    async with session() as scene:
+        scene.script.parts["GET"] = stream
+        for name in ("session-1", "session-2"):
+            async with scene.caller.get() as response:
+                text = ""
+                with anyio.fail_after(SOON_SECONDS):
+                    async for chunk in response.aiter_text():
+                        text += chunk
+                        if name in text:
+                            scene.script.forget()
+                            await scene.caller.current()
+            assert [message["method"] for message in messages_in(text)] == [name]
+
+
 # 6: questions of the server's.
 
 
@@ -437,6 +460,27 @@ async def test_a_delete_is_not_held_by_a_recovery_and_lets_go_of_who_waits() -> 
                 tasks.cancel_scope.cancel()
 
         assert "error" in answers[0]
+
+
+async def test_a_session_that_comes_too_late_is_ended_as_well() -> None:
+    going_on = anyio.Event()
+    async with session() as scene:
+
+        async def wait(exchange: Exchange) -> None:
+            await going_on.wait()
+            await scene.script.usual(exchange)
+
+        scene.script.parts["initialize"] = wait
+        scene.script.forget()
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(scene.caller.call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                await scene.caller.delete()
+                going_on.set()
+
+        assert [request.session for request in scene.server.seen("DELETE")] == ["session-2"]
+        assert scene.script.live == set()
 
 
 # 9: traffic without sessions.
