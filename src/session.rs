@@ -631,6 +631,10 @@ impl Session {
                 self.send(outgoing, Purpose::Terminate, Attempt::Second, EventOrigin::Post)
             }
         };
+        if let Some(recovery) = &self.recovery {
+            // Nobody waits for a session that is not to be.
+            recovery.outcome.fail(Reason::Closed);
+        }
         self.state = State::Closed;
         before
     }
@@ -908,6 +912,21 @@ mod tests {
         assert!(hold.is_settled());
         let before = session.after_recovery(hold, &Outgoing::post(CALL));
         assert!(matches!(before, Before::GiveUp(Reason::Cancelled)));
+    }
+
+    #[test]
+    fn who_waits_is_let_go_by_a_delete_though_the_leader_has_no_answer_yet() {
+        let mut session = live();
+        let (lead, own) = lead(&mut session);
+        let Before::Hold(hold) = session.before_request(&Outgoing::post(CALL)) else { panic!() };
+
+        assert!(matches!(session.before_request(&Outgoing::delete()), Before::Drop));
+
+        assert!(own.is_settled() && hold.is_settled());
+        let before = session.after_recovery(hold, &Outgoing::post(CALL));
+        assert!(matches!(before, Before::GiveUp(Reason::Closed)));
+        let late = session.initialize_answered(lead, &response(200, Some(b"second")), Some(ANSWER));
+        assert_eq!(Reason::Closed, late.unwrap_err().reason);
     }
 
     #[test]

@@ -38,6 +38,8 @@ class Library:
     response: type[httpx2.Response]
     body: Callable[[AsyncIterable[bytes], Callable[[], Awaitable[None]]], httpx2.AsyncByteStream]
     """A subclass of `Body` and of the library's own stream of bytes."""
+    whole_body: type[httpx2.ByteStream]
+    """What a request streams whose body is there whole."""
     unsent: tuple[type[Exception], ...]
     """Errors that leave no doubt: the server has not seen the request."""
     outages: tuple[type[Exception], ...]
@@ -69,7 +71,7 @@ class Driver:
     ) -> httpx2.Response:
         """Send a request, in its session if it has one that is followed."""
         headers = header_values(request.headers)
-        followed = self._session_of(request, headers, how)
+        followed = await self._session_of(request, headers, how)
         if followed is None:
             return await self.wire(request, stream=stream, **how)
         outgoing = Outgoing(request, headers, await request.aread(), how)
@@ -97,19 +99,29 @@ class Driver:
             self._followed.popitem(last=False)
         return session_id
 
-    def _session_of(
+    async def _session_of(
         self, request: httpx2.Request, headers: dict[bytes, str], how: dict[str, object]
     ) -> Followed | None:
         session_id = headers.get(SESSION_ID)
         if not session_id:
-            return self._new(request, how) if _is_initialize(request, headers) else None
+            return self._new(request, how) if await self._is_initialize(request, headers) else None
         key = _key(request.url, session_id)
         followed = self._followed.get(key)
         if followed is not None:
             self._followed.move_to_end(key)
-            if followed.is_closed and _is_initialize(request, headers):
+            if followed.is_closed and await self._is_initialize(request, headers):
                 return self._new(request, how)
         return followed
+
+    async def _is_initialize(self, request: httpx2.Request, headers: dict[bytes, str]) -> bool:
+        if request.method != "POST":
+            return False
+        if not headers.get(CONTENT_TYPE, "").lower().startswith("application/json"):
+            return False
+        # A body that is streamed is not there yet, and no SDK streams its messages.
+        if not isinstance(request.stream, self.library.whole_body):
+            return False
+        return peek(await request.aread()).is_initialize
 
     def _new(self, request: httpx2.Request, how: dict[str, object]) -> Followed:
         return Followed(self, Opening.of(request, how, self.client))
@@ -117,16 +129,3 @@ class Driver:
 
 def _key(url: httpx2.URL, session_id: str) -> tuple[str, bytes, str]:
     return url.scheme, url.netloc, session_id
-
-
-def _is_initialize(request: httpx2.Request, headers: dict[bytes, str]) -> bool:
-    if request.method != "POST":
-        return False
-    if not headers.get(CONTENT_TYPE, "").lower().startswith("application/json"):
-        return False
-    try:
-        body = request.content
-    except RuntimeError:
-        # A body that is streamed is not there yet, and no SDK streams its messages.
-        return False
-    return peek(body).is_initialize

@@ -69,6 +69,7 @@ class AsyncClient(FollowsSessions, httpx.AsyncClient):
         request=cast("Any", httpx.Request),
         response=cast("Any", httpx.Response),
         body=cast("Any", _Body),
+        whole_body=cast("Any", httpx.ByteStream),
         unsent=(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
         outages=(
             httpx.NetworkError,

@@ -66,6 +66,7 @@ class AsyncClient(FollowsSessions, httpx2.AsyncClient):
         request=httpx2.Request,
         response=httpx2.Response,
         body=_Body,
+        whole_body=httpx2.ByteStream,
         unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
         outages=(
             httpx2.NetworkError,
