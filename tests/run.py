@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".environments"
 DIST = ENVIRONMENTS / "dist"
+# What is built from a copy of this tree finds the crates it depends upon built.
+BUILT_BEFORE = {"CARGO_TARGET_DIR": str(ROOT / "target" / "copies")}
 TARGETS = ("peek", "exchange", "classify", "answer", "session", "stream")
 # Both read bodies.
 DICTIONARIES = {"answer": "peek"}
@@ -116,7 +118,8 @@ def wheel() -> None:
     run(maturin, "sdist", "--out", DIST)
     (sdist,) = DIST.glob("*.tar.gz")
     rebuilt = DIST / "from-sdist"
-    run(environment("build", [MATURIN]) / "pip", "wheel", "-q", "--no-deps", "-w", rebuilt, sdist)
+    pip_wheel = (environment("build", [MATURIN]) / "pip", "wheel", "-q", "--no-deps")
+    run(*pip_wheel, "-w", rebuilt, sdist, env=BUILT_BEFORE)
     (first,), (second,) = DIST.glob("*.whl"), rebuilt.glob("*.whl")
     print(f"{first.name}: {first.stat().st_size // 1024} KiB; from the sdist: {second.name}")
     if "-cp310-abi3-" not in first.name or "-cp310-abi3-" not in second.name:
@@ -168,12 +171,18 @@ def peers() -> None:
     pip_install(checked, CHECKERS)
     sources = {"MYPYPATH": "tests/clients:tests/peers"}
     run(checked / "mypy", "--strict", "tests/peers", env=sources)
-    for name in SDKS | PEERS:
-        test = "test_adopt" if name in OFFICIAL else "test_lines"
+    for name in PEERS:
         python = ENVIRONMENTS / name / "bin" / "python"
-        run(python, "-m", "pytest", f"tests/peers/{test}.py")
-    run(checked / "python", "-m", "pytest", "tests/peers/test_table.py")
+        run(python, "-m", "pytest", "tests/peers/test_lines.py")
     run(sys.executable, "tests/peers/matrix.py", "--part")
+
+
+def lines() -> None:
+    """What the README and the guides show for an SDK, in its environment; the table they show."""
+    for name in SDKS:
+        test = "test_adopt" if name in OFFICIAL else "test_lines"
+        run(sdk_environment(name) / "python", "-m", "pytest", f"tests/peers/{test}.py")
+    run(sdk_environment("mcp2") / "python", "-m", "pytest", "tests/peers/test_table.py")
 
 
 def matrix() -> None:
@@ -291,7 +300,7 @@ def readme() -> None:
     command = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.DOTALL | re.MULTILINE)[0]
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
-        shown = output("bash", "-c", command, cwd=folder)
+        shown = output("bash", "-c", command, cwd=folder, env=BUILT_BEFORE)
         program = Path(folder, ".venv", "bin", "mcp-session")
         classified = output(str(program), "classify", "tests/exchanges", cwd=folder)
     print(shown, *classified.splitlines()[-6:], sep="\n")
@@ -405,14 +414,14 @@ def miri() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
-        *(formatting, lints, rust, instructions, wheel, types, pytest, clients, peers, soak),
+        *(formatting, lints, rust, instructions, wheel, types, pytest, clients, lines, soak),
         *(servers, interpreters, fuzz, readme),
     )
 }
 LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
-        *(millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
+        *(peers, millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
         *(soak_whole, servers_whole, matrix, benchmarks, advisories, miri),
     )
 }

@@ -321,6 +321,7 @@ class Call:
                 if guarded and request_id and not self._is_initialize
                 else None
             ),
+            can_be_ended=is_get and guarded,
         )
 
         async def close() -> None:

@@ -78,7 +78,7 @@ class Watched:
     mcp 1.x waits for such an answer for ever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is told to whom, by keyword
         self,
         chunks: AsyncIterable[bytes],
         session: Session,
@@ -86,13 +86,18 @@ class Watched:
         *,
         cuts: tuple[type[Exception], ...],
         answering: Answering | None,
+        can_be_ended: bool,
     ) -> None:
-        """Watch `chunks` for `session`; `cuts` are the errors that are clean ends."""
+        """Watch `chunks` for `session`; `cuts` are the errors that are clean ends.
+
+        Only one that `can_be_ended` by `end` while its reader waits pays for that.
+        """
         self._chunks = chunks.__aiter__()
         self._session = session
         self._stream = stream
         self._cuts = cuts
         self._answering = answering
+        self._can_be_ended = can_be_ended
         self._reader = EventReader()
         self._tail = b""
         self._over = False
@@ -106,10 +111,10 @@ class Watched:
             raise StopAsyncIteration
         detail = "its stream ended"
         try:
+            if not self._can_be_ended:
+                return self._watch(await self._chunks.__anext__())
             with anyio.CancelScope() as self._scope:
-                chunk = await self._chunks.__anext__()
-                self._watch(chunk)
-                return chunk
+                return self._watch(await self._chunks.__anext__())
         except StopAsyncIteration:
             pass
         except self._cuts as error:
@@ -132,7 +137,7 @@ class Watched:
         if self._scope is not None:
             self._scope.cancel()
 
-    def _watch(self, chunk: bytes) -> None:
+    def _watch(self, chunk: bytes) -> bytes:
         self._tail = (self._tail + chunk[-4:])[-4:]
         before = self._reader.last_event_id
         for event in self._reader.read(chunk):
@@ -149,6 +154,7 @@ class Watched:
                     self._answering = None
         if (event_id := self._reader.last_event_id) != before:
             self._session.saw_event_id(self._stream, event_id)
+        return chunk
 
     def _last_words(self, detail: str) -> bytes:
         answering, self._answering = self._answering, None
