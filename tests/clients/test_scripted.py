@@ -321,6 +321,21 @@ async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader(
             assert [message["method"] for message in messages_in(text)] == [name]
 
 
+async def test_a_server_that_answers_404_because_it_has_no_stream_ends_nothing_by_that() -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.answer(404)
+
+    async with session() as scene:
+        scene.script.parts["GET"] = refuse
+        for _ in range(3):
+            async with scene.caller.get() as response:
+                assert response.status_code == 404
+
+        assert await scene.caller.current() == "session-1"
+        assert len(scene.server.seen("GET")) == 3
+        assert len(scene.server.seen("initialize")) == 1
+
+
 # 6: questions of the server's.
 
 
@@ -375,12 +390,16 @@ async def test_a_re_initialization_has_the_timeouts_of_the_request_that_needs_it
         ]
 
 
+@pytest.mark.parametrize("from_the_beginning", [True, False])
 @pytest.mark.parametrize("kind", sdk.KINDS)
-async def test_a_server_behind_a_redirect_is_recovered_as_well(kind: str) -> None:
+async def test_a_server_behind_a_redirect_is_recovered_as_well(
+    kind: str, *, from_the_beginning: bool
+) -> None:
     small = SmallServer()
 
     async def redirect(exchange: Exchange) -> None:
-        if exchange.request.target == "/mcp":
+        has_moved = from_the_beginning or len(small.sessions) > len(small.live)
+        if has_moved and exchange.request.target == "/mcp":
             await exchange.answer(307, headers={"location": "/moved"})
         else:
             await small(exchange)
@@ -948,6 +967,16 @@ async def test_an_sdk_is_closed_during_a_recovery_within_its_timeout(kind: str) 
 
 
 # 13: servers that are broken.
+
+
+async def test_a_session_that_ends_before_its_first_call_is_replaced_at_that() -> None:
+    async with session() as scene:
+        second = Caller(scene.caller.http_client, scene.server.url)
+        second.session = (await second.post(INITIALIZE)).headers["mcp-session-id"]
+        scene.script.forget()
+
+        assert (await second.post(INITIALIZED)).status_code == 202
+        assert await second.current() == "session-3"
 
 
 async def test_a_server_that_forgets_every_session_costs_each_call_one_recovery_at_most() -> None:
