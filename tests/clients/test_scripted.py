@@ -321,6 +321,21 @@ async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader(
             assert [message["method"] for message in messages_in(text)] == [name]
 
 
+async def test_a_server_that_answers_404_because_it_has_no_stream_ends_nothing_by_that() -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.answer(404)
+
+    async with session() as scene:
+        scene.script.parts["GET"] = refuse
+        for _ in range(3):
+            async with scene.caller.get() as response:
+                assert response.status_code == 404
+
+        assert await scene.caller.current() == "session-1"
+        assert len(scene.server.seen("GET")) == 3
+        assert len(scene.server.seen("initialize")) == 1
+
+
 # 6: questions of the server's.
 
 
@@ -375,12 +390,16 @@ async def test_a_re_initialization_has_the_timeouts_of_the_request_that_needs_it
         ]
 
 
+@pytest.mark.parametrize("from_the_beginning", [True, False])
 @pytest.mark.parametrize("kind", sdk.KINDS)
-async def test_a_server_behind_a_redirect_is_recovered_as_well(kind: str) -> None:
+async def test_a_server_behind_a_redirect_is_recovered_as_well(
+    kind: str, *, from_the_beginning: bool
+) -> None:
     small = SmallServer()
 
     async def redirect(exchange: Exchange) -> None:
-        if exchange.request.target == "/mcp":
+        has_moved = from_the_beginning or len(small.sessions) > len(small.live)
+        if has_moved and exchange.request.target == "/mcp":
             await exchange.answer(307, headers={"location": "/moved"})
         else:
             await small(exchange)
@@ -693,6 +712,19 @@ async def test_sessions_of_one_client_to_servers_that_give_out_the_same_ids_stay
         assert (len(first.seen("initialize")), len(second.seen("initialize"))) == (2, 1)
 
 
+async def test_an_id_that_a_session_goes_by_is_nothing_special_for_another_server() -> None:
+    async with scripted_server(SmallServer()) as other, session() as scene:
+        scene.script.forget()
+        assert await scene.caller.current() == "session-2"
+        stranger = Caller(scene.caller.http_client, other.url)
+        stranger.session = scene.caller.session
+
+        assert (await stranger.post(call_of(1))).status_code == 404
+
+        assert [request.session for request in other.requests] == ["session-1"]
+        assert await scene.caller.current() == "session-2"
+
+
 async def test_a_server_may_give_out_an_id_that_it_gave_out_before_it_was_restarted() -> None:
     async with session() as scene:
         second = Caller(scene.caller.http_client, scene.server.url)
@@ -785,6 +817,41 @@ async def test_a_leader_that_is_cancelled_hands_over_to_one_who_waits() -> None:
 
         assert answers == ["session-2"] * 5
         assert len(scene.server.seen("initialize")) == 3
+
+
+async def test_a_leader_that_is_cancelled_before_it_has_led_hands_over_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "mcp_session")
+    async with session() as scene:
+        answers: list[str] = []
+
+        async def once(exchange: Exchange) -> None:
+            if exchange.request.session != "session-1":
+                await scene.script.usual(exchange)
+            else:
+                # It is read on for a while, in the hope that the connection can be used again.
+                await dribble_404(exchange)
+
+        async def call() -> None:
+            answers.append(await scene.caller.current())
+
+        scene.script.parts["tools/call"] = once
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                leading = anyio.CancelScope()
+
+                async def lead() -> None:
+                    with leading:
+                        await scene.caller.post(call_of("leader"))
+
+                tasks.start_soon(lead)
+                await scene.server.until(lambda _: "was terminated" in caplog.text)
+                tasks.start_soon(call)
+                await anyio.wait_all_tasks_blocked()
+                leading.cancel()
+
+        assert answers == ["session-2"]
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_is_not_sent_again() -> None:
@@ -900,6 +967,16 @@ async def test_an_sdk_is_closed_during_a_recovery_within_its_timeout(kind: str) 
 
 
 # 13: servers that are broken.
+
+
+async def test_a_session_that_ends_before_its_first_call_is_replaced_at_that() -> None:
+    async with session() as scene:
+        second = Caller(scene.caller.http_client, scene.server.url)
+        second.session = (await second.post(INITIALIZE)).headers["mcp-session-id"]
+        scene.script.forget()
+
+        assert (await second.post(INITIALIZED)).status_code == 202
+        assert await second.current() == "session-3"
 
 
 async def test_a_server_that_forgets_every_session_costs_each_call_one_recovery_at_most() -> None:
