@@ -185,7 +185,7 @@ class Call:
         if isinstance(step, Deliver):
             async with _closed_on_error(response):
                 return await self._deliver(response, step)
-        with _abandoned_if_cancelled(step):
+        with _abandoned_if_cancelled(step, self._followed):
             await drain(response)
         return step
 
@@ -484,22 +484,26 @@ class _closed_on_error:  # noqa: N801 - read as a function; a generator would co
 
 
 @contextmanager
-def _abandoned_if_cancelled(step: Step) -> Generator[None]:
+def _abandoned_if_cancelled(step: Step, followed: Followed) -> Generator[None]:
     """Hand over what a step would have its holder do, if the holder is stopped before."""
     try:
         yield
     except BaseException:
-        match step:
-            case Lead(hold=hold):
-                with step, hold:
+        try:
+            match step:
+                case Lead(hold=hold):
+                    with step, hold:
+                        raise
+                case Hold():
+                    with step:
+                        raise
+                case Send() | Resend():
+                    with step.exchange:
+                        raise
+                case Drop() | GiveUp():
                     raise
-            case Hold():
-                with step:
-                    raise
-            case Send() | Resend():
-                with step.exchange:
-                    raise
-            case Drop() | GiveUp():
-                raise
-            case _:
-                assert_never(step)
+                case _:
+                    assert_never(step)
+        finally:
+            # One of those who wait may have to lead now.
+            followed.wake()

@@ -245,7 +245,29 @@ class Followed:
             (name, text.encode()) for name, text in own if text is not None
         ]
         extensions = opening.extensions | ({"timeout": timeouts} if timeouts else {})
-        request = self._driver.client.build_request(
+        client = self._driver.client
+        request = client.build_request(
             method, opening.url, content=body or None, headers=headers, extensions=extensions
         )
-        return await self._driver.wire(request, stream=True, **opening.how)
+        response = await self._driver.wire(request, stream=True, **opening.how)
+        for _ in range(client.max_redirects):
+            following = response.next_request
+            if following is None or not _is_followed(request, following):
+                break
+            await drain(response)
+            request = following
+            response = await self._driver.wire(request, stream=True, **opening.how)
+        return response
+
+
+def _is_followed(request: httpx2.Request, following: httpx2.Request) -> bool:
+    """Whether a redirect is one that the SDKs follow, though their HTTP library would not.
+
+    It repeats the message and stays within the origin, as `next_request_within_origin` of
+    `mcp.shared._httpx_utils` has it, but for that function's upgrade to https.
+    """
+    return following.method == request.method and _origin(following.url) == _origin(request.url)
+
+
+def _origin(url: httpx2.URL) -> tuple[str, bytes, bytes]:
+    return url.scheme, url.netloc, url.userinfo
