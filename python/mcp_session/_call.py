@@ -488,7 +488,7 @@ def _abandoned_if_cancelled(step: Step, followed: Followed) -> Generator[None]:
     """Hand over what a step would have its holder do, if the holder is stopped before."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - every arm raises it again
         try:
             match step:
                 case Lead(hold=hold):
