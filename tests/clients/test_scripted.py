@@ -77,6 +77,7 @@ async def test_a_request_in_an_outage_ends_with_an_error_for_it_and_is_sent_once
         assert answer["id"] == "call-1"
         assert answer["error"]["code"] == CONNECTION_CLOSED
         assert "could not be reached" in answer["error"]["message"]
+        assert "whether the request was processed is not known" in answer["error"]["message"]
         assert len(scene.server.seen("tools/call")) == 1
         del scene.script.parts["tools/call"]
         assert await scene.caller.current() == "session-1"
@@ -103,6 +104,7 @@ async def test_a_refused_connection_is_an_outage() -> None:
 
         answer = await scene.caller.call()
         assert answer["error"]["code"] == CONNECTION_CLOSED
+        assert answer["error"]["message"].endswith("it was not sent")
         assert (await scene.caller.post(NOTIFICATION)).status_code == 202
         with pytest.raises(sdk.http.ConnectError):
             await scene.caller.delete()
@@ -416,6 +418,43 @@ async def test_a_server_behind_a_redirect_is_recovered_as_well(
         assert len(small.sessions) == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "location"), [(307, "http://localhost:{port}/mcp"), (303, "/moved")]
+)
+async def test_a_re_initialization_is_not_led_elsewhere_nor_turned_into_another_request(
+    status: int, location: str
+) -> None:
+    async def redirect(exchange: Exchange) -> None:
+        place = location.format(port=exchange.server.port)
+        await exchange.answer(status, headers={"location": place})
+
+    async with session() as scene:
+        scene.script.parts["initialize"] = redirect
+        scene.script.forget()
+
+        answer = await scene.caller.call()
+
+        assert f"its answer was {status}" in answer["error"]["message"]
+        assert [request.kind for request in scene.server.requests][-2:] == [
+            "tools/call",
+            "initialize",
+        ]
+
+
+async def test_a_re_initialization_that_is_led_in_a_circle_ends() -> None:
+    async def redirect(exchange: Exchange) -> None:
+        await exchange.answer(307, headers={"location": exchange.request.target})
+
+    async with session(max_redirects=3) as scene:
+        scene.script.parts["initialize"] = redirect
+        scene.script.forget()
+
+        answer = await scene.caller.call()
+
+        assert "its answer was 307" in answer["error"]["message"]
+        assert len(scene.server.seen("initialize")) == 1 + 4
+
+
 # 8: the end of a session.
 
 
@@ -626,6 +665,45 @@ async def test_event_hooks_see_every_exchange_as_it_is_on_the_wire() -> None:
         ]
 
 
+async def test_an_application_is_told_once_of_a_session_that_many_calls_find_terminated() -> None:
+    async with session() as scene:
+        here = 0
+        all_here = anyio.Event()
+
+        async def forgotten(exchange: Exchange) -> None:
+            nonlocal here
+            if exchange.request.session == "session-1":
+                here += 1
+                if here == 5:
+                    all_here.set()
+                await all_here.wait()
+            await scene.script.usual(exchange)
+
+        scene.script.parts["tools/call"] = forgotten
+        scene.script.forget()
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(scene.caller.current)
+
+        assert len(scene.server.seen("tools/call")) == 10
+        assert scene.told == ["SessionTerminated", "SessionReinitialized"]
+
+
+async def test_a_cookie_header_of_the_applications_own_stays_where_it_is() -> None:
+    async def set_cookie(exchange: Exchange) -> None:
+        headers = {"mcp-session-id": scene.script.begin_session(), "set-cookie": "theirs=1"}
+        await exchange.answer_json(scene.script.initialize_result(exchange.request), 200, headers)
+
+    async with session(headers={"cookie": "own=1"}) as scene:
+        scene.script.parts["initialize"] = set_cookie
+        scene.script.forget()
+        await scene.caller.current()
+
+        calls = scene.server.seen("tools/call")
+        assert [request.header("cookie") for request in calls] == ["own=1", "own=1"]
+
+
 async def test_an_application_is_told_what_happened_and_no_id_is_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -737,6 +815,19 @@ async def test_a_server_may_give_out_an_id_that_it_gave_out_before_it_was_restar
             assert await second.current() == "session-2"
 
         assert len(scene.server.seen("initialize")) == 4
+
+
+async def test_an_id_that_is_given_out_again_after_its_session_was_closed_is_shown_as_it_is() -> (
+    None
+):
+    async with session() as scene:
+        await scene.caller.delete()
+        scene.script.sessions.clear()
+        second = Caller(scene.caller.http_client, scene.server.url)
+        await second.open()
+
+        assert second.session == "session-1"
+        assert await second.current() == "session-1"
 
 
 async def test_a_session_whose_id_another_goes_by_still_is_known_by_a_name_of_its_own() -> None:
