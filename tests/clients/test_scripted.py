@@ -300,6 +300,34 @@ async def test_a_compressed_stream_is_guarded_as_well() -> None:
         assert last["error"]["code"] == CONNECTION_CLOSED
 
 
+async def test_of_the_streams_that_could_be_resumed_the_latest_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcp_session._call.REMEMBERED", 2)
+
+    async def cut(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(None, f"event-{exchange.request.message['id']}")
+        exchange.reset()
+
+    async with session() as scene:
+        scene.script.parts |= {"tools/call": cut, "GET": answer_502}
+        for request_id in (1, 2, 3):
+            await scene.caller.post(call_of(request_id))
+        scene.script.parts["initialize"] = answer_500
+        scene.script.forget()
+        del scene.script.parts["GET"]
+        del scene.script.parts["tools/call"]
+        assert "error" in await scene.caller.call()
+
+        found = []
+        for request_id in (1, 2, 3):
+            async with scene.caller.get(f"event-{request_id}") as response:
+                await response.aread()
+                found.append((response.status_code, "no answer came" in response.text))
+        assert found == [(404, False), (200, True), (200, True)]
+
+
 # 5: what the server sends by itself.
 
 
@@ -321,6 +349,36 @@ async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader(
                             scene.script.forget()
                             await scene.caller.current()
             assert [message["method"] for message in messages_in(text)] == [name]
+
+
+async def test_a_stream_that_is_answered_when_its_session_was_replaced_ends_for_its_reader() -> (
+    None
+):
+    replaced = anyio.Event()
+
+    async def answer_late(exchange: Exchange) -> None:
+        await replaced.wait()
+        await exchange.begin_events()
+        await exchange.until_left()
+
+    async with session() as scene:
+        scene.script.parts["GET"] = answer_late
+        texts: list[str] = []
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                await response.aread()
+                texts.append(response.text)
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await scene.server.until(lambda server: server.seen("GET"))
+                scene.script.forget()
+                assert await scene.caller.current() == "session-2"
+                replaced.set()
+
+        assert texts == [""]
 
 
 async def test_a_server_that_answers_404_because_it_has_no_stream_ends_nothing_by_that() -> None:
@@ -415,7 +473,9 @@ async def test_a_server_behind_a_redirect_is_recovered_as_well(
 
         assert await client.call("session") == "session-2"
         assert await client.call("session") == "session-2"
-        assert len(small.sessions) == 2
+        small.forget()
+        assert await client.call("session") == "session-3"
+        assert len(small.sessions) == 3
 
 
 @pytest.mark.parametrize(
@@ -467,6 +527,39 @@ async def test_a_delete_of_a_session_that_is_gone_is_answered_204() -> None:
         assert (response.status_code, response.content) == (204, b"")
         assert [request.session for request in scene.server.seen("DELETE")] == ["session-1"]
         assert len(scene.server.seen("initialize")) == 1
+
+
+async def test_a_session_that_its_caller_begins_anew_is_recovered_as_it_was_begun_last() -> None:
+    async with session() as scene:
+        response = await scene.caller.post(INITIALIZE, **{"x-begun": "anew"})
+        assert response.headers["mcp-session-id"] == "session-2"
+        assert await scene.caller.current() == "session-2"
+        scene.script.forget()
+
+        assert await scene.caller.current() == "session-3"
+
+        begun = [request.header("x-begun") for request in scene.server.seen("initialize")]
+        assert begun == [None, "anew", "anew"]
+
+
+async def test_a_session_that_is_given_when_its_caller_has_closed_is_ended() -> None:
+    closed = anyio.Event()
+
+    async def answer_late(exchange: Exchange) -> None:
+        await closed.wait()
+        await scene.script.usual(exchange)
+
+    async with session() as scene:
+        scene.script.parts["initialize"] = answer_late
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(scene.caller.post, INITIALIZE)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                await scene.caller.delete()
+                closed.set()
+
+        ended = [request.session for request in scene.server.seen("DELETE")]
+        assert ended == ["session-1", "session-2"]
 
 
 async def test_a_delete_of_a_session_that_was_lost_is_answered_204_and_not_sent() -> None:
