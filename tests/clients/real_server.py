@@ -58,13 +58,14 @@ def main() -> None:
 
 def serve(options: argparse.Namespace, *announced: int) -> None:
     application = Front(sdk_application(options), options)
-    with socket.socket() as listener:
+    # With its protocol named, so that asyncio sends small pieces at once.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", options.port))
         listener.listen(1024)
         print(listener.getsockname()[1], *announced, flush=True)
-        config = uvicorn.Config(application, log_level="error", fd=listener.fileno())
-        uvicorn.Server(config).run()
+        config = uvicorn.Config(application, log_level="error")
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def fork_servers() -> None:
