@@ -169,6 +169,76 @@ async def test_the_stream_for_push_waits_until_the_server_is_back() -> None:
         assert "notifications/message" in begun[0]
 
 
+async def test_a_stream_that_waits_is_asked_for_again_as_soon_as_there_is_a_new_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcp_session._call.FIRST_DELAY", 3600.0)
+    monkeypatch.setattr("mcp_session._call.LONGEST_DELAY", 3600.0)
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["GET"] = answer_503
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                assert response.status_code == 200
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await scene.server.until(lambda server: server.seen("GET"))
+                await anyio.wait_all_tasks_blocked()
+                scene.script.parts["GET"] = stream
+                scene.script.forget()
+                await scene.caller.current()
+
+        assert [request.session for request in scene.server.seen("GET")] == [
+            "session-1",
+            "session-2",
+        ]
+
+
+@pytest.mark.parametrize("outage", OUTAGES[:4])
+async def test_a_stream_that_waits_for_a_recovery_waits_on_if_the_server_is_not_there(
+    outage: Script,
+) -> None:
+    going_on = anyio.Event()
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.finish()
+
+    async def fail_once(exchange: Exchange) -> None:
+        scene.script.parts["initialize"] = scene.script.usual
+        await going_on.wait()
+        await outage(exchange)
+
+    async with session() as scene:
+        scene.script.parts |= {"initialize": fail_once, "GET": stream}
+        scene.script.forget()
+        statuses: list[int] = []
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                statuses.append(response.status_code)
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(scene.caller.call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                tasks.start_soon(read)
+                await anyio.wait_all_tasks_blocked()
+                going_on.set()
+
+        assert statuses == [200]
+        assert [request.session for request in scene.server.seen("GET")] == ["session-2"]
+        (failed,) = [event for event in scene.events if type(event).__name__ == "RecoveryFailed"]
+        assert failed.reason is Reason.TRANSPORT
+
+
 # 4: answers that do not come, or break off.
 
 
@@ -244,6 +314,25 @@ async def test_a_stream_that_can_be_resumed_is_left_to_the_sdk_until_its_session
             for request in scene.server.requests
             if request.session != "session-1"
         }
+
+
+async def test_an_answer_whose_stream_cannot_be_resumed_is_asked_for_three_times() -> None:
+    async def prime(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(None, "event-1")
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts |= {"tools/call": prime, "GET": answer_503}
+        await scene.caller.post(call_of("call-1"))
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with scene.caller.get("event-1") as resumed:
+                await resumed.aread()
+
+        answer = answer_in(resumed)
+        assert (answer["id"], answer["error"]["code"]) == ("call-1", CONNECTION_CLOSED)
+        assert len(scene.server.seen("GET")) == 3
 
 
 @pytest.mark.parametrize("framing", ["content-length", "transfer-encoding"])
@@ -562,6 +651,21 @@ async def test_a_session_that_is_given_when_its_caller_has_closed_is_ended() -> 
         assert ended == ["session-1", "session-2"]
 
 
+async def test_after_a_session_was_closed_nothing_of_it_is_sent() -> None:
+    async with session() as scene:
+        assert (await scene.caller.delete()).status_code == 200
+
+        assert (await scene.caller.delete()).status_code == 204
+        answer = await scene.caller.call()
+        assert answer["error"]["message"] == "the session was closed"
+        assert (await scene.caller.post(NOTIFICATION)).status_code == 202
+        async with scene.caller.get() as response:
+            assert response.status_code == 404
+
+        assert scene.server.requests[-1].method == "DELETE"
+        assert len(scene.server.seen("DELETE")) == 1
+
+
 async def test_a_delete_of_a_session_that_was_lost_is_answered_204_and_not_sent() -> None:
     async def refuse(exchange: Exchange) -> None:
         await exchange.answer(500)
@@ -781,6 +885,16 @@ async def test_an_application_is_told_once_of_a_session_that_many_calls_find_ter
 
         assert len(scene.server.seen("tools/call")) == 10
         assert scene.told == ["SessionTerminated", "SessionReinitialized"]
+
+
+async def test_a_re_initialization_has_the_default_headers_of_now() -> None:
+    async with session(headers={"x-token": "then"}) as scene:
+        scene.caller.http_client.headers["x-token"] = "now"
+        scene.script.forget()
+        await scene.caller.current()
+
+        tokens = [request.header("x-token") for request in scene.server.seen("initialize")]
+        assert tokens == ["then", "now"]
 
 
 async def test_a_cookie_header_of_the_applications_own_stays_where_it_is() -> None:
@@ -1036,6 +1150,35 @@ async def test_a_leader_that_is_cancelled_before_it_has_led_hands_over_as_well(
                 leading.cancel()
 
         assert answers == ["session-2"]
+
+
+async def test_a_call_that_is_cancelled_while_the_application_is_told_lets_its_answer_go() -> None:
+    told: list[object] = []
+    left = anyio.Event()
+
+    async def never_return(event: object) -> None:
+        told.append(event)
+        await anyio.sleep_forever()
+
+    async def stream(exchange: Exchange) -> None:
+        if exchange.request.session == "session-1":
+            await scene.server.until(lambda server: len(server.seen("tools/call")) == 2)
+            await exchange.answer(404)
+        else:
+            await exchange.begin_events()
+            await exchange.until_left()
+            left.set()
+
+    async with session(on_event=never_return) as scene:
+        scene.script.parts["tools/call"] = stream
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                for request_id in (1, 2):
+                    tasks.start_soon(scene.caller.post, call_of(request_id))
+                # The leader tells of the first event, and whoever has an answer of the second.
+                await scene.server.until(lambda _: len(told) == 2)
+                tasks.cancel_scope.cancel()
+            await left.wait()
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_is_not_sent_again() -> None:
