@@ -738,6 +738,31 @@ async def test_a_session_that_comes_too_late_is_ended_as_well() -> None:
         assert scene.script.live == set()
 
 
+async def test_a_session_that_comes_too_late_and_cannot_be_ended_holds_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcp_session._followed.CLOSING_SECONDS", 0.1)
+    going_on = anyio.Event()
+    async with session() as scene:
+
+        async def wait(exchange: Exchange) -> None:
+            await going_on.wait()
+            await scene.script.usual(exchange)
+
+        scene.script.parts |= {"initialize": wait, "DELETE": never_answer}
+        scene.script.forget()
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(scene.caller.call)
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                # The session closes with the request, whatever is answered to that.
+                with anyio.move_on_after(0.1):
+                    await scene.caller.delete()
+                going_on.set()
+
+        assert [request.session for request in scene.server.seen("DELETE")][-1] == "session-2"
+
+
 # 9: traffic without sessions.
 
 
