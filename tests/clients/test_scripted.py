@@ -316,6 +316,28 @@ async def test_a_stream_that_can_be_resumed_is_left_to_the_sdk_until_its_session
         }
 
 
+@pytest.mark.parametrize("seen", ["event-1", "event-2", "event-3"])
+async def test_no_event_id_of_a_dead_session_is_sent_into_the_next(seen: str) -> None:
+    async def cut(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        # All at once, and the last of them is an ID alone, which no reader is told of.
+        await exchange.send(b"id: event-1\ndata:\n\nid: event-2\ndata:\n\nid: event-3\n\n")
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = cut
+        await scene.caller.post(call_of("call-1"))
+        scene.script.forget()
+        del scene.script.parts["tools/call"]
+        assert await scene.caller.current() == "session-2"
+
+        async with scene.caller.get(seen) as response:
+            await response.aread()
+
+        sent = [request.header("last-event-id") for request in scene.server.requests]
+        assert set(sent) == {None}
+
+
 async def test_an_answer_whose_stream_cannot_be_resumed_is_asked_for_three_times() -> None:
     async def prime(exchange: Exchange) -> None:
         await exchange.begin_events()
@@ -1033,6 +1055,46 @@ async def test_an_id_that_a_session_goes_by_is_nothing_special_for_another_serve
 
         assert [request.session for request in other.requests] == ["session-1"]
         assert await scene.caller.current() == "session-2"
+
+
+async def test_a_caller_may_begin_anew_by_the_id_of_the_session_that_it_closed() -> None:
+    async with session() as scene:
+        await scene.caller.delete()
+
+        response = await scene.caller.post(INITIALIZE)
+
+        assert response.headers["mcp-session-id"] == "session-2"
+        scene.caller.session = "session-2"
+        assert await scene.caller.current() == "session-2"
+
+
+async def test_the_sessions_used_longest_ago_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcp_session._driver.REMEMBERED", 2)
+    async with session() as scene:
+        callers = [Caller(scene.caller.http_client, scene.server.url) for _ in range(2)]
+        await callers[0].open()
+        await scene.caller.current()
+        await callers[1].open()
+        scene.script.forget()
+
+        answers = [await caller.post(call_of(1)) for caller in (scene.caller, *callers)]
+        assert [answer.status_code for answer in answers] == [200, 404, 200]
+
+
+async def test_a_session_that_is_begun_by_a_body_without_end_is_not_followed() -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield json.dumps(INITIALIZE).encode()
+
+    async with session() as scene:
+        other = Caller(scene.caller.http_client, scene.server.url)
+        headers = {"content-type": "application/json"}
+        response = await other.send("POST", content=pieces(), headers=headers)
+        other.session = response.headers["mcp-session-id"]
+        scene.script.forget()
+
+        assert (await other.post(call_of(1))).status_code == 404
 
 
 async def test_a_server_may_give_out_an_id_that_it_gave_out_before_it_was_restarted() -> None:
