@@ -1503,6 +1503,29 @@ async def test_a_broken_re_initialization_is_a_clear_error_and_the_next_call_tri
         assert "never-to-be-used" not in {request.session for request in used}
 
 
+async def stream_an_event_without_end(exchange: Exchange) -> None:
+    await exchange.begin_events({"mcp-session-id": "never-to-be-used"})
+    await exchange.send(b"data: ")
+    while True:
+        await exchange.send(b" " * 65536)
+
+
+@pytest.mark.parametrize(
+    "endless", [stream_comments_for_ever, stream_an_event_without_end, answer_json_without_end]
+)
+async def test_an_endless_re_initialization_is_read_no_further_than_an_answer_can_be_long(
+    endless: Script,
+) -> None:
+    async with session(recovery_timeout=3600.0) as scene:
+        scene.script.parts["initialize"] = endless
+        scene.script.forget()
+
+        with anyio.fail_after(SOON_SECONDS):
+            answer = await scene.caller.call()
+
+        assert "its answer was 200" in answer["error"]["message"]
+
+
 @pytest.mark.parametrize("broken", [stream_comments_for_ever, answer_json_without_end])
 async def test_a_notification_accepted_with_a_body_that_never_ends_is_accepted(
     broken: Script,
@@ -1641,6 +1664,26 @@ async def test_a_refusal_whose_body_never_ends_reaches_its_caller(status: int) -
 
         assert response.status_code == status
         await response.aclose()
+
+
+async def test_a_refusal_that_is_long_is_not_waited_for() -> None:
+    begun = anyio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin(400, {"content-type": "application/json"})
+        await exchange.send(b" " * 2**17)
+        await begun.wait()
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = answer
+
+        with anyio.fail_after(SOON_SECONDS):
+            response = await scene.caller.begin("POST", json=call_of(1))
+            begun.set()
+            await response.aread()
+
+        assert (response.status_code, len(response.content)) == (400, 2**17)
 
 
 # 14: applications that raise.
