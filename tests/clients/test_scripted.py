@@ -462,6 +462,30 @@ async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader(
             assert [message["method"] for message in messages_in(text)] == [name]
 
 
+async def test_a_stream_of_the_dead_session_ends_while_its_reader_waits() -> None:
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(NOTIFICATION)
+        await exchange.until_left()
+
+    async with session() as scene:
+        scene.script.parts["GET"] = stream
+        begun = anyio.Event()
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                async for _chunk in response.aiter_bytes():
+                    begun.set()
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await begun.wait()
+                await anyio.wait_all_tasks_blocked()
+                scene.script.forget()
+                await scene.caller.current()
+
+
 async def test_a_stream_that_is_answered_when_its_session_was_replaced_ends_for_its_reader() -> (
     None
 ):
@@ -1109,6 +1133,22 @@ async def test_a_server_may_give_out_an_id_that_it_gave_out_before_it_was_restar
             assert await second.current() == "session-2"
 
         assert len(scene.server.seen("initialize")) == 4
+
+
+async def test_of_two_ids_in_one_answer_neither_is_followed() -> None:
+    async def answer(exchange: Exchange) -> None:
+        session_id = scene.script.begin_session()
+        headers = {"mcp-session-id": "other", "Mcp-Session-Id": session_id}
+        await exchange.answer_json(scene.script.initialize_result(exchange.request), 200, headers)
+
+    async with session() as scene:
+        scene.script.parts["initialize"] = answer
+        other = Caller(scene.caller.http_client, scene.server.url)
+        await other.post(INITIALIZE)
+        other.session = "session-2"
+        scene.script.forget()
+
+        assert (await other.post(call_of(1))).status_code == 404
 
 
 async def test_an_id_that_is_given_out_again_after_its_session_was_closed_is_shown_as_it_is() -> (
