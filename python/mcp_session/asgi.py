@@ -369,34 +369,44 @@ class _Exchange:
         )
         held, self._held = self._held, []
         is_out = self._state is _State.COPYING
-        corrects = self._report(verdict)
+        options = self._options
+        acts = not options.report_only
+        # Two corrections, each switched off by its own name, may be due to one answer.
+        replaces = (
+            acts and verdict.response is not None and verdict.rule not in options.disabled_rules
+        )
+        withholds = (
+            acts
+            and not verdict.forward_session_id
+            and Rule.SESSION_ID_ON_ERROR not in options.disabled_rules
+        )
+        self._report(verdict, applied=replaces or withholds)
         self._state = _State.PASSING
         if is_out:
             return []
-        if corrects and verdict.response is not None:
+        if replaces and verdict.response is not None:
             self._state = _State.REPLACED
             self._swallowed = 0
-            answer = verdict.response if self._options.echo_id else not_found_response()
+            answer = verdict.response if options.echo_id else not_found_response()
             return self._replacement(answer)
-        if corrects:
+        if withholds:
             headers = [pair for pair in self._start["headers"] if not _is_session_id(pair)]
             held[0] = {**self._start, "headers": headers}
         return held
 
-    def _report(self, verdict: Verdict) -> bool:
-        """Count a verdict and tell of it; return whether to act on it."""
+    def _report(self, verdict: Verdict, *, applied: bool) -> None:
+        """Count a verdict, and tell of it."""
         options = self._options
         rule = verdict.rule
         self._counts[rule] += 1
         corrects = verdict.action is not Action.PASS_THROUGH or not verdict.forward_session_id
         if not corrects and not options.report_only:
-            return False
-        applied = corrects and not options.report_only and rule not in options.disabled_rules
+            return
         # To report is what was asked for; otherwise a line for each is the caller's choice.
         level = logging.INFO if options.report_only else logging.DEBUG
         is_logged = corrects and _logger.isEnabledFor(level)
         if not is_logged and options.on_verdict is None:
-            return applied
+            return
         attached = self._facts.get("session_id")
         session_id = attached or self._response_session_id
         event = VerdictEvent(
@@ -424,7 +434,6 @@ class _Exchange:
                 options.on_verdict(event)
             except Exception:
                 _logger.exception("The hook `on_verdict` raised")
-        return applied
 
     def _needs_request(self) -> bool:
         if self._query:

@@ -3,7 +3,10 @@
 import doctest
 import json
 import logging
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
@@ -19,6 +22,18 @@ from serving import Exchange, message, serving
 pytestmark = pytest.mark.anyio
 
 NOT_FOUND = (start(404, TEXT), body(b"Session not found"))
+
+
+def correcting() -> Iterator[str]:
+    """The rules that correct something on the side of servers, by the whole table."""
+    for line in (TESTS / "decisions.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("exchange") and "server" in line.split("|")[1]:
+            action, rule, *withhold = line.split("=>")[1].split()
+            if action != "PassThrough" or withhold:
+                yield rule
+
+
+CORRECTING = frozenset(correcting())
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -438,6 +453,69 @@ async def test_trailers_hints_and_pushes_pass() -> None:
     assert [id(it) for it in client.sent] == [id(it) for it in messages]
 
 
+@pytest.mark.parametrize("kind", ["http.response.pathsend", "http.response.zerocopysend", "x.y"])
+async def test_messages_of_extensions_pass_before_and_in_an_answer(kind: str) -> None:
+    messages: list[Any] = [
+        {"type": "http.response.debug", "info": {"template": "a.html"}},
+        start(200, TEXT),
+        {"type": kind, "path": "/some/file", "file": object()},
+        body(b""),
+    ]
+
+    client = await run(SessionMiddleware(answering(*messages)), Client(BODY))
+
+    assert [id(it) for it in client.sent] == [id(it) for it in messages]
+
+
+async def test_nothing_of_a_replaced_answer_goes_out() -> None:
+    trailers = {"type": "http.response.trailers", "headers": [(b"a", b"b")]}
+    middleware = SessionMiddleware(answering(start(404, TEXT, trailers=True), body(b"x"), trailers))
+
+    client = await run(middleware, Client(BODY))
+
+    assert [it["type"] for it in client.sent] == ["http.response.start", "http.response.body"]
+    assert client.sent[0]["trailers"] is False
+
+
+async def test_what_asgi_lets_out_may_be_left_out() -> None:
+    def application(status: int) -> Any:
+        head = {"type": "http.response.start", "status": status}
+        return SessionMiddleware(answering(head, {"type": "http.response.body"}))
+
+    client, bare = Client(BODY), scope()
+    bare.pop("query_string")
+    await application(404)(bare, client.receive, client.send)
+
+    assert client.body == corrected()
+    assert (await run(application(200), Client(BODY))).sent[0] == {
+        "type": "http.response.start",
+        "status": 200,
+    }
+    assert len((await run(application(400), Client(BODY))).sent) == 2
+
+
+async def test_headers_count_in_any_case_and_without_the_space_around_them() -> None:
+    client = Client(BODY)
+    spaced = scope(session_id=None, headers=[(b"MCP-Session-Id", b" 1868a90c ")])
+    head = start(404, (b"Content-Type", b" application/json "))
+    middleware = SessionMiddleware(answering(head, body(corrected())))
+
+    await middleware(spaced, client.receive, client.send)
+
+    assert client.sent == [head, body(corrected())]
+    assert middleware.counts == {Rule.CANONICAL_NOT_FOUND: 1}
+
+
+@pytest.mark.parametrize("types", [(JSON, TEXT), (TEXT, JSON)])
+async def test_a_header_that_is_repeated_has_all_its_values(types: tuple[Any, Any]) -> None:
+    middleware = SessionMiddleware(answering(start(404, *types), body(corrected())))
+
+    client = await run(middleware, Client(BODY))
+
+    assert client.headers[b"content-type"] == b"application/json"
+    assert middleware.counts == {Rule.UNCANONICAL_NOT_FOUND: 1}
+
+
 async def test_headers_may_be_any_iterable_of_pairs() -> None:
     head = start(200)
     head["headers"] = iter([[b"a", b"b"]])
@@ -544,10 +622,13 @@ async def test_an_application_that_sends_for_ever_does_not_stop_the_others() -> 
 
 
 @pytest.mark.parametrize(("method", "status"), [("G T", 404), ("POST", 99), ("POST", 1000)])
-async def test_what_is_no_http_is_left_to_the_server(method: str, status: int) -> None:
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_what_is_no_http_is_left_to_the_server(method: str, status: int, reads: int) -> None:
     messages = [start(status, TEXT), body(b"")]
 
-    client = await run(SessionMiddleware(answering(*messages)), Client(BODY), method=method)
+    client = await run(
+        SessionMiddleware(answering(*messages, reads=reads)), Client(BODY), method=method
+    )
 
     assert client.sent == messages
 
@@ -590,6 +671,23 @@ async def test_a_rule_that_is_switched_off_corrects_nothing_and_is_told_of() -> 
 
     assert client.sent == messages
     assert [(it.rule, it.applied) for it in events] == [(Rule.MISREPORT_UNKNOWN_SESSION, False)]
+
+
+@pytest.mark.parametrize("rule", sorted(CORRECTING))
+async def test_an_id_is_withheld_although_another_correction_is_switched_off(rule: str) -> None:
+    head = start(404, JSON, (b"mcp-session-id", b"fresh"))
+    refused = start(400, TEXT, (b"mcp-session-id", b"fresh"))
+
+    async def answered(*messages: Any, disabled: set[str]) -> Client:
+        middleware = SessionMiddleware(answering(*messages), disabled_rules=disabled)
+        return await run(middleware, Client(BODY))
+
+    is_kept = rule == "SessionIdOnError"
+    lost = await answered(head, body(b"{}"), disabled={"UncanonicalNotFound", rule})
+    error = await answered(refused, body(b"?"), disabled={rule})
+
+    assert lost.sent == [head if is_kept else start(404, JSON), body(b"{}")]
+    assert error.sent == [refused if is_kept else start(400, TEXT), body(b"?")]
 
 
 async def test_reporting_only_changes_nothing_and_waits_for_nothing() -> None:
@@ -709,13 +807,6 @@ def test_every_public_docstring_has_an_example_that_holds(documented: Any) -> No
 
 
 def test_exactly_the_rules_that_correct_can_be_switched_off() -> None:
-    correcting: set[str] = set()
-    for line in (TESTS / "decisions.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("exchange") and "server" in line.split("|")[1]:
-            action, rule, *withhold = line.split("=>")[1].split()
-            if action != "PassThrough" or withhold:
-                correcting.add(rule)
-
     def can_be_switched_off(rule: Rule) -> bool:
         try:
             SessionMiddleware(answering(), disabled_rules=[rule])
@@ -723,5 +814,16 @@ def test_exactly_the_rules_that_correct_can_be_switched_off() -> None:
             return False
         return True
 
-    assert {rule.value for rule in Rule if can_be_switched_off(rule)} == correcting
-    assert json.dumps(sorted(correcting)).count("Misreport") == 10
+    assert {rule.value for rule in Rule if can_be_switched_off(rule)} == CORRECTING
+    assert json.dumps(sorted(CORRECTING)).count("Misreport") == 10
+
+
+def test_nothing_is_imported_but_anyio() -> None:
+    code = "import sys, mcp_session.asgi; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    before, after = (
+        set(subprocess.run(it, check=True, capture_output=True, text=True).stdout.split())
+        for it in ([*command[:-1], code.replace(", mcp_session.asgi", ", anyio.lowlevel")], command)
+    )
+
+    assert after - before - sys.stdlib_module_names == {"mcp_session"}
