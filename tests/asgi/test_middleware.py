@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
-from threading import Event
 from typing import Any
 
 import anyio
@@ -17,7 +16,6 @@ from mcp_session.asgi import SessionMiddleware, VerdictEvent
 
 from in_process import BODY, JSON, TEXT, Client, answering, body, corrected, scope, start
 from recordings import TESTS
-from serving import Exchange, message, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -631,28 +629,6 @@ async def test_what_is_no_http_is_left_to_the_server(method: str, status: int, r
     )
 
     assert client.sent == messages
-
-
-def test_an_event_is_on_the_wire_before_the_next_is_made() -> None:
-    events = [b"data: %d\n\n" % number for number in range(5)]
-    read = {event: Event() for event in events}
-
-    async def application(given: Any, _receive: Any, send: Any) -> None:
-        if given["type"] == "http":
-            await send(start(200, (b"content-type", b"text/event-stream")))
-            for event in events:
-                await send(body(event, more=True))
-                assert await anyio.to_thread.run_sync(read[event].wait, 30)
-            await send(body(b""))
-
-    request = message("/mcp", BODY, ("mcp-session-id", "x"))
-    with serving(SessionMiddleware(application)) as port, Exchange(port, request) as running:
-        for event, was_read in read.items():
-            response = running.read_until(lambda it, end=event: it.body.endswith(end))  # type: ignore[misc]
-            assert response.body.endswith(event)
-            was_read.set()
-
-        assert running.read().body == b"".join(events)
 
 
 # ---- Options
