@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session import Action, Rule
+from mcp_session import Action, Rule, needs_body
 from mcp_session.asgi import SessionMiddleware, VerdictEvent
 
 from in_process import BODY, JSON, TEXT, Client, answering, body, corrected, scope, start
@@ -405,6 +405,28 @@ async def test_many_small_pieces_fill_the_limit_too() -> None:
     assert len(client.sent) == 2002
 
 
+async def test_what_is_held_back_is_looked_at_once_for_each_doubling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+
+    def counted(*arguments: Any, body_so_far: bytes, **facts: Any) -> bool:
+        looks.append(len(body_so_far))
+        return needs_body(*arguments, body_so_far=body_so_far, **facts)
+
+    monkeypatch.setattr("mcp_session.asgi.needs_body", counted)
+    pieces = [body(b'{"jsonrpc":"2.0","error":{"message":"', more=True)]
+    pieces += [body(b"x" * 10, more=True)] * 500
+
+    client = await run(
+        SessionMiddleware(answering(start(400, JSON), *pieces, body(b'"}}'))), Client(BODY)
+    )
+
+    assert client.body.endswith(b'"}}')
+    assert looks[-1] > 2000
+    assert len(looks) < 12
+
+
 async def test_the_canonical_answer_of_an_application_passes_as_it_is() -> None:
     messages = [start(404, JSON), body(b'{ "id": 7, "error": {"code": -32001, ', more=True)]
     messages.append(body(b'"message": "gone"}, "jsonrpc": "2.0"}'))
@@ -427,10 +449,33 @@ async def test_an_encoded_body_matches_nothing() -> None:
     assert b"content-encoding" not in client.headers
 
 
-async def test_what_is_no_body_ends_the_hold() -> None:
-    messages = [start(400, TEXT), {"type": "http.response.pathsend", "path": "/some/file"}]
+@pytest.mark.parametrize("before", [(), (body(b"unknown session", more=True),)])
+async def test_what_is_no_body_ends_the_hold(before: tuple[Any]) -> None:
+    client = Client(BODY)
+    messages = [start(400, TEXT), *before]
+    messages.append({"type": "http.response.zerocopysend", "file": object(), "more_body": True})
+    sent_at_once: list[Any] = []
 
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        for one in messages:
+            await send(one)
+        sent_at_once.extend(client.sent)
+        await send(body(b""))
+
+    await run(SessionMiddleware(application), client)
+
+    assert sent_at_once == messages
+    assert client.sent == [*messages, body(b"")]
+    messages[-1] = {"type": "http.response.pathsend", "path": "/some/file"}
     assert (await run(SessionMiddleware(answering(*messages)), Client(BODY))).sent == messages
+
+
+async def test_what_an_application_leaves_unfinished_goes_out_as_far_as_it_came() -> None:
+    messages = [start(400, TEXT), body(b"unknown", more=True)]
+    middleware = SessionMiddleware(answering(*messages))
+
+    assert (await run(middleware, Client(BODY))).sent == messages
+    assert middleware.counts == {Rule.NOTHING_TO_CORRECT: 1}
 
 
 # ---- What passes
@@ -728,6 +773,47 @@ async def test_corrections_are_logged_in_one_line(caplog: pytest.LogCaptureFixtu
         "UncanonicalNotFound: POST /mcp was answered 404; session "
     )
     assert "1868a90c" not in record.getMessage()
+
+
+async def test_what_is_only_reported_is_logged_a_level_higher(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "mcp_session")
+
+    for report_only in (False, True):
+        middleware = SessionMiddleware(answering(*NOT_FOUND), report_only=report_only)
+        await run(middleware, Client(BODY))
+
+    corrected_record, reported = caplog.records
+    assert (corrected_record.levelno, reported.levelno) == (logging.DEBUG, logging.INFO)
+    assert corrected_record.getMessage().endswith("; corrected")
+    assert reported.getMessage().endswith("; left as it is")
+
+
+async def test_nothing_is_told_of_what_passes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "mcp_session")
+    events: list[VerdictEvent] = []
+    middleware = SessionMiddleware(answering(start(200), body(b"")), on_verdict=events.append)
+
+    await run(middleware, Client(BODY))
+
+    assert middleware.counts == {Rule.NOTHING_TO_CORRECT: 1}
+    assert events == caplog.records == []
+
+
+async def test_an_event_of_a_withheld_id_has_the_fingerprint_of_that_id() -> None:
+    events: list[VerdictEvent] = []
+    refused = start(400, TEXT, (b"mcp-session-id", b"1868a90c"))
+    for app in (answering(refused, body(b"?")), answering(*NOT_FOUND)):
+        attached = None if not events else b"1868a90c"
+        await run(
+            SessionMiddleware(app, on_verdict=events.append), Client(BODY), session_id=attached
+        )
+
+    withheld, lost = events
+    assert withheld.rule is Rule.SESSION_ID_ON_ERROR
+    assert (withheld.status, withheld.method, withheld.applied) == (400, "POST", True)
+    assert withheld.fingerprint == lost.fingerprint
 
 
 @pytest.mark.parametrize(
