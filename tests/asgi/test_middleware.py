@@ -137,8 +137,11 @@ async def test_a_modern_exchange_is_left_as_it_is() -> None:
     by_body = await run(middleware, Client(modern))
     version = (b"mcp-protocol-version", b"2026-07-28")
     by_header = await run(middleware, Client(BODY), headers=[version])
+    with_id = [start(400, TEXT, (b"mcp-session-id", b"x")), body(b"?")]
+    refused = await run(SessionMiddleware(answering(*with_id)), Client(modern), session_id=None)
 
     assert tuple(by_body.sent) == tuple(by_header.sent) == NOT_FOUND
+    assert refused.sent == with_id
 
 
 async def test_the_id_is_left_out_on_request() -> None:
