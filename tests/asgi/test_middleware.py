@@ -236,7 +236,9 @@ async def test_an_application_that_reads_and_answers_at_once_loses_nothing(first
 async def test_a_body_that_never_ends_is_waited_for_so_long() -> None:
     middleware = SessionMiddleware(answering(*NOT_FOUND), request_timeout=0.01)
 
-    client = await run(middleware, Client(BODY[:9], more=True))
+    # The default is longer.
+    with anyio.fail_after(4):
+        client = await run(middleware, Client(BODY[:9], more=True))
 
     assert client.status == 404
     assert client.body == corrected(None)
