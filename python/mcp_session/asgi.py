@@ -89,7 +89,8 @@ class SessionMiddleware:
       reading it. Beyond either, the answer has no id.
     - `max_response_bytes` (`int`, bytes): how much of an answer is held back while its body may
       still say that the session is gone. Beyond it, the body counts as not known.
-    - `disabled_rules` (iterable of `Rule`, or of their values): the corrections to leave out.
+    - `disabled_rules` (iterable of `Rule`, or of their values): the corrections to leave out. An
+      ID on an error is withheld whichever else are, unless `Rule.SESSION_ID_ON_ERROR` is one.
     - `report_only` (`bool`): changes nothing, holds nothing back and waits for nothing; every
       exchange is classified, counted and given to the hook.
     - `on_verdict` (callable of `VerdictEvent`): called for each verdict that is not plain

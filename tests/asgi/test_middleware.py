@@ -115,7 +115,9 @@ async def test_the_session_of_http_sse_stands_in_the_query(name: bytes) -> None:
     posted = await run(middleware, Client(BODY), session_id=None, query=query)
     opened = await run(middleware, Client(b""), session_id=None, query=query, method="GET")
 
-    assert posted.body == corrected()
+    no_text = await run(middleware, Client(BODY), session_id=None, query=query + b"\xff&\xfe=1")
+
+    assert posted.body == no_text.body == corrected()
     assert tuple(opened.sent) == NOT_FOUND
 
 
@@ -552,6 +554,11 @@ async def test_headers_count_in_any_case_and_without_the_space_around_them() -> 
 
     assert client.sent == [head, body(corrected())]
     assert middleware.counts == {Rule.CANONICAL_NOT_FOUND: 1}
+    events: list[VerdictEvent] = []
+    for session_id in (b"1868a90c", b" 1868a90c\t"):
+        middleware = SessionMiddleware(answering(*NOT_FOUND), on_verdict=events.append)
+        await run(middleware, Client(BODY), session_id=session_id)
+    assert events[0] == events[1]
 
 
 @pytest.mark.parametrize("types", [(JSON, TEXT), (TEXT, JSON)])
@@ -734,6 +741,10 @@ async def test_reporting_only_changes_nothing_and_waits_for_nothing() -> None:
     assert at_once[0] == 2
     assert client.given == 0
     assert client.body == ok.body == b"unknown session"
+    assert [it["type"] for it in client.sent] == [
+        "http.response.start",
+        *["http.response.body"] * 2,
+    ]
     assert [(it.rule, it.action, it.applied) for it in events] == [
         (Rule.MISREPORT_UNKNOWN_SESSION, Action.NOT_FOUND_RESPONSE, False),
         (Rule.NOTHING_TO_CORRECT, Action.PASS_THROUGH, False),
