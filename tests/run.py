@@ -258,8 +258,8 @@ def servers() -> None:
 
 
 def servers_whole() -> None:
-    """The same with the long tests at their full size."""
-    test_servers("--whole")
+    """The same with the long tests at their full size, their figures shown."""
+    test_servers("--whole", "-s")
 
 
 def interpreters() -> None:

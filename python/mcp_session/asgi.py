@@ -89,7 +89,8 @@ class SessionMiddleware:
       reading it. Beyond either, the answer has no id.
     - `max_response_bytes` (`int`, bytes): how much of an answer is held back while its body may
       still say that the session is gone. Beyond it, the body counts as not known.
-    - `disabled_rules` (iterable of `Rule`, or of their values): the corrections to leave out.
+    - `disabled_rules` (iterable of `Rule`, or of their values): the corrections to leave out. An
+      ID on an error is withheld whichever else are, unless `Rule.SESSION_ID_ON_ERROR` is one.
     - `report_only` (`bool`): changes nothing, holds nothing back and waits for nothing; every
       exchange is classified, counted and given to the hook.
     - `on_verdict` (callable of `VerdictEvent`): called for each verdict that is not plain
@@ -192,6 +193,7 @@ _RESPONSE_HEADERS = {
 # A message costs memory beyond its bytes: one of fewer bytes counts as one of so many.
 _LEAST_MESSAGE_BYTES = 64
 
+_SHORT_REQUEST_BYTES = 4 * 1024
 _SWALLOWED_AT_ONCE = 16
 _SHOWN_LENGTH = 200
 
@@ -227,9 +229,8 @@ class _Exchange:
 
     __slots__ = (
         "_body",
-        "_body_facts",
         "_counts",
-        "_headers",
+        "_facts",
         "_held",
         "_held_bytes",
         "_look_again_at",
@@ -238,7 +239,7 @@ class _Exchange:
         "_path",
         "_query",
         "_request",
-        "_request_facts",
+        "_request_headers",
         "_response_session_id",
         "_send",
         "_start",
@@ -260,49 +261,48 @@ class _Exchange:
         self._request = request
         self._send = send
         self._state = _State.WAITING
-        self._swallowed = 0
         # Taken now: what is mounted inside may change the scope.
         self._method: str = scope["method"]
         self._path: str = scope["path"]
         self._query: bytes = scope.get("query_string", b"")
-        self._headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+        self._request_headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
 
     def send(self, message: Message) -> Awaitable[None]:
         """Stand in for the server's `send`; once decided, without so much as a frame."""
         if self._state is _State.PASSING:
             return self._send(message)
-        return self._consider(message)
+        match self._state:
+            case _State.WAITING if message["type"] == "http.response.start":
+                return self._begin(message)
+            case _State.WAITING:
+                # Before an answer come early hints, pushes and the like.
+                return self._send(message)
+            case _State.HOLDING | _State.COPYING:
+                return self._watch(message)
+            case _State.REPLACED:
+                return self._swallow()
 
     async def end(self) -> None:
         """Conclude an answer whose body was cut off."""
         if self._state is _State.HOLDING or self._state is _State.COPYING:
-            await self._conclude(None)
-
-    async def _consider(self, message: Message) -> None:
-        match self._state:
-            case _State.WAITING if message["type"] == "http.response.start":
-                await self._begin(message)
-            case _State.WAITING | _State.PASSING:
-                # Before an answer come early hints, pushes and the like.
-                await self._send(message)
-            case _State.HOLDING | _State.COPYING:
-                await self._watch(message)
-            case _State.REPLACED:
-                # Whoever sends into the void without end lets others run all the same.
-                self._swallowed += 1
-                if self._swallowed % _SWALLOWED_AT_ONCE == 0:
-                    await checkpoint()
+            for held in self._conclude(None):
+                await self._send(held)
 
     async def _begin(self, start: Message) -> None:
-        if not isinstance(start.get("headers", ()), (list, tuple)):
+        headers: Iterable[tuple[bytes, bytes]] = start.get("headers", ())
+        if not isinstance(headers, (list, tuple)):
             # ASGI allows any iterable, and one that was looked at is used up.
-            start = {**start, "headers": list(start["headers"])}
+            headers = list(headers)
+            start = {**start, "headers": headers}
         self._start = start
-        self._request_facts = _facts(self._headers, _REQUEST_HEADERS)
-        self._body_facts = _facts(start.get("headers", ()), _RESPONSE_HEADERS)
-        self._response_session_id = self._body_facts.pop("response_session_id", None)
+        self._facts: dict[str, Any] = {"side": Side.SERVER}
+        _pick(self._request_headers, _REQUEST_HEADERS, self._facts)
+        _pick(headers, _RESPONSE_HEADERS, self._facts)
+        self._response_session_id: str | None = self._facts.pop("response_session_id", None)
         try:
             needs_request = self._needs_request()
+            # Whether to hold the answer back depends on the request where that is needed.
+            needs_body = not needs_request and self._needs_body(b"")
         except ValueError:
             # No method or no status that HTTP has: for the server to refuse.
             self._request.forget()
@@ -312,13 +312,15 @@ class _Exchange:
         if needs_request:
             if not self._options.report_only:
                 await self._request.read(self._options.request_timeout)
-            self._request_facts["request_body"] = self._request.body
+            self._facts["request_body"] = self._request.body
+            needs_body = self._needs_body(b"")
         self._request.forget()
         self._held: list[Message] = [start]
-        if not self._needs_body(b""):
-            await self._conclude(None)
+        if not needs_body:
+            for held in self._conclude(None):
+                await self._send(held)
             return
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
         self._held_bytes = self._look_again_at = 0
         if self._options.report_only:
             self._state = _State.COPYING
@@ -331,67 +333,85 @@ class _Exchange:
             await self._send(message)
         else:
             self._held.append(message)
-        if message["type"] != "http.response.body":
-            # A file by its path, say: this server has means of which nothing is known here.
-            await self._conclude(None)
-            return
-        piece = message.get("body", b"")
-        self._body += piece
-        self._held_bytes += max(len(piece), _LEAST_MESSAGE_BYTES)
-        if not message.get("more_body", False):
-            await self._conclude(bytes(self._body))
-        elif self._held_bytes > self._options.max_response_bytes:
-            await self._conclude(None)
-        elif len(self._body) >= self._look_again_at:
-            # Looking at each doubling keeps the time linear, whatever the pieces.
-            self._look_again_at = 2 * len(self._body)
-            if not self._needs_body(self._body):
-                await self._conclude(None)
+        if self._is_settled_by(message):
+            # As far as is known: of a file by its path, say, the server has the body.
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body")
+            for held in self._conclude(bytes(self._body) if is_whole else None):
+                await self._send(held)
 
-    async def _conclude(self, body: bytes | None) -> None:
-        """Decide, with the whole body of the answer or what its head says; then let it out."""
+    def _is_settled_by(self, message: Message) -> bool:
+        if message["type"] != "http.response.body":
+            return True
+        piece: bytes = message.get("body", b"")
+        self._body = _joined(self._body, piece)
+        self._held_bytes += max(len(piece), _LEAST_MESSAGE_BYTES)
+        if not message.get("more_body") or self._held_bytes > self._options.max_response_bytes:
+            return True
+        if len(self._body) < self._look_again_at:
+            return False
+        # Looking at each doubling keeps the time linear, whatever the pieces.
+        self._look_again_at = 2 * len(self._body)
+        return not self._needs_body(self._body)
+
+    async def _swallow(self) -> None:
+        self._swallowed += 1
+        if self._swallowed % _SWALLOWED_AT_ONCE == 0:
+            # Whoever sends into the void without end lets others run all the same.
+            await checkpoint()
+
+    def _conclude(self, body: bytes | None) -> list[Message]:
+        """Decide, with the whole body of the answer or its head alone; return what goes out."""
         verdict = classify(
             self._method,
             self._start["status"],
-            **self._request_facts,
+            **self._facts,
             response_session_id=self._response_session_id,
-            **self._body_facts,
             response_body=body,
-            side=Side.SERVER,
         )
         held, self._held = self._held, []
         is_out = self._state is _State.COPYING
-        corrects = self._report(verdict)
+        options = self._options
+        acts = not options.report_only
+        # Two corrections, each switched off by its own name, may be due to one answer.
+        replaces = (
+            acts and verdict.response is not None and verdict.rule not in options.disabled_rules
+        )
+        withholds = (
+            acts
+            and not verdict.forward_session_id
+            and Rule.SESSION_ID_ON_ERROR not in options.disabled_rules
+        )
+        self._report(verdict, applied=replaces or withholds)
         self._state = _State.PASSING
-        if corrects and verdict.response is not None:
+        if is_out:
+            return []
+        if replaces and verdict.response is not None:
             self._state = _State.REPLACED
-            answer = verdict.response if self._options.echo_id else not_found_response()
-            held = self._replacement(answer)
-        elif corrects:
+            self._swallowed = 0
+            answer = verdict.response if options.echo_id else not_found_response()
+            return self._replacement(answer)
+        if withholds:
             headers = [pair for pair in self._start["headers"] if not _is_session_id(pair)]
             held[0] = {**self._start, "headers": headers}
-        if not is_out:
-            for message in held:
-                await self._send(message)
+        return held
 
-    def _report(self, verdict: Verdict) -> bool:
-        """Count a verdict and tell of it; return whether to act on it."""
+    def _report(self, verdict: Verdict, *, applied: bool) -> None:
+        """Count a verdict, and tell of it."""
         options = self._options
-        self._counts[verdict.rule] += 1
+        rule = verdict.rule
+        self._counts[rule] += 1
         corrects = verdict.action is not Action.PASS_THROUGH or not verdict.forward_session_id
-        applied = (
-            corrects and not options.report_only and verdict.rule not in options.disabled_rules
-        )
+        if not corrects and not options.report_only:
+            return
         # To report is what was asked for; otherwise a line for each is the caller's choice.
         level = logging.INFO if options.report_only else logging.DEBUG
         is_logged = corrects and _logger.isEnabledFor(level)
-        is_told = options.on_verdict is not None and (corrects or options.report_only)
-        if not is_logged and not is_told:
-            return applied
-        attached = self._request_facts["session_id"]
+        if not is_logged and options.on_verdict is None:
+            return
+        attached = self._facts.get("session_id")
         session_id = attached or self._response_session_id
         event = VerdictEvent(
-            rule=verdict.rule,
+            rule=rule,
             action=verdict.action,
             method=_shown(self._method, attached),
             path=_shown(self._path, attached),
@@ -410,37 +430,33 @@ class _Exchange:
                 event.fingerprint or "none",
                 "corrected" if applied else "left as it is",
             )
-        if options.on_verdict is not None and is_told:
+        if options.on_verdict is not None:
             try:
                 options.on_verdict(event)
             except Exception:
                 _logger.exception("The hook `on_verdict` raised")
-        return applied
 
     def _needs_request(self) -> bool:
-        self._request_facts["session_id"] = attached_session_id(
-            self._method,
-            session_id=self._request_facts.get("session_id"),
-            query=self._query.decode("utf-8", "replace"),
-        )
+        if self._query:
+            attached = attached_session_id(
+                self._method,
+                session_id=self._facts.get("session_id"),
+                query=self._query.decode("utf-8", "replace"),
+            )
+            self._facts["session_id"] = attached
+        if self._request.is_at_hand:
+            # To look at a short body costs less than to ask whether to.
+            self._facts["request_body"] = self._request.body
+            return False
         return needs_request_body(
             self._method,
             self._start["status"],
-            **self._request_facts,
+            **self._facts,
             response_session_id=self._response_session_id,
-            **self._body_facts,
-            side=Side.SERVER,
         )
 
     def _needs_body(self, so_far: bytes | bytearray) -> bool:
-        return needs_body(
-            self._method,
-            self._start["status"],
-            **self._request_facts,
-            **self._body_facts,
-            body_so_far=so_far,
-            side=Side.SERVER,
-        )
+        return needs_body(self._method, self._start["status"], **self._facts, body_so_far=so_far)
 
     def _replacement(self, answer: Answer) -> list[Message]:
         start = {
@@ -497,6 +513,12 @@ class _RequestBody:
         """The body; `None` where it is not known, or not whole."""
         return self._body if self._is_remembering and self._is_whole else None
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the body is known, and short."""
+        body = self.body
+        return body is not None and len(body) <= _SHORT_REQUEST_BYTES
+
     def receive(self) -> Awaitable[Message]:
         """Stand in for the server's `receive`; without a frame when there is nothing to do."""
         if self._is_remembering or self._unread or self._last is not None:
@@ -507,8 +529,16 @@ class _RequestBody:
         """Read what the application has left, up to the limit and for so long."""
         if self._is_whole or not self._is_remembering:
             return
-        with anyio.move_on_after(seconds):
-            await self._read_rest()
+        self._is_reading = True
+        try:
+            with anyio.move_on_after(seconds):
+                while self._is_remembering and not self._is_whole:
+                    await self._read_piece()
+        finally:
+            self._is_reading = False
+            if self._read_on is not None:
+                self._read_on.set()
+                self._read_on = None
 
     def forget(self) -> None:
         """Remember nothing any longer but what the application has not seen."""
@@ -545,41 +575,27 @@ class _RequestBody:
             self._body = b""
         return {"type": "http.request", "body": body, "more_body": not self._is_whole}
 
-    async def _read_rest(self) -> None:
-        self._is_reading = True
-        try:
-            while self._is_remembering and not self._is_whole:
-                if self._application_reads:
-                    self._reader_is_back = anyio.Event()
-                    await self._reader_is_back.wait()
-                    continue
-                message = await self._receive()
-                if message["type"] == "http.request":
-                    self._unread = True
-                else:
-                    self._last = message
-                self._remember(message)
-                if not self._is_whole:
-                    # A server that has much at hand never waits, and time would not run out.
-                    await checkpoint()
-        finally:
-            self._is_reading = False
-            if self._read_on is not None:
-                self._read_on.set()
-                self._read_on = None
+    async def _read_piece(self) -> None:
+        if self._application_reads:
+            self._reader_is_back = anyio.Event()
+            await self._reader_is_back.wait()
+            return
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._unread = True
+        else:
+            self._last = message
+        self._remember(message)
+        if not self._is_whole:
+            # A server that has much at hand never waits, and time would not run out.
+            await checkpoint()
 
     def _remember(self, message: Message) -> None:
         if message["type"] != "http.request":
             # The client is gone, and what it sent is not all.
             self._is_remembering = False
             return
-        piece: bytes = message.get("body", b"")
-        if not self._body:
-            self._body = piece
-        elif piece:
-            if not isinstance(self._body, bytearray):
-                self._body = bytearray(self._body)
-            self._body += piece
+        self._body = _joined(self._body, message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
         if len(self._body) > self._limit:
             self.forget()
@@ -596,15 +612,25 @@ class _Paths:
         return path in self._exact or path.startswith(self._below)
 
 
-def _facts(pairs: Iterable[tuple[bytes, bytes]], names: dict[bytes, str]) -> dict[str, Any]:
-    """Pick headers, the values of one that is repeated joined as HTTP joins them."""
-    facts: dict[str, Any] = {}
+def _pick(
+    pairs: Iterable[tuple[bytes, bytes]], names: dict[bytes, str], facts: dict[str, Any]
+) -> None:
+    """Add headers to the facts, the values of one that is repeated joined as HTTP joins them."""
     for name, value in pairs:
         fact = names.get(name.lower())
         if fact is not None:
             text = value.strip().decode("utf-8", "replace")
             facts[fact] = f"{facts[fact]}, {text}" if fact in facts else text
-    return facts
+
+
+def _joined(body: bytes | bytearray, piece: bytes) -> bytes | bytearray:
+    """Add a piece to a body, which is copied only if there is more than one."""
+    if not body:
+        return piece
+    if not isinstance(body, bytearray):
+        body = bytearray(body)
+    body += piece
+    return body
 
 
 def _is_session_id(pair: tuple[bytes, bytes]) -> bool:

@@ -70,10 +70,12 @@ def body(piece: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": piece, "more_body": more}
 
 
-def answering(*messages: Any) -> Any:
-    """Make an application that reads nothing and sends these."""
+def answering(*messages: Any, reads: int = 0) -> Any:
+    """Make an application that reads so many messages and sends these."""
 
-    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(reads):
+            await receive()
         for message in messages:
             await send(message)
 

@@ -142,6 +142,21 @@ async def test_no_id_and_no_line_of_an_attackers_comes_out(
     assert caplog.text.count("\n") == 1
 
 
+async def test_a_method_is_shown_cut_and_without_the_id(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    events: list[VerdictEvent] = []
+    refusing = answering(start(400, TEXT, (b"mcp-session-id", b"fresh")), body(b"?"))
+    stream = Stream(iter([BODY]))
+    middleware = SessionMiddleware(refusing, on_verdict=events.append)
+
+    await stream.run(middleware, session_id=b"secret", method="GET-secret-" + "X" * 10_000)
+
+    (event,) = events
+    assert event.method.startswith("GET-<redacted>-XXX")
+    assert len(event.method) <= 200
+    assert "secret" not in caplog.text
+
+
 def test_a_request_that_lies_about_its_length_is_answered_in_time() -> None:
     middleware = SessionMiddleware(NOT_FOUND, request_timeout=0.2)
     short = message("/mcp", BODY, ("mcp-session-id", "x"), ("connection", "close"))

@@ -3,22 +3,35 @@
 import doctest
 import json
 import logging
+import subprocess
+import sys
 import tracemalloc
-from threading import Event
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
-from mcp_session import Action, Rule
+from mcp_session import Action, Rule, needs_body
 from mcp_session.asgi import SessionMiddleware, VerdictEvent
 
 from in_process import BODY, JSON, TEXT, Client, answering, body, corrected, scope, start
 from recordings import TESTS
-from serving import Exchange, message, serving
 
 pytestmark = pytest.mark.anyio
 
 NOT_FOUND = (start(404, TEXT), body(b"Session not found"))
+
+
+def correcting() -> Iterator[str]:
+    """The rules that correct something on the side of servers, by the whole table."""
+    for line in (TESTS / "decisions.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("exchange") and "server" in line.split("|")[1]:
+            action, rule, *withhold = line.split("=>")[1].split()
+            if action != "PassThrough" or withhold:
+                yield rule
+
+
+CORRECTING = frozenset(correcting())
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -102,7 +115,9 @@ async def test_the_session_of_http_sse_stands_in_the_query(name: bytes) -> None:
     posted = await run(middleware, Client(BODY), session_id=None, query=query)
     opened = await run(middleware, Client(b""), session_id=None, query=query, method="GET")
 
-    assert posted.body == corrected()
+    no_text = await run(middleware, Client(BODY), session_id=None, query=query + b"\xff&\xfe=1")
+
+    assert posted.body == no_text.body == corrected()
     assert tuple(opened.sent) == NOT_FOUND
 
 
@@ -124,8 +139,11 @@ async def test_a_modern_exchange_is_left_as_it_is() -> None:
     by_body = await run(middleware, Client(modern))
     version = (b"mcp-protocol-version", b"2026-07-28")
     by_header = await run(middleware, Client(BODY), headers=[version])
+    with_id = [start(400, TEXT, (b"mcp-session-id", b"x")), body(b"?")]
+    refused = await run(SessionMiddleware(answering(*with_id)), Client(modern), session_id=None)
 
     assert tuple(by_body.sent) == tuple(by_header.sent) == NOT_FOUND
+    assert refused.sent == with_id
 
 
 async def test_the_id_is_left_out_on_request() -> None:
@@ -220,7 +238,9 @@ async def test_an_application_that_reads_and_answers_at_once_loses_nothing(first
 async def test_a_body_that_never_ends_is_waited_for_so_long() -> None:
     middleware = SessionMiddleware(answering(*NOT_FOUND), request_timeout=0.01)
 
-    client = await run(middleware, Client(BODY[:9], more=True))
+    # The default is longer.
+    with anyio.fail_after(4):
+        client = await run(middleware, Client(BODY[:9], more=True))
 
     assert client.status == 404
     assert client.body == corrected(None)
@@ -392,6 +412,28 @@ async def test_many_small_pieces_fill_the_limit_too() -> None:
     assert len(client.sent) == 2002
 
 
+async def test_what_is_held_back_is_looked_at_once_for_each_doubling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+
+    def counted(*arguments: Any, body_so_far: bytes, **facts: Any) -> bool:
+        looks.append(len(body_so_far))
+        return needs_body(*arguments, body_so_far=body_so_far, **facts)
+
+    monkeypatch.setattr("mcp_session.asgi.needs_body", counted)
+    pieces = [body(b'{"jsonrpc":"2.0","error":{"message":"', more=True)]
+    pieces += [body(b"x" * 10, more=True)] * 500
+
+    client = await run(
+        SessionMiddleware(answering(start(400, JSON), *pieces, body(b'"}}'))), Client(BODY)
+    )
+
+    assert client.body.endswith(b'"}}')
+    assert looks[-1] > 2000
+    assert len(looks) < 12
+
+
 async def test_the_canonical_answer_of_an_application_passes_as_it_is() -> None:
     messages = [start(404, JSON), body(b'{ "id": 7, "error": {"code": -32001, ', more=True)]
     messages.append(body(b'"message": "gone"}, "jsonrpc": "2.0"}'))
@@ -414,10 +456,33 @@ async def test_an_encoded_body_matches_nothing() -> None:
     assert b"content-encoding" not in client.headers
 
 
-async def test_what_is_no_body_ends_the_hold() -> None:
-    messages = [start(400, TEXT), {"type": "http.response.pathsend", "path": "/some/file"}]
+@pytest.mark.parametrize("before", [(), (body(b"unknown session", more=True),)])
+async def test_what_is_no_body_ends_the_hold(before: tuple[Any]) -> None:
+    client = Client(BODY)
+    messages = [start(400, TEXT), *before]
+    messages.append({"type": "http.response.zerocopysend", "file": object(), "more_body": True})
+    sent_at_once: list[Any] = []
 
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        for one in messages:
+            await send(one)
+        sent_at_once.extend(client.sent)
+        await send(body(b""))
+
+    await run(SessionMiddleware(application), client)
+
+    assert sent_at_once == messages
+    assert client.sent == [*messages, body(b"")]
+    messages[-1] = {"type": "http.response.pathsend", "path": "/some/file"}
     assert (await run(SessionMiddleware(answering(*messages)), Client(BODY))).sent == messages
+
+
+async def test_what_an_application_leaves_unfinished_goes_out_as_far_as_it_came() -> None:
+    messages = [start(400, TEXT), body(b"unknown", more=True)]
+    middleware = SessionMiddleware(answering(*messages))
+
+    assert (await run(middleware, Client(BODY))).sent == messages
+    assert middleware.counts == {Rule.NOTHING_TO_CORRECT: 1}
 
 
 # ---- What passes
@@ -436,6 +501,74 @@ async def test_trailers_hints_and_pushes_pass() -> None:
     client = await run(SessionMiddleware(answering(*messages)), Client(BODY))
 
     assert [id(it) for it in client.sent] == [id(it) for it in messages]
+
+
+@pytest.mark.parametrize("kind", ["http.response.pathsend", "http.response.zerocopysend", "x.y"])
+async def test_messages_of_extensions_pass_before_and_in_an_answer(kind: str) -> None:
+    messages: list[Any] = [
+        {"type": "http.response.debug", "info": {"template": "a.html"}},
+        start(200, TEXT),
+        {"type": kind, "path": "/some/file", "file": object()},
+        body(b""),
+    ]
+
+    client = await run(SessionMiddleware(answering(*messages)), Client(BODY))
+
+    assert [id(it) for it in client.sent] == [id(it) for it in messages]
+
+
+async def test_nothing_of_a_replaced_answer_goes_out() -> None:
+    trailers = {"type": "http.response.trailers", "headers": [(b"a", b"b")]}
+    middleware = SessionMiddleware(answering(start(404, TEXT, trailers=True), body(b"x"), trailers))
+
+    client = await run(middleware, Client(BODY))
+
+    assert [it["type"] for it in client.sent] == ["http.response.start", "http.response.body"]
+    assert client.sent[0]["trailers"] is False
+
+
+async def test_what_asgi_lets_out_may_be_left_out() -> None:
+    def application(status: int) -> Any:
+        head = {"type": "http.response.start", "status": status}
+        return SessionMiddleware(answering(head, {"type": "http.response.body"}))
+
+    client, bare = Client(BODY), scope()
+    bare.pop("query_string")
+    await application(404)(bare, client.receive, client.send)
+
+    assert client.body == corrected()
+    assert (await run(application(200), Client(BODY))).sent[0] == {
+        "type": "http.response.start",
+        "status": 200,
+    }
+    assert len((await run(application(400), Client(BODY))).sent) == 2
+
+
+async def test_headers_count_in_any_case_and_without_the_space_around_them() -> None:
+    client = Client(BODY)
+    spaced = scope(session_id=None, headers=[(b"MCP-Session-Id", b" 1868a90c ")])
+    head = start(404, (b"Content-Type", b" application/json "))
+    middleware = SessionMiddleware(answering(head, body(corrected())))
+
+    await middleware(spaced, client.receive, client.send)
+
+    assert client.sent == [head, body(corrected())]
+    assert middleware.counts == {Rule.CANONICAL_NOT_FOUND: 1}
+    events: list[VerdictEvent] = []
+    for session_id in (b"1868a90c", b" 1868a90c\t"):
+        middleware = SessionMiddleware(answering(*NOT_FOUND), on_verdict=events.append)
+        await run(middleware, Client(BODY), session_id=session_id)
+    assert events[0] == events[1]
+
+
+@pytest.mark.parametrize("types", [(JSON, TEXT), (TEXT, JSON)])
+async def test_a_header_that_is_repeated_has_all_its_values(types: tuple[Any, Any]) -> None:
+    middleware = SessionMiddleware(answering(start(404, *types), body(corrected())))
+
+    client = await run(middleware, Client(BODY))
+
+    assert client.headers[b"content-type"] == b"application/json"
+    assert middleware.counts == {Rule.UNCANONICAL_NOT_FOUND: 1}
 
 
 async def test_headers_may_be_any_iterable_of_pairs() -> None:
@@ -544,34 +677,15 @@ async def test_an_application_that_sends_for_ever_does_not_stop_the_others() -> 
 
 
 @pytest.mark.parametrize(("method", "status"), [("G T", 404), ("POST", 99), ("POST", 1000)])
-async def test_what_is_no_http_is_left_to_the_server(method: str, status: int) -> None:
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_what_is_no_http_is_left_to_the_server(method: str, status: int, reads: int) -> None:
     messages = [start(status, TEXT), body(b"")]
 
-    client = await run(SessionMiddleware(answering(*messages)), Client(BODY), method=method)
+    client = await run(
+        SessionMiddleware(answering(*messages, reads=reads)), Client(BODY), method=method
+    )
 
     assert client.sent == messages
-
-
-def test_an_event_is_on_the_wire_before_the_next_is_made() -> None:
-    events = [b"data: %d\n\n" % number for number in range(5)]
-    read = {event: Event() for event in events}
-
-    async def application(given: Any, _receive: Any, send: Any) -> None:
-        if given["type"] == "http":
-            await send(start(200, (b"content-type", b"text/event-stream")))
-            for event in events:
-                await send(body(event, more=True))
-                assert await anyio.to_thread.run_sync(read[event].wait, 30)
-            await send(body(b""))
-
-    request = message("/mcp", BODY, ("mcp-session-id", "x"))
-    with serving(SessionMiddleware(application)) as port, Exchange(port, request) as running:
-        for event, was_read in read.items():
-            response = running.read_until(lambda it, end=event: it.body.endswith(end))  # type: ignore[misc]
-            assert response.body.endswith(event)
-            was_read.set()
-
-        assert running.read().body == b"".join(events)
 
 
 # ---- Options
@@ -592,6 +706,23 @@ async def test_a_rule_that_is_switched_off_corrects_nothing_and_is_told_of() -> 
     assert [(it.rule, it.applied) for it in events] == [(Rule.MISREPORT_UNKNOWN_SESSION, False)]
 
 
+@pytest.mark.parametrize("rule", sorted(CORRECTING))
+async def test_an_id_is_withheld_although_another_correction_is_switched_off(rule: str) -> None:
+    head = start(404, JSON, (b"mcp-session-id", b"fresh"))
+    refused = start(400, TEXT, (b"mcp-session-id", b"fresh"))
+
+    async def answered(*messages: Any, disabled: set[str]) -> Client:
+        middleware = SessionMiddleware(answering(*messages), disabled_rules=disabled)
+        return await run(middleware, Client(BODY))
+
+    is_kept = rule == "SessionIdOnError"
+    lost = await answered(head, body(b"{}"), disabled={"UncanonicalNotFound", rule})
+    error = await answered(refused, body(b"?"), disabled={rule})
+
+    assert lost.sent == [head if is_kept else start(404, JSON), body(b"{}")]
+    assert error.sent == [refused if is_kept else start(400, TEXT), body(b"?")]
+
+
 async def test_reporting_only_changes_nothing_and_waits_for_nothing() -> None:
     events: list[VerdictEvent] = []
     client = Client(BODY, more=True)
@@ -610,6 +741,10 @@ async def test_reporting_only_changes_nothing_and_waits_for_nothing() -> None:
     assert at_once[0] == 2
     assert client.given == 0
     assert client.body == ok.body == b"unknown session"
+    assert [it["type"] for it in client.sent] == [
+        "http.response.start",
+        *["http.response.body"] * 2,
+    ]
     assert [(it.rule, it.action, it.applied) for it in events] == [
         (Rule.MISREPORT_UNKNOWN_SESSION, Action.NOT_FOUND_RESPONSE, False),
         (Rule.NOTHING_TO_CORRECT, Action.PASS_THROUGH, False),
@@ -654,6 +789,48 @@ async def test_corrections_are_logged_in_one_line(caplog: pytest.LogCaptureFixtu
         "UncanonicalNotFound: POST /mcp was answered 404; session "
     )
     assert "1868a90c" not in record.getMessage()
+
+
+async def test_what_is_only_reported_is_logged_a_level_higher(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "mcp_session")
+
+    for report_only in (False, True):
+        middleware = SessionMiddleware(answering(*NOT_FOUND), report_only=report_only)
+        await run(middleware, Client(BODY))
+
+    corrected_record, reported = caplog.records
+    assert (corrected_record.levelno, reported.levelno) == (logging.DEBUG, logging.INFO)
+    assert corrected_record.getMessage().endswith("; corrected")
+    assert reported.getMessage().endswith("; left as it is")
+
+
+async def test_nothing_is_told_of_what_passes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "mcp_session")
+    events: list[VerdictEvent] = []
+    middleware = SessionMiddleware(answering(start(200), body(b"")), on_verdict=events.append)
+
+    await run(middleware, Client(BODY))
+
+    assert middleware.counts == {Rule.NOTHING_TO_CORRECT: 1}
+    assert events == []
+    assert caplog.records == []
+
+
+async def test_an_event_of_a_withheld_id_has_the_fingerprint_of_that_id() -> None:
+    events: list[VerdictEvent] = []
+    refused = start(400, TEXT, (b"mcp-session-id", b"1868a90c"))
+    for app in (answering(refused, body(b"?")), answering(*NOT_FOUND)):
+        attached = None if not events else b"1868a90c"
+        await run(
+            SessionMiddleware(app, on_verdict=events.append), Client(BODY), session_id=attached
+        )
+
+    withheld, lost = events
+    assert withheld.rule is Rule.SESSION_ID_ON_ERROR
+    assert (withheld.status, withheld.method, withheld.applied) == (400, "POST", True)
+    assert withheld.fingerprint == lost.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -709,13 +886,6 @@ def test_every_public_docstring_has_an_example_that_holds(documented: Any) -> No
 
 
 def test_exactly_the_rules_that_correct_can_be_switched_off() -> None:
-    correcting: set[str] = set()
-    for line in (TESTS / "decisions.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("exchange") and "server" in line.split("|")[1]:
-            action, rule, *withhold = line.split("=>")[1].split()
-            if action != "PassThrough" or withhold:
-                correcting.add(rule)
-
     def can_be_switched_off(rule: Rule) -> bool:
         try:
             SessionMiddleware(answering(), disabled_rules=[rule])
@@ -723,5 +893,16 @@ def test_exactly_the_rules_that_correct_can_be_switched_off() -> None:
             return False
         return True
 
-    assert {rule.value for rule in Rule if can_be_switched_off(rule)} == correcting
-    assert json.dumps(sorted(correcting)).count("Misreport") == 10
+    assert {rule.value for rule in Rule if can_be_switched_off(rule)} == CORRECTING
+    assert json.dumps(sorted(CORRECTING)).count("Misreport") == 10
+
+
+def test_nothing_is_imported_but_anyio() -> None:
+    code = "import sys, mcp_session.asgi; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    before, after = (
+        set(subprocess.run(it, check=True, capture_output=True, text=True).stdout.split())
+        for it in ([*command[:-1], code.replace(", mcp_session.asgi", ", anyio.lowlevel")], command)
+    )
+
+    assert after - before - sys.stdlib_module_names == {"mcp_session"}

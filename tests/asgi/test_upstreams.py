@@ -1,12 +1,9 @@
 """The servers and proxies that started this: canonical behind the middleware and the proxy."""
 
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-
 import pytest
-from mcp_session.asgi import SessionMiddleware
 
 from documentation import proxy
+from places import behind
 from serving import Response, exchange, message, serving
 from upstreams import MISBEHAVING, Upstream
 
@@ -20,20 +17,6 @@ REQUESTS = {
     "GET": ("GET", b"", b""),
     "DELETE": ("DELETE", b"", b""),
 }
-
-
-@contextmanager
-def behind(place: str, upstream: Upstream) -> Generator[int]:
-    """Serve the upstream behind the middleware, behind the proxy, or bare."""
-    with ExitStack() as stack:
-        if place == "middleware":
-            yield stack.enter_context(serving(SessionMiddleware(upstream)))
-        elif place == "proxy":
-            pytest.importorskip("httpx2")
-            port = stack.enter_context(serving(upstream))
-            yield stack.enter_context(serving(proxy(f"http://127.0.0.1:{port}")))
-        else:
-            yield stack.enter_context(serving(upstream))
 
 
 def send(port: int, method: str, body: bytes, *, in_query: bool, session_id: str) -> Response:
