@@ -1,10 +1,13 @@
 """Our client against a server that does on command what no real server does."""
 
 import functools
+import gc
 import gzip
 import json
 import logging
+import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -460,6 +463,29 @@ async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader(
                             scene.script.forget()
                             await scene.caller.current()
             assert [message["method"] for message in messages_in(text)] == [name]
+
+
+async def test_of_a_stream_that_is_left_early_the_collector_gets_no_more_than_without_us() -> None:
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(NOTIFICATION)
+        await exchange.until_left()
+
+    async def leave(caller: Caller) -> list[object]:
+        await caller.open()
+        # trio warns of each generator that it has to end itself.
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            async with (
+                caller.get() as response,
+                aclosing(response.aiter_bytes()) as chunks,
+            ):
+                await anext(chunks)
+            del response, chunks
+            gc.collect()
+        return [str(warning.message) for warning in warned]
+
+    await assert_same_with_and_without_us(lambda: SmallServer({"GET": stream}), leave)
 
 
 async def test_a_stream_of_the_dead_session_ends_while_its_reader_waits() -> None:
