@@ -387,7 +387,8 @@ mod _core {
     ) -> PyResult<Answer> {
         let request_body = Body::optional("request_body", request_body)?;
         let message = request_body.as_ref().filter(|_| echo_id.0).map(|body| body.peek(py));
-        Ok(Answer::of(CoreAnswer::not_found(message.and_then(|message| message.echoed_id()))))
+        let id = message.and_then(|message| message.echoed_id());
+        Ok(Answer::of(py, CoreAnswer::not_found(id)))
     }
 
     /// What a row says: summary, quote, url, revision, source. For the properties of `Rule`.
