@@ -100,3 +100,6 @@ if not TYPE_CHECKING:
     def __dir__() -> list[str]:
         """Name `Rule` too, imported or not."""
         return sorted({*globals(), "Rule"})
+
+
+del TYPE_CHECKING
