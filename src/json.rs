@@ -73,8 +73,9 @@ pub(crate) fn members<'a, const N: usize>(
     plain::members(text, &names).or_else(|| members_by_serde(text, names))
 }
 
-/// As [`members`], and what that is to be.
-#[inline(never)]
+/// As [`members`], and what that is to be. Cold, because what is read here takes so long that
+/// the way to it does not matter.
+#[cold]
 fn members_by_serde<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
