@@ -400,7 +400,7 @@ mod _core {
         let request_body = Body::optional("request_body", request_body)?;
         let message = request_body.as_ref().filter(|_| echo_id.0).map(|body| body.peek(py));
         let id = message.and_then(|message| message.echoed_id());
-        Ok(Answer::of(py, CoreAnswer::not_found(id)))
+        Answer::of(py, CoreAnswer::not_found(id))
     }
 
     /// What a row says: summary, quote, url, revision, source. For the properties of `Rule`.

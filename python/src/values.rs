@@ -61,7 +61,7 @@ impl Verdict {
             return Ok(shared);
         }
         let response = match verdict.answer() {
-            Some(answer) => Some(Py::new(py, Answer::of(py, answer))?),
+            Some(answer) => Some(Py::new(py, Answer::of(py, answer)?)?),
             None => None,
         };
         let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
@@ -177,9 +177,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn of(py: Python<'_>, answer: CoreAnswer<'_>) -> Self {
-        let body = PyBytes::new(py, answer.body().as_bytes()).unbind();
-        Self { bare: answer.without_id(), body }
+    pub(crate) fn of(py: Python<'_>, answer: CoreAnswer<'_>) -> PyResult<Self> {
+        let parts = answer.body_parts();
+        let length = parts.iter().map(|part| part.len()).sum();
+        let body = PyBytes::new_with(py, length, |mut rest| {
+            for part in parts {
+                let (place, behind) = rest.split_at_mut(part.len());
+                place.copy_from_slice(part.as_bytes());
+                rest = behind;
+            }
+            Ok(())
+        })?;
+        Ok(Self { bare: answer.without_id(), body: body.unbind() })
     }
 
     fn says<'a>(&'a self, py: Python<'a>) -> (CoreAnswer<'static>, &'a [u8]) {
