@@ -107,11 +107,12 @@ def calls(call: bytes, empty: Any) -> dict[str, dict[str, float]]:
     assert typed_answer(typed)(call) == json_answer(call)
     cases = [Case(name, statement, names) for name, statement in statements.items()]
     figures = measure(cases, rounds=61, slice_ms=0.5)
-    base = "an empty pyo3 call"
+    base, with_object = "an empty pyo3 call", "an empty pyo3 call that returns an object"
     return {
         name: {
             "ns": figures.median(name),
             "empty": figures.ratio(name, base),
+            "object": figures.ratio(name, with_object),
             **beside(figures, name, statements),
         }
         for name in statements

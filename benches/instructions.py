@@ -1,12 +1,19 @@
 """Counts the instructions of the core under valgrind, and holds them against the baseline.
 
-    python3 benches/instructions.py            fails where a case needs more than 2 % more
+    python3 benches/instructions.py            fails where a case needs more than 2 % more, and
+                                               more than five instructions
     python3 benches/instructions.py --accept   writes what was counted as the new baseline
 
 Instructions do not drift with the load of a machine, but they do with the compiler: what the
 baseline's own version of rustc builds is counted, which rustup installs where another is the
 default. Where there is no valgrind, or another kind of processor, or no such rustc, nothing is
 compared, which is said aloud; in the workflow, which installs valgrind, that is a failure.
+
+Two programs of the same source may differ by a few instructions a case: which registers a
+function spills depends on what stands around it. In a case of a hundred instructions two or three
+of those are 2 %, so up to five are let pass; beyond 250 instructions they make no difference. What
+is read begins at an aligned address, as it does where it was allocated: otherwise the number would
+depend on where the linker puts it, by up to 5 %.
 """
 
 import argparse
@@ -23,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "benches" / "instructions.txt"
 TARGET = ROOT / "target" / "measure"
 MORE_IS_A_FAILURE = 1.02
+LAYOUT = 5
 FEWER_IS_WORTH_A_WORD = 0.98
 
 
@@ -129,7 +137,7 @@ def compare(counted: dict[str, int], baseline: dict[str, int]) -> int:
         else:
             ratio = number / known
             said = f"{(ratio - 1) * 100:+.1f} %"
-            if ratio > MORE_IS_A_FAILURE:
+            if ratio > MORE_IS_A_FAILURE and number - known > LAYOUT:
                 said += " TOO MANY"
                 failures += 1
             elif ratio < FEWER_IS_WORTH_A_WORD:

@@ -164,7 +164,10 @@ def targets(results: Results) -> str:
     ordinary = {2: hurt["ordinary, 2 MB"][1], 64: hurt["ordinary, 64 MiB"][1]}
     worst = max(each[1] / ordinary[64 if each[0] > 1 << 25 else 2] for each in hurt.values())
     answer, heads = made["404 bytes of a body"], made["raw heads to a verdict"]
-    whole = made["Session, a call of 130 bytes"]["empty"]
+    # An exchange is an object: its empty call is the one that makes one.
+    around_get, around_call = (
+        made[f"Session, {what}"]["object"] for what in ("GET", "a call of 130 bytes")
+    )
     table = [
         ("Rust `classify` on facts", "≤ 3 ns", core_ns, 3.0, "{:.1f} ns"),
         ("Python `classify`, 404", "≤ 4 x empty", made["classify, 404"]["empty"], 4.0, "{:.1f} x"),
@@ -175,8 +178,8 @@ def targets(results: Results) -> str:
         ("the same", "> 1 x msgspec (try)", least("msgspec"), -1.0, "{:.2f} x"),
         ("raw heads to a verdict", "≥ 50 x h11", heads["h11"], -50.0, "{:.0f} x"),
         ("hostile bodies, a byte", "≤ 3 x ordinary", worst, 3.0, "{:.1f} x"),
-        ("`Session` around a GET", "≤ 6 x empty", made["Session, GET"]["empty"], 6.0, "{:.1f} x"),
-        ("`Session` around a call", "≤ 6 x empty", whole, 6.0, "{:.1f} x"),
+        ("`Session` around a GET", "≤ 6 x empty, object", around_get, 6.0, "{:.1f} x"),
+        ("`Session` around a call", "≤ 6 x empty, object", around_call, 6.0, "{:.1f} x"),
         ("1,000 calls that meet 404", "≤ 2.2 x live", lost["ratio"], 2.2, "{:.2f} x"),
         ("importing", "≤ 2 ms", results["import_ms"], 2.0, "{:.2f} ms"),
     ]
@@ -197,7 +200,7 @@ def calls(made: Results) -> str:
         others = ", ".join(
             f"{other} {ratio:.2g} x" if ratio < 10 else f"{other} {ratio:.0f} x"
             for other, ratio in figures.items()
-            if other not in {"ns", "empty"}
+            if other not in {"ns", "empty", "object"}
         )
         lines.append(f"| {name} | {figures['ns']:,.0f} | {figures['empty']:.1f} | {others} |")
     return "\n".join(lines)

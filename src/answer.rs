@@ -95,6 +95,19 @@ impl<'a> Answer<'a> {
 
     /// The body of the response: one JSON-RPC error.
     pub fn body(&self) -> String {
+        self.body_parts().concat()
+    }
+
+    /// The body in pieces, for whoever puts it into a buffer of their own.
+    ///
+    /// ```
+    /// use mcp_session_core::Answer;
+    ///
+    /// let answer = Answer::not_found(None);
+    ///
+    /// assert_eq!(answer.body_parts().concat(), answer.body());
+    /// ```
+    pub fn body_parts(&self) -> [&str; 5] {
         let error = match self.occasion {
             Occasion::SessionNotFound => r#"{"code":-32001,"message":"Session not found"}"#,
             Occasion::SessionIdMissing => {
@@ -103,7 +116,7 @@ impl<'a> Answer<'a> {
             Occasion::LookupFailed => r#"{"code":-32603,"message":"Session lookup failed"}"#,
         };
         let (name, id) = self.id.map_or(("", ""), |id| (r#","id":"#, id.as_str()));
-        [r#"{"jsonrpc":"2.0","error":"#, error, name, id, "}"].concat()
+        [r#"{"jsonrpc":"2.0","error":"#, error, name, id, "}"]
     }
 
     /// The same answer with no id in it, which borrows from no request.

@@ -4,6 +4,8 @@
 //! Values are skipped by `serde_json`'s iterative reader, which recurses into nothing and
 //! spends one byte a level of nesting.
 
+mod plain;
+
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -32,6 +34,14 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// This member with one more of its name behind it.
+    fn and(self, value: &'a str) -> Self {
+        match self {
+            Self::Absent => Self::Once(value),
+            Self::Once(_) | Self::Repeated(_) => Self::Repeated(value),
+        }
+    }
+
     /// The value, if there is no other.
     pub(crate) fn once(self) -> Option<&'a str> {
         match self {
@@ -57,6 +67,16 @@ pub(crate) fn text(body: &[u8]) -> Option<&str> {
 /// `None` if `text` is anything else. Names are compared as decoded, so `"\u0069d"` is
 /// `"id"`.
 pub(crate) fn members<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Option<[Member<'a>; N]> {
+    plain::members(text, &names).or_else(|| members_by_serde(text, names))
+}
+
+/// As [`members`], and what that is to be. Cold, because what is read here takes so long that
+/// the way to it does not matter.
+#[cold]
+fn members_by_serde<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
 ) -> Option<[Member<'a>; N]> {
@@ -169,10 +189,7 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
             let slot = self.names.iter().zip(&mut found).find(|(name, _)| asked(name));
             if let Some((_, member)) = slot {
                 let value = object.next_value::<&'de RawValue>()?.get();
-                *member = match member {
-                    Member::Absent => Member::Once(value),
-                    Member::Once(_) | Member::Repeated(_) => Member::Repeated(value),
-                };
+                *member = member.and(value);
             } else {
                 object.next_value::<IgnoredAny>()?;
             }

@@ -186,6 +186,7 @@ macro_rules! rows {
         }
 
         #[deny(unreachable_patterns)]
+        #[inline(always)]
         fn decide(cell: &Cell) -> (Rule, Action) {
             match cell.columns() {
                 $( $( $pattern => (Rule::$rule, Action::$action), )+ )+

@@ -67,20 +67,20 @@ BUGS = [
     Bug(
         "an answer without an id says null",
         *("answer", "answer", "src/answer.rs"),
-        'None => format!("{error}}}"),',
-        'None => format!(r#"{error},"id":null}}"#),',
+        'map_or(("", ""),',
+        'map_or((r#","id":"#, "null"),',
     ),
     Bug(
         "an id in quotes is repeated without them",
         *("answer", "answer", "src/answer.rs"),
-        'format!(r#"{error},"id":{}}}"#, id.as_str())',
-        'format!(r#"{error},"id":{}}}"#, id.as_str().trim_matches(\'"\'))',
+        '(r#","id":"#, id.as_str())',
+        '(r#","id":"#, id.as_str().trim_matches(\'"\'))',
     ),
     Bug(
         "of two ids, the last one wins",
         *("peek", "message", "src/json.rs"),
-        "Member::Once(_) | Member::Repeated(_) => Member::Repeated(value),",
-        "Member::Once(_) | Member::Repeated(_) => Member::Once(value),",
+        "Self::Once(_) | Self::Repeated(_) => Self::Repeated(value),",
+        "Self::Once(_) | Self::Repeated(_) => Self::Once(value),",
     ),
     Bug(
         "null as an id makes a notification",

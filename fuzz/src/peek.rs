@@ -27,6 +27,7 @@ pub fn check(body: &[u8]) {
         Yardstick::TooDeep => {}
     }
     assert_second_reading(&message, body);
+    assert_read_alike_when_long(&message, body);
     assert_bounded(&message, body);
 }
 
@@ -187,6 +188,16 @@ impl Reading {
             assert_told_apart(expected, id);
         }
     }
+}
+
+/// A short body is read at a glance where it is plain, and a long one by a visitor of
+/// `serde_json` alone: with white space behind it that makes it long, it says the same.
+fn assert_read_alike_when_long(message: &Message<'_>, body: &[u8]) {
+    /// Nothing as long as this is read at a glance.
+    const LONG: usize = 4097;
+
+    let long = [body, &[b' '; LONG]].concat();
+    assert_eq!(peek(&long), *message, "as `serde_json` alone reads it");
 }
 
 fn era_named_by(value: &Value) -> Era {

@@ -40,7 +40,12 @@ from mcp_session._core import (
     not_found_response,
     peek,
 )
-from mcp_session._enums import Action, Kind, Reason, ResendPolicy, Rule, Side
+from mcp_session._enums import Action, Kind, Reason, ResendPolicy, Side
+
+# As `typing` has it, without what importing that costs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcp_session._rules import Rule
 
 __all__ = [
     "Action",
@@ -78,3 +83,23 @@ __all__ = [
     "not_found_response",
     "peek",
 ]
+
+# Hidden from type checkers: to them, any name would be one of the package.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import `Rule` when it is first asked for."""
+        if name != "Rule":
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        from mcp_session._rules import Rule  # noqa: PLC0415 - half of what importing would cost
+
+        globals()[name] = Rule
+        return Rule
+
+    def __dir__() -> list[str]:
+        """Name `Rule` too, imported or not."""
+        return sorted({*globals(), "Rule"})
+
+
+del TYPE_CHECKING

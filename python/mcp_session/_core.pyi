@@ -4,7 +4,8 @@ from typing import Final, TypeAlias, final
 
 from typing_extensions import Self
 
-from mcp_session._enums import Action, Kind, Reason, ResendPolicy, Rule, Side
+from mcp_session._enums import Action, Kind, Reason, ResendPolicy, Side
+from mcp_session._rules import Rule
 
 __all__ = [
     "AlreadyUsedError",

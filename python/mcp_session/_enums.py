@@ -2,9 +2,7 @@
 
 from enum import Enum
 
-from mcp_session._core import rule_facts
-
-__all__ = ["Action", "Kind", "Reason", "ResendPolicy", "Rule", "Side"]
+__all__ = ["Action", "Kind", "Reason", "ResendPolicy", "Side"]
 
 
 class Action(Enum):
@@ -126,81 +124,3 @@ class Reason(Enum):
     """The caller cancelled the request while it waited."""
     STREAM_LOST = "StreamLost"
     """The stream to be resumed was of a session that has ended."""
-
-
-class Rule(Enum):
-    """A row of the decision tables, by name.
-
-    `summary` says in a sentence what the row says; `quote`, `url` and `revision` are the
-    sentence of the specification it rests on, where it stands and in which revision.
-    `source` says of a misreport where it was seen, and is `None` for other rows.
-
-    >>> from mcp_session import Rule
-    >>> Rule.TERMINATED_POST.summary
-    '404 to a POST with a session ID attached: the session is terminated, whatever the body says.'
-    >>> Rule.TERMINATED_POST.revision
-    '2025-11-25'
-
-    Source: each row names its own, in `url`.
-    """
-
-    MODERN_EXCHANGE = "ModernExchange"
-    SESSION_ASSIGNED = "SessionAssigned"
-    ILL_FORMED_SESSION_ID = "IllFormedSessionId"
-    NO_SESSION_ASSIGNED = "NoSessionAssigned"
-    OPENING_NOT_FOUND = "OpeningNotFound"
-    NOTHING_ATTACHED = "NothingAttached"
-    TERMINATED_POST = "TerminatedPost"
-    TERMINATED_GET = "TerminatedGet"
-    DELETE_ACKNOWLEDGED = "DeleteAcknowledged"
-    DELETE_NOT_OFFERED = "DeleteNotOffered"
-    AUTHORIZATION = "Authorization"
-    MODERN_ONLY_SERVER = "ModernOnlyServer"
-    NOT_TERMINATION = "NotTermination"
-    MODERN_ANSWER = "ModernAnswer"
-    CANONICAL_NOT_FOUND = "CanonicalNotFound"
-    UNCANONICAL_NOT_FOUND = "UncanonicalNotFound"
-    MISREPORT_RESUME_SESSION_NOT_FOUND = "MisreportResumeSessionNotFound"
-    MISREPORT_RESUME_SERVICE_TERMINATED = "MisreportResumeServiceTerminated"
-    SESSION_ID_ON_ERROR = "SessionIdOnError"
-    NOTHING_TO_CORRECT = "NothingToCorrect"
-    MISREPORT_NO_VALID_SESSION_ID = "MisreportNoValidSessionId"
-    MISREPORT_NO_VALID_SESSION_ID_FOR_NON_INITIALIZE = "MisreportNoValidSessionIdForNonInitialize"
-    MISREPORT_GET_REQUIRES_SESSION_ID = "MisreportGetRequiresSessionId"
-    MISREPORT_DELETE_REQUIRES_SESSION_ID = "MisreportDeleteRequiresSessionId"
-    MISREPORT_SERVER_NOT_INITIALIZED = "MisreportServerNotInitialized"
-    MISREPORT_SESSION_ID_REQUIRED = "MisreportSessionIdRequired"
-    MISREPORT_UNKNOWN_SESSION = "MisreportUnknownSession"
-    MISREPORT_UNAUTHORIZED_SESSION_NOT_FOUND = "MisreportUnauthorizedSessionNotFound"
-    MODERN_REQUEST = "ModernRequest"
-    INITIALIZE_ADMITTED = "InitializeAdmitted"
-    SESSION_ID_MISSING = "SessionIdMissing"
-    SESSION_KNOWN = "SessionKnown"
-    SESSION_UNKNOWN = "SessionUnknown"
-    SESSION_TABLE_UNAVAILABLE = "SessionTableUnavailable"
-    OTHER_METHOD = "OtherMethod"
-
-    @property
-    def summary(self) -> str:
-        """What the row says, in one sentence."""
-        return rule_facts(self.value)[0]
-
-    @property
-    def quote(self) -> str:
-        """The sentence of the specification that the row rests on."""
-        return rule_facts(self.value)[1]
-
-    @property
-    def url(self) -> str:
-        """Where that sentence stands."""
-        return rule_facts(self.value)[2]
-
-    @property
-    def revision(self) -> str:
-        """The revision of the specification that the sentence is quoted from."""
-        return rule_facts(self.value)[3]
-
-    @property
-    def source(self) -> str | None:
-        """For a misreport, where it was seen; else `None`."""
-        return rule_facts(self.value)[4]

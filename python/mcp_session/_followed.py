@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from mcp_session._core import Drop, GiveUp, Hold, Lead, Send
     from mcp_session._driver import Driver
-    from mcp_session._enums import Reason, Rule
+    from mcp_session._enums import Reason
+    from mcp_session._rules import Rule
     from mcp_session._streams import Watched
 
 __all__ = [

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mcp_session._enums import Reason, Rule
+from mcp_session._enums import Reason
+from mcp_session._rules import Rule
 
 __all__ = [
     "RecoveryFailed",

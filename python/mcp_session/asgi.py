@@ -26,8 +26,9 @@ from mcp_session._core import (
     needs_request_body,
     not_found_response,
 )
-from mcp_session._enums import Action, Rule, Side
+from mcp_session._enums import Action, Side
 from mcp_session._fingerprint import fingerprint
+from mcp_session._rules import Rule
 
 __all__ = ["SessionMiddleware", "VerdictEvent"]
 

@@ -7,6 +7,7 @@ use mcp_session_core::http::{Method as HttpMethod, StatusCode};
 use mcp_session_core::session::ResendPolicy;
 use mcp_session_core::{Lookup, Message, Method, Quirks, Request, Response, Side, peek};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyMemoryView, PyString};
 
@@ -26,6 +27,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MethodArgument {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        // The names that stand in a program are interned, and need not be read.
+        let py = object.py();
+        if object.is(intern!(py, "POST")) {
+            return Ok(Self(Method::Post));
+        }
+        if object.is(intern!(py, "GET")) {
+            return Ok(Self(Method::Get));
+        }
         let name = Text::of("method", object)?;
         let method = Method::from(&*name.0);
         if method == Method::Other && HttpMethod::from_bytes(name.bytes()).is_err() {
@@ -162,61 +171,69 @@ impl<'a, 'py> FromPyObject<'a, 'py> for KeptBody {
     }
 }
 
-/// The headers of an exchange, in the order in which [`Facts::of`] takes them.
-const HEADERS: [&str; 6] = [
-    "session_id",
-    "protocol_version",
-    "response_session_id",
-    "content_type",
-    "content_encoding",
-    "www_authenticate",
-];
-
 /// The headers and bodies of an exchange, as `classify` and its companions take them.
-pub(crate) struct Facts<'a> {
-    texts: [Option<Text<'a>>; HEADERS.len()],
-    request_body: Option<Body<'a>>,
-    response_body: Option<Body<'a>>,
+pub(crate) struct Facts<'a, 'py> {
+    pub(crate) session_id: Optional<'a, 'py>,
+    pub(crate) protocol_version: Optional<'a, 'py>,
+    pub(crate) request_body: Optional<'a, 'py>,
+    pub(crate) response_session_id: Optional<'a, 'py>,
+    pub(crate) content_type: Optional<'a, 'py>,
+    pub(crate) content_encoding: Optional<'a, 'py>,
+    pub(crate) www_authenticate: Optional<'a, 'py>,
+    /// With the name of its argument.
+    pub(crate) response_body: (&'static str, Optional<'a, 'py>),
 }
 
-impl<'a> Facts<'a> {
-    /// `texts` in the order of [`HEADERS`]; the body of the response with its name.
-    pub(crate) fn of<'py>(
-        texts: [Optional<'a, 'py>; HEADERS.len()],
-        request_body: Optional<'a, 'py>,
-        (name, response_body): (&'static str, Optional<'a, 'py>),
-    ) -> PyResult<Self> {
-        let mut extracted = [const { None }; HEADERS.len()];
-        for ((slot, name), text) in extracted.iter_mut().zip(HEADERS).zip(texts) {
-            *slot = Text::optional(name, text)?;
+impl Facts<'_, '_> {
+    /// Reads them, and shows the exchange that they make up.
+    #[inline]
+    pub(crate) fn show<R>(
+        &self,
+        py: Python<'_>,
+        method: &MethodArgument,
+        status: &StatusArgument,
+        look: impl FnOnce(&Request<'_>, &Response<'_>) -> R,
+    ) -> PyResult<R> {
+        let headers = [
+            ("session_id", self.session_id),
+            ("protocol_version", self.protocol_version),
+            ("response_session_id", self.response_session_id),
+            ("content_type", self.content_type),
+            ("content_encoding", self.content_encoding),
+            ("www_authenticate", self.www_authenticate),
+        ];
+        let mut texts = [const { None }; 6];
+        for (text, (name, header)) in texts.iter_mut().zip(headers) {
+            if let Some(header) = header {
+                *text = Some(Text::of(name, header.as_borrowed())?);
+            }
         }
-        Ok(Self {
-            texts: extracted,
-            request_body: Body::optional("request_body", request_body)?,
-            response_body: Body::optional(name, response_body)?,
-        })
-    }
-
-    pub(crate) fn request(&self, py: Python<'_>, method: &MethodArgument) -> Request<'_> {
-        let [session_id, protocol_version, ..] = &self.texts;
-        Request {
-            session_id: session_id.as_ref().map(Text::bytes),
-            protocol_version: protocol_version.as_ref().map(Text::bytes),
-            message: self.request_body.as_ref().map(|body| body.peek(py)),
+        let [
+            session_id,
+            protocol_version,
+            response_session_id,
+            content_type,
+            content_encoding,
+            www_authenticate,
+        ] = texts.each_ref().map(|text| text.as_ref().map(Text::bytes));
+        let request_body = Body::optional("request_body", self.request_body)?;
+        let (name, response_body) = self.response_body;
+        let response_body = Body::optional(name, response_body)?;
+        let request = Request {
+            session_id,
+            protocol_version,
+            message: request_body.as_ref().map(|body| body.peek(py)),
             ..Request::new(method.0)
-        }
-    }
-
-    pub(crate) fn response(&self, status: &StatusArgument) -> Response<'_> {
-        let [_, _, session_id, content_type, content_encoding, www_authenticate] = &self.texts;
-        Response {
-            session_id: session_id.as_ref().map(Text::bytes),
-            content_type: content_type.as_ref().map(Text::bytes),
-            content_encoding: content_encoding.as_ref().map(Text::bytes),
-            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
-            body: self.response_body.as_ref().map(Body::bytes),
+        };
+        let response = Response {
+            session_id: response_session_id,
+            content_type,
+            content_encoding,
+            www_authenticate,
+            body: response_body.as_ref().map(Body::bytes),
             ..Response::new(status.0)
-        }
+        };
+        Ok(look(&request, &response))
     }
 }
 

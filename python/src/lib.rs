@@ -96,17 +96,19 @@ mod _core {
         side: SideArgument,
         quirks: QuirksArgument,
     ) -> PyResult<Py<Verdict>> {
-        let texts = [
+        let facts = Facts {
             session_id,
             protocol_version,
+            request_body,
             response_session_id,
             content_type,
             content_encoding,
             www_authenticate,
-        ];
-        let facts = Facts::of(texts, request_body, ("response_body", response_body))?;
-        let (request, response) = (facts.request(py, &method), facts.response(&status));
-        Verdict::of(py, &core_classify(side.with(quirks), &request, &response))
+            response_body: ("response_body", response_body),
+        };
+        facts.show(py, &method, &status, |request, response| {
+            Verdict::of(py, &core_classify(side.with(quirks), request, response))
+        })?
     }
 
     /// Decide the same from raw HTTP/1.1 bytes.
@@ -191,11 +193,19 @@ mod _core {
         side: SideArgument,
         quirks: QuirksArgument,
     ) -> PyResult<bool> {
-        let texts =
-            [session_id, protocol_version, None, content_type, content_encoding, www_authenticate];
-        let facts = Facts::of(texts, request_body, ("body_so_far", body_so_far))?;
-        let (request, response) = (facts.request(py, &method), facts.response(&status));
-        Ok(needs_more_body(side.with(quirks), &request, &response))
+        let facts = Facts {
+            session_id,
+            protocol_version,
+            request_body,
+            response_session_id: None,
+            content_type,
+            content_encoding,
+            www_authenticate,
+            response_body: ("body_so_far", body_so_far),
+        };
+        facts.show(py, &method, &status, |request, response| {
+            needs_more_body(side.with(quirks), request, response)
+        })
     }
 
     /// Say whether the body of a request can change what has to be done, its id in an answer
@@ -237,17 +247,19 @@ mod _core {
         side: SideArgument,
         quirks: QuirksArgument,
     ) -> PyResult<bool> {
-        let texts = [
+        let facts = Facts {
             session_id,
             protocol_version,
+            request_body: None,
             response_session_id,
             content_type,
             content_encoding,
             www_authenticate,
-        ];
-        let facts = Facts::of(texts, None, ("response_body", None))?;
-        let (request, response) = (facts.request(py, &method), facts.response(&status));
-        Ok(core_needs_request_body(side.with(quirks), &request, &response))
+            response_body: ("response_body", None),
+        };
+        facts.show(py, &method, &status, |request, response| {
+            core_needs_request_body(side.with(quirks), request, response)
+        })
     }
 
     /// Say which session ID counts as attached to a request, as a server sees it.
@@ -387,7 +399,8 @@ mod _core {
     ) -> PyResult<Answer> {
         let request_body = Body::optional("request_body", request_body)?;
         let message = request_body.as_ref().filter(|_| echo_id.0).map(|body| body.peek(py));
-        Ok(Answer::of(CoreAnswer::not_found(message.and_then(|message| message.echoed_id()))))
+        let id = message.and_then(|message| message.echoed_id());
+        Answer::of(py, CoreAnswer::not_found(id))
     }
 
     /// What a row says: summary, quote, url, revision, source. For the properties of `Rule`.

@@ -1,6 +1,6 @@
 //! What goes out to Python: frozen values.
 
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 
 use mcp_session_core::http::header::CONTENT_LENGTH;
 use mcp_session_core::http::{HeaderName, HeaderValue, Response};
@@ -61,7 +61,7 @@ impl Verdict {
             return Ok(shared);
         }
         let response = match verdict.answer() {
-            Some(answer) => Some(Py::new(py, Answer::of(answer))?),
+            Some(answer) => Some(Py::new(py, Answer::of(py, answer)?)?),
             None => None,
         };
         let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
@@ -81,6 +81,11 @@ impl Verdict {
             Some(slot) => Ok(slot.get_or_try_init(py, make)?.clone_ref(py)),
             None => make(),
         }
+    }
+
+    fn says<'a>(&'a self, py: Python<'a>) -> impl PartialEq + Hash + use<'a> {
+        let response = self.response.as_ref().map(|response| response.get().says(py));
+        (self.says, self.session_id.as_deref(), response)
     }
 
     fn plain(py: Python<'_>, says: Says) -> PyResult<Self> {
@@ -131,15 +136,12 @@ impl Verdict {
         self.response.as_ref().map(|response| response.clone_ref(py))
     }
 
-    fn __eq__(&self, other: &Self) -> bool {
-        self.says == other.says
-            && self.session_id == other.session_id
-            && self.response.as_ref().map(Py::get) == other.response.as_ref().map(Py::get)
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
+        self.says(py) == other.says(py)
     }
 
-    fn __hash__(&self) -> u64 {
-        let says = (self.says, &self.session_id, self.response.as_ref().map(Py::get));
-        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(says)
+    fn __hash__(&self, py: Python<'_>) -> u64 {
+        hash(self.says(py))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -154,6 +156,10 @@ impl Verdict {
     }
 }
 
+fn hash(says: impl Hash) -> u64 {
+    std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(says)
+}
+
 /// A canonical answer, ready to be sent.
 ///
 /// `status` (`int`): the HTTP status. `headers` (`list[tuple[str, str]]`): lower-case names
@@ -163,17 +169,30 @@ impl Verdict {
 /// >>> from mcp_session import not_found_response
 /// >>> not_found_response()
 /// Answer(404, b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}}')
-#[pyclass(frozen, eq, hash, module = "mcp_session")]
-#[derive(PartialEq, Eq, Hash)]
+#[pyclass(frozen, module = "mcp_session")]
 pub(crate) struct Answer {
     /// Without the id: the status and the headers come from it when they are asked for.
     bare: CoreAnswer<'static>,
-    body: String,
+    body: Py<PyBytes>,
 }
 
 impl Answer {
-    pub(crate) fn of(answer: CoreAnswer<'_>) -> Self {
-        Self { bare: answer.without_id(), body: answer.body() }
+    pub(crate) fn of(py: Python<'_>, answer: CoreAnswer<'_>) -> PyResult<Self> {
+        let parts = answer.body_parts();
+        let length = parts.iter().map(|part| part.len()).sum();
+        let body = PyBytes::new_with(py, length, |mut rest| {
+            for part in parts {
+                let (place, behind) = rest.split_at_mut(part.len());
+                place.copy_from_slice(part.as_bytes());
+                rest = behind;
+            }
+            Ok(())
+        })?;
+        Ok(Self { bare: answer.without_id(), body: body.unbind() })
+    }
+
+    fn says<'a>(&'a self, py: Python<'a>) -> (CoreAnswer<'static>, &'a [u8]) {
+        (self.bare, self.body.as_bytes(py))
     }
 }
 
@@ -187,11 +206,11 @@ impl Answer {
 
     /// Lower-case names and their values (`list[tuple[str, str]]`).
     #[getter]
-    fn headers(&self) -> PyResult<Vec<(String, String)>> {
+    fn headers(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
         let response = Response::from(self.bare);
         let header = |(name, value): (&HeaderName, &HeaderValue)| {
             if name == CONTENT_LENGTH {
-                return Ok((name.as_str().to_owned(), self.body.len().to_string()));
+                return Ok((name.as_str().to_owned(), self.body.as_bytes(py).len().to_string()));
             }
             let value = value.to_str().map_err(|error| PyValueError::new_err(error.to_string()))?;
             Ok((name.as_str().to_owned(), value.to_owned()))
@@ -201,8 +220,8 @@ impl Answer {
 
     /// One JSON-RPC error (`bytes`).
     #[getter]
-    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.body.as_bytes())
+    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.body.clone_ref(py)
     }
 
     /// The headers to send where this answer replaces one that an upstream gave.
@@ -234,12 +253,20 @@ impl Answer {
             }
         }
         let own = |text: &String| PyBytes::new(py, text.as_bytes());
-        sent.extend(self.headers()?.iter().map(|(name, value)| (own(name), own(value))));
+        sent.extend(self.headers(py)?.iter().map(|(name, value)| (own(name), own(value))));
         Ok(sent)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Answer({}, {})", self.status(), self.body(py).repr()?))
+        Ok(format!("Answer({}, {})", self.status(), self.body.bind(py).repr()?))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
+        self.says(py) == other.says(py)
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> u64 {
+        hash(self.says(py))
     }
 }
 

@@ -26,6 +26,29 @@ def test_importing_the_package_imports_no_third_party() -> None:
     assert result.stdout.split() == ["mcp_session", "mcp_session._core", "mcp_session._enums"]
 
 
+def test_the_rules_are_imported_when_they_are_first_asked_for() -> None:
+    code = (
+        "import pickle, sys, mcp_session; assert 'Rule' in dir(mcp_session);"
+        "assert 'mcp_session._rules' not in sys.modules; from mcp_session import Rule, classify;"
+        "assert mcp_session.Rule is Rule is pickle.loads(pickle.dumps(Rule));"
+        "assert classify('POST', 404).rule is Rule.NOTHING_ATTACHED;"
+        "assert pickle.loads(pickle.dumps(Rule.OTHER_METHOD)) is Rule.OTHER_METHOD;"
+        "assert not hasattr(mcp_session, 'Rules')"
+    )
+
+    subprocess.run([sys.executable, "-I", "-c", code], check=True)
+
+
+def test_a_star_imports_the_rules_too() -> None:
+    code = "from mcp_session import *; print(Rule.OTHER_METHOD.value, Action.CLEAR.value)"
+
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, check=True, encoding="utf-8"
+    )
+
+    assert result.stdout.split() == ["OtherMethod", "Clear"]
+
+
 def test_the_installed_package_is_the_wheel_and_is_typed() -> None:
     installed = {str(path) for path in files("mcp-session") or []}
 

@@ -1,7 +1,13 @@
 //! The bodies that are read.
 
 /// What a client sends in an ordinary call: 130 bytes.
-pub const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello to you, and to all of them!!"}}}"#;
+pub const CALL: &[u8] = &Aligned(*br#"{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello to you, and to all of them!!"}}}"#).0;
+
+/// Bytes that begin where an allocation would. How many instructions it takes to look at bytes
+/// depends on that (`from_utf8` goes byte by byte up to a whole word), and where the linker puts
+/// a literal depends on everything else in the program.
+#[repr(align(16))]
+pub struct Aligned<const N: usize>(pub [u8; N]);
 
 /// A request of about this length, whose id comes last, as the TypeScript SDK writes it.
 ///

@@ -10,7 +10,7 @@ use mcp_session_core::{
     Answer, Lookup, Method, Quirks, Request, Response, Side, admit, classify, needs_body, peek,
 };
 
-use crate::bodies::{CALL, body};
+use crate::bodies::{Aligned, CALL, body};
 
 /// One thing to be measured.
 pub struct Case {
@@ -26,7 +26,7 @@ pub fn all() -> Vec<Case> {
     let (ok, not_found) = (reply(200), reply(404));
     let client = Side::Client(Quirks::Ignore);
     let quirky = Side::Client(Quirks::Recognize);
-    let opening = br#"{"id":0,"method":"initialize"}"#;
+    let opening = &OPENING.0;
     let mut cases = vec![
         case("classify: 404 to a POST", move || {
             classify(black_box(client), black_box(&attached), black_box(&not_found)).action()
@@ -41,7 +41,7 @@ pub fn all() -> Vec<Case> {
         }),
         case("classify: a misreport", move || {
             let response = Response {
-                body: Some(b"Bad Request: No valid session ID provided"),
+                body: Some(&MISREPORT.0),
                 content_type: Some(b"text/plain"),
                 ..reply(400)
             };
@@ -50,7 +50,7 @@ pub fn all() -> Vec<Case> {
         case("classify: what an upstream answered", move || {
             let request = Request { message: Some(peek(CALL)), ..attached };
             let response = Response {
-                body: Some(br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"x"},"id":42}"#),
+                body: Some(&ERROR.0),
                 content_type: Some(b"application/json"),
                 ..reply(404)
             };
@@ -68,16 +68,13 @@ pub fn all() -> Vec<Case> {
         }),
         case("peek: 130 bytes", || peek(black_box(CALL)).kind()),
         case("raw heads to a verdict", || {
-            let request = RawRequest::parse(black_box(REQUEST)).ok()?;
-            let response = RawResponse::parse(black_box(RESPONSE), &request).ok()?;
+            let request = RawRequest::parse(black_box(&REQUEST.0)).ok()?;
+            let response = RawResponse::parse(black_box(&RESPONSE.0), &request).ok()?;
             Some(classify(Side::Client(Quirks::Ignore), &request.facts(), &response.facts()).rule())
         }),
         session_case(),
         recovery_case(),
-        case("events: one of 1 KB", || {
-            let mut reader = EventReader::new(1 << 20);
-            reader.read(black_box(EVENT.as_bytes())).count()
-        }),
+        event_case(),
     ];
     for (name, kind, length) in [
         ("peek: 1 KB, dense", "dense", 1000),
@@ -133,6 +130,14 @@ fn recovery_case() -> Case {
     })
 }
 
+fn event_case() -> Case {
+    let event = EVENT.as_bytes().to_vec();
+    case("events: one of 1 KB", move || {
+        let mut reader = EventReader::new(1 << 20);
+        reader.read(black_box(&event)).count()
+    })
+}
+
 fn live() -> Session {
     let mut session = Session::new(Options::default());
     let initialize = Outgoing::post(br#"{"id":0,"method":"initialize"}"#);
@@ -143,20 +148,31 @@ fn live() -> Session {
     session
 }
 
-const REQUEST: &[u8] = b"POST /mcp HTTP/1.1\r\n\
+static OPENING: Aligned<30> = Aligned(*br#"{"id":0,"method":"initialize"}"#);
+
+static MISREPORT: Aligned<41> = Aligned(*b"Bad Request: No valid session ID provided");
+
+static ERROR: Aligned<63> =
+    Aligned(*br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"x"},"id":42}"#);
+
+static REQUEST: Aligned<243> = Aligned(
+    *b"POST /mcp HTTP/1.1\r\n\
     Host: 127.0.0.1:8000\r\n\
     Accept: application/json, text/event-stream\r\n\
     Content-Type: application/json\r\n\
     MCP-Protocol-Version: 2025-11-25\r\n\
     Mcp-Session-Id: 1868a90c4d4b4f0f8a2f0e9a6a0a7a11\r\n\
     User-Agent: bench\r\n\
-    Content-Length: 0\r\n\r\n";
+    Content-Length: 0\r\n\r\n",
+);
 
-const RESPONSE: &[u8] = b"HTTP/1.1 404 Not Found\r\n\
+static RESPONSE: Aligned<131> = Aligned(
+    *b"HTTP/1.1 404 Not Found\r\n\
     Date: Sat, 21 Nov 2026 10:00:00 GMT\r\n\
     Server: uvicorn\r\n\
     Content-Type: application/json\r\n\
-    Content-Length: 0\r\n\r\n";
+    Content-Length: 0\r\n\r\n",
+);
 
 const EVENT: &str = concat!(
     "event: message\r\nid: 17\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":42,\"result\":{\"text\":\"",
