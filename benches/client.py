@@ -3,14 +3,18 @@
 Run with the Python of an environment that has `mcp` and `mcp_session`:
 
     .environments/mcp2/bin/python benches/client.py [--calls N]
+    .environments/mcp2/bin/python benches/client.py --instructions
 
-Both clients of the SDK that is installed call a tool of one real server over loopback, in
-turns, so that whatever disturbs the machine disturbs both. Printed are medians, their ratio
-and their difference; a second plain client, in the same turns, shows what is noise.
+Clients of the SDK that is installed call a tool of one real server over loopback, in turns, so
+that whatever disturbs the machine disturbs all. Printed are the medians, and the medians of the
+turns' own ratios and differences; a second plain client, in the same turns, shows what is noise.
+With `--instructions` what the client's process does for a call is counted under valgrind, which
+no other work on the machine disturbs; what the server and the kernel do for it is not in that.
 """
 
 import argparse
 import importlib
+import os
 import socket
 import statistics
 import subprocess
@@ -23,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from instructions import instructions
 from mcp import ClientSession
 from mcp.client import streamable_http
 
@@ -30,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "httpx2" if hasattr(streamable_http, "httpx2") else "httpx"
 PLAIN = importlib.import_module(LIBRARY).AsyncClient
 OURS = importlib.import_module(f"mcp_session.{LIBRARY}").AsyncClient
+CLIENTS = {"plain": PLAIN, "ours": OURS}
+FORMS = {"an event stream": (), "JSON": ("--json",)}
 WARM_UP = 50
 
 # The library leaves a part of its work, the end of its asynchronous generators, to the event loop
@@ -37,29 +44,47 @@ WARM_UP = 50
 IN_A_ROW = 10
 
 
-async def main() -> None:
+def main() -> None:
     """Measure both forms of an answer, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--calls", type=int, default=1000, help="of each client")
-    calls = parser.parse_args().calls
+    parser.add_argument("--instructions", action="store_true", help="count, under valgrind")
+    parser.add_argument("--repeat", nargs=3, metavar=("CLIENT", "URL", "CALLS"))
+    options = parser.parse_args()
+    if options.repeat:
+        client, url, calls = options.repeat
+        anyio.run(repeat, CLIENTS[client], url, int(calls))
+        return
     python = ".".join(map(str, sys.version_info[:3]))
-    print(
-        f"mcp {version('mcp')}, {LIBRARY} {version(LIBRARY)}, CPython {python}, {calls} calls each"
-    )
-    print("| answer | plain | plain again | ours | ours / plain | difference |")
+    said = "instructions of each call" if options.instructions else f"{options.calls} calls each"
+    print(f"mcp {version('mcp')}, {LIBRARY} {version(LIBRARY)}, CPython {python}, {said}")
+    if options.instructions:
+        print_instructions()
+    else:
+        anyio.run(print_times, options.calls)
+
+
+async def print_times(calls: int) -> None:
+    """Print what each client takes."""
+    print("| answer | plain | plain again / plain | ours | ours / plain | difference |")
     print("|---|---|---|---|---|---|")
-    for form, arguments in (("an event stream", ()), ("JSON", ("--json",))):
+    for form, arguments in FORMS.items():
         with server(*arguments) as url:
-            plain, again, ours = await measure(url, calls)
+            times = await measure(url, calls)
+        plain, _, ours = map(statistics.median, times)
+        turns = list(zip(*times, strict=True))
+        again = statistics.median(again / plain for plain, again, _ in turns)
+        ratio = statistics.median(ours / plain for plain, _, ours in turns)
+        difference = statistics.median(ours - plain for plain, _, ours in turns)
         print(
-            f"| {form} | {plain * 1e6:.0f} µs | {again * 1e6:.0f} µs | {ours * 1e6:.0f} µs "
-            f"| {ours / plain:.3f} | {(ours - plain) * 1e6:+.0f} µs |",
+            f"| {form} | {plain * 1e6:.0f} µs | {again:.3f} | {ours * 1e6:.0f} µs "
+            f"| {ratio:.3f} | {difference * 1e6:+.0f} µs |",
             flush=True,
         )
 
 
-async def measure(url: str, calls: int) -> list[float]:
-    """Return the median of each client's calls, in seconds."""
+async def measure(url: str, calls: int) -> list[list[float]]:
+    """Return what a call took in each turn, in seconds, for each client."""
     async with connected(url, PLAIN) as a, connected(url, PLAIN) as b, connected(url, OURS) as c:
         clients = [a, b, c]
         times: list[list[float]] = [[], [], []]
@@ -72,7 +97,33 @@ async def measure(url: str, calls: int) -> list[float]:
                 taken = time.perf_counter() - begun
                 if turn * IN_A_ROW >= WARM_UP:
                     times[which].append(taken / IN_A_ROW)
-        return [statistics.median(each) for each in times]
+        return times
+
+
+def print_instructions() -> None:
+    """Print what the process of each client does."""
+    os.environ["PYTHONHASHSEED"] = "0"
+    print("| answer | plain | ours | ours / plain |")
+    print("|---|---|---|---|")
+    for form, arguments in FORMS.items():
+        with server(*arguments) as url:
+            plain, ours = (counted(client, url) for client in CLIENTS)
+        print(f"| {form} | {plain:,} | {ours:,} | {ours / plain:.3f} |", flush=True)
+
+
+def counted(client: str, url: str) -> int:
+    """Count the instructions of one call; what is done once is in both counts."""
+    fewer, more = 40, 240
+    command = (sys.executable, "-W", "ignore", __file__, "--repeat", client, url)
+    difference = instructions(*command, more) - instructions(*command, fewer)
+    return round(difference / (more - fewer))
+
+
+async def repeat(client: Any, url: str, calls: int) -> None:
+    """Call so often."""
+    async with connected(url, client) as session:
+        for _ in range(calls):
+            await session.call_tool("echo", {"text": "hello"})
 
 
 @asynccontextmanager
@@ -110,4 +161,4 @@ def server(*arguments: str) -> Generator[str]:
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    main()

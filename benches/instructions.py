@@ -87,8 +87,8 @@ def count(cargo: tuple[str, ...]) -> dict[str, int]:
         # What comes before and after the runs themselves is in both and so in neither.
         once = "100 KB" in name
         fewer, more = (1, 3) if once else (50, 250)
-        difference = instructions(measure, name, more) - instructions(measure, name, fewer)
-        return round(difference / (more - fewer))
+        repeated = [instructions(measure, "repeat", name, times) for times in (fewer, more)]
+        return round((repeated[1] - repeated[0]) / (more - fewer))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(names, pool.map(counted, names), strict=True))
@@ -102,20 +102,19 @@ def build(cargo: tuple[str, ...]) -> Path:
     return TARGET / "release" / "measure"
 
 
-def instructions(measure: Path, name: str, times: int) -> int:
-    """Run a case so many times under valgrind."""
-    done = subprocess.run(
-        (
-            *("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"),
-            *(str(measure), "repeat", name, str(times)),
-        ),
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
+def instructions(*command: object) -> int:
+    """Run a command under valgrind."""
+    valgrind = (
+        "valgrind",
+        "--tool=cachegrind",
+        "--cache-sim=no",
+        "--cachegrind-out-file=/dev/null",
     )
+    words = [*valgrind, *map(str, command)]
+    done = subprocess.run(words, check=False, capture_output=True, encoding="utf-8")
     found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
     if done.returncode or found is None:
-        sys.exit(f"{name}: {done.stderr}")
+        sys.exit(f"{' '.join(words)}: {done.stderr}")
     return int(found[1].replace(",", ""))
 
 
