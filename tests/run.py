@@ -85,7 +85,7 @@ def formatting() -> None:
 
 
 def lints() -> None:
-    """clippy and rustdoc, warnings denied; the core knows no Python and no I/O; the workflows."""
+    """clippy and rustdoc; the core knows no Python and no I/O; planted bugs apply; workflows."""
     run("cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings")
     targets = ("--manifest-path", "fuzz/Cargo.toml", "--all-targets")
     run("cargo", "clippy", *targets, "--", "-D", "warnings")
@@ -100,6 +100,7 @@ def lints() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.rs")]
     if "#![no_std]" not in library or sum(it.count("extern crate std") for it in sources) != 1:
         sys.exit("the core must be no_std, with std in its tests only")
+    run(sys.executable, "tests/plant.py", "--list")
     workflows = environment("workflows", WORKFLOW_CHECKERS)
     files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     run(workflows / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
