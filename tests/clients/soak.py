@@ -218,6 +218,8 @@ class Proxy:
 
     async def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
+        # What the listener remembers would be taken for what the client does not let go of.
+        exchange.server.requests.clear()
         fate = self.fate()
         if fate == "404" and request.session is None:
             fate = "delay"
