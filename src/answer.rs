@@ -119,6 +119,33 @@ impl<'a> Answer<'a> {
         [r#"{"jsonrpc":"2.0","error":"#, error, name, id, "}"]
     }
 
+    /// The headers of the response, for those who have them in another shape than the `http`
+    /// crate's.
+    ///
+    /// ```
+    /// use mcp_session_core::Answer;
+    /// use mcp_session_core::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+    ///
+    /// let headers: Vec<_> = Answer::not_found(None).headers().collect();
+    ///
+    /// assert_eq!(headers[0], (CONTENT_TYPE, "application/json".parse().unwrap()));
+    /// assert_eq!(headers[1], (CONTENT_LENGTH, "71".parse().unwrap()));
+    /// assert_eq!(headers.len(), 2);
+    /// ```
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let length: usize = self.body_parts().iter().map(|part| part.len()).sum();
+        let retry_after = match self.occasion {
+            Occasion::SessionNotFound | Occasion::SessionIdMissing => None,
+            Occasion::LookupFailed => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+        };
+        [
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CONTENT_LENGTH, HeaderValue::from(length)),
+        ]
+        .into_iter()
+        .chain(retry_after)
+    }
+
     /// The same answer with no id in it, which borrows from no request.
     pub fn without_id(self) -> Answer<'static> {
         Answer { occasion: self.occasion, id: None }
@@ -158,17 +185,11 @@ impl<'a> Answer<'a> {
         for name in replaced {
             upstream.headers.remove(name);
         }
-        let body = self.body().into_bytes();
         upstream.status = self.status();
-        upstream.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        upstream.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        match self.occasion {
-            Occasion::SessionNotFound | Occasion::SessionIdMissing => {}
-            Occasion::LookupFailed => {
-                upstream.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
+        for (name, value) in self.headers() {
+            upstream.headers.insert(name, value);
         }
-        Response::from_parts(upstream, body)
+        Response::from_parts(upstream, self.body().into_bytes())
     }
 
     /// Whether a header of an upstream's answer goes with the answer, for those who have

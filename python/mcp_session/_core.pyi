@@ -25,6 +25,7 @@ __all__ = [
     "Message",
     "Resend",
     "Send",
+    "ServedExchange",
     "Session",
     "Stream",
     "Verdict",
@@ -275,6 +276,25 @@ class Event:
 class EventTooLong:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class ServedExchange:
+    def __new__(
+        cls,
+        method: str,
+        request_headers: Iterable[tuple[bytes, bytes]],
+        query: _Bytes,
+        status: int,
+        response_headers: Iterable[tuple[bytes, bytes]],
+        /,
+    ) -> Self: ...
+    @property
+    def attached_session_id(self) -> str | None: ...
+    @property
+    def response_session_id(self) -> str | None: ...
+    def needs_request_body(self) -> bool: ...
+    def verdict_so_far(self, request_body: _Bytes | None, so_far: _Bytes, /) -> Verdict | None: ...
+    def verdict(self, request_body: _Bytes | None, response_body: _Bytes | None, /) -> Verdict: ...
 
 @final
 class ExchangeFacts:

@@ -62,6 +62,10 @@ class Rule(Enum):
     SESSION_TABLE_UNAVAILABLE = "SessionTableUnavailable"
     OTHER_METHOD = "OtherMethod"
 
+    # Members are equal only to themselves. What enums have hashes their names, in Python, each
+    # time that one is counted by.
+    __hash__ = object.__hash__
+
     @property
     def summary(self) -> str:
         """What the row says, in one sentence."""

@@ -17,16 +17,8 @@ from typing import Any, TypeAlias, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from mcp_session._core import (
-    Answer,
-    Verdict,
-    attached_session_id,
-    classify,
-    needs_body,
-    needs_request_body,
-    not_found_response,
-)
-from mcp_session._enums import Action, Side
+from mcp_session._core import Answer, ServedExchange, Verdict, not_found_response
+from mcp_session._enums import Action
 from mcp_session._fingerprint import fingerprint
 from mcp_session._rules import Rule
 
@@ -179,18 +171,6 @@ _CORRECTIONS = frozenset(
     or rule.value.startswith("Misreport")
 )
 
-# The facts that stand in headers, by the names that `classify` has for them.
-_REQUEST_HEADERS = {
-    b"mcp-session-id": "session_id",
-    b"mcp-protocol-version": "protocol_version",
-}
-_RESPONSE_HEADERS = {
-    b"mcp-session-id": "response_session_id",
-    b"content-type": "content_type",
-    b"content-encoding": "content_encoding",
-    b"www-authenticate": "www_authenticate",
-}
-
 # A message costs memory beyond its bytes: one of fewer bytes counts as one of so many.
 _LEAST_MESSAGE_BYTES = 64
 
@@ -240,8 +220,8 @@ class _Exchange:
         "_path",
         "_query",
         "_request",
+        "_request_body",
         "_request_headers",
-        "_response_session_id",
         "_send",
         "_start",
         "_state",
@@ -265,7 +245,7 @@ class _Exchange:
         # Taken now: what is mounted inside may change the scope.
         self._method: str = scope["method"]
         self._path: str = scope["path"]
-        self._query: bytes = scope.get("query_string", b"")
+        self._query: bytes = scope.get("query_string") or b""
         self._request_headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -286,7 +266,7 @@ class _Exchange:
     async def end(self) -> None:
         """Conclude an answer whose body was cut off."""
         if self._state is _State.HOLDING or self._state is _State.COPYING:
-            for held in self._conclude(None):
+            for held in self._conclude(self._facts.verdict(self._request_body, None)):
                 await self._send(held)
 
     async def _begin(self, start: Message) -> None:
@@ -295,30 +275,32 @@ class _Exchange:
             # ASGI allows any iterable, and one that was looked at is used up.
             headers = list(headers)
             start = {**start, "headers": headers}
-        self._start = start
-        self._facts: dict[str, Any] = {"side": Side.SERVER}
-        _pick(self._request_headers, _REQUEST_HEADERS, self._facts)
-        _pick(headers, _RESPONSE_HEADERS, self._facts)
-        self._response_session_id: str | None = self._facts.pop("response_session_id", None)
         try:
-            needs_request = self._needs_request()
-            # Whether to hold the answer back depends on the request where that is needed.
-            needs_body = not needs_request and self._needs_body(b"")
+            facts = ServedExchange(
+                self._method, self._request_headers, self._query, start["status"], headers
+            )
         except ValueError:
             # No method or no status that HTTP has: for the server to refuse.
             self._request.forget()
             self._state = _State.PASSING
             await self._send(start)
             return
-        if needs_request:
-            if not self._options.report_only:
-                await self._request.read(self._options.request_timeout)
-            self._facts["request_body"] = self._request.body
-            needs_body = self._needs_body(b"")
+        self._start = start
+        self._facts = facts
+        request_body = self._request.body
+        # To look at a short body costs less than to ask whether to.
+        if request_body is None or len(request_body) > _SHORT_REQUEST_BYTES:
+            request_body = None
+            if facts.needs_request_body():
+                if not self._options.report_only:
+                    await self._request.read(self._options.request_timeout)
+                request_body = self._request.body
         self._request.forget()
+        self._request_body = request_body
         self._held: list[Message] = [start]
-        if not needs_body:
-            for held in self._conclude(None):
+        verdict = facts.verdict_so_far(request_body, b"")
+        if verdict is not None:
+            for held in self._conclude(verdict):
                 await self._send(held)
             return
         self._body: bytes | bytearray = b""
@@ -334,25 +316,28 @@ class _Exchange:
             await self._send(message)
         else:
             self._held.append(message)
-        if self._is_settled_by(message):
-            # As far as is known: of a file by its path, say, the server has the body.
-            is_whole = message["type"] == "http.response.body" and not message.get("more_body")
-            for held in self._conclude(bytes(self._body) if is_whole else None):
+        verdict = self._verdict_with(message)
+        if verdict is not None:
+            for held in self._conclude(verdict):
                 await self._send(held)
 
-    def _is_settled_by(self, message: Message) -> bool:
+    def _verdict_with(self, message: Message) -> Verdict | None:
+        """Give the verdict if this message settles it."""
         if message["type"] != "http.response.body":
-            return True
+            # As far as is known: of a file by its path, say, the server has the body.
+            return self._facts.verdict(self._request_body, None)
         piece: bytes = message.get("body", b"")
         self._body = _joined(self._body, piece)
+        if not message.get("more_body"):
+            return self._facts.verdict(self._request_body, self._body)
         self._held_bytes += max(len(piece), _LEAST_MESSAGE_BYTES)
-        if not message.get("more_body") or self._held_bytes > self._options.max_response_bytes:
-            return True
+        if self._held_bytes > self._options.max_response_bytes:
+            return self._facts.verdict(self._request_body, None)
         if len(self._body) < self._look_again_at:
-            return False
+            return None
         # Looking at each doubling keeps the time linear, whatever the pieces.
         self._look_again_at = 2 * len(self._body)
-        return not self._needs_body(self._body)
+        return self._facts.verdict_so_far(self._request_body, self._body)
 
     async def _swallow(self) -> None:
         self._swallowed += 1
@@ -360,59 +345,46 @@ class _Exchange:
             # Whoever sends into the void without end lets others run all the same.
             await checkpoint()
 
-    def _conclude(self, body: bytes | None) -> list[Message]:
-        """Decide, with the whole body of the answer or its head alone; return what goes out."""
-        verdict = classify(
-            self._method,
-            self._start["status"],
-            **self._facts,
-            response_session_id=self._response_session_id,
-            response_body=body,
-        )
+    def _conclude(self, verdict: Verdict) -> list[Message]:
+        """Do what the verdict says; return what goes out."""
         held, self._held = self._held, []
+        self._request_body = None
+        self._counts[verdict.rule] += 1
         is_out = self._state is _State.COPYING
-        options = self._options
+        self._state = _State.PASSING
+        options, forwards = self._options, verdict.forward_session_id
+        if verdict.action is Action.PASS_THROUGH and forwards and not options.report_only:
+            return held
+        answer = verdict.response
         acts = not options.report_only
         # Two corrections, each switched off by its own name, may be due to one answer.
-        replaces = (
-            acts and verdict.response is not None and verdict.rule not in options.disabled_rules
-        )
-        withholds = (
-            acts
-            and not verdict.forward_session_id
-            and Rule.SESSION_ID_ON_ERROR not in options.disabled_rules
-        )
+        replaces = acts and answer is not None and verdict.rule not in options.disabled_rules
+        withholds = acts and not forwards and Rule.SESSION_ID_ON_ERROR not in options.disabled_rules
         self._report(verdict, applied=replaces or withholds)
-        self._state = _State.PASSING
         if is_out:
             return []
-        if replaces and verdict.response is not None:
+        if replaces and answer is not None:
             self._state = _State.REPLACED
             self._swallowed = 0
-            answer = verdict.response if options.echo_id else not_found_response()
-            return self._replacement(answer)
+            return self._replacement(answer if options.echo_id else not_found_response())
         if withholds:
             headers = [pair for pair in self._start["headers"] if not _is_session_id(pair)]
             held[0] = {**self._start, "headers": headers}
         return held
 
     def _report(self, verdict: Verdict, *, applied: bool) -> None:
-        """Count a verdict, and tell of it."""
+        """Tell of a verdict."""
         options = self._options
-        rule = verdict.rule
-        self._counts[rule] += 1
-        corrects = verdict.action is not Action.PASS_THROUGH or not verdict.forward_session_id
-        if not corrects and not options.report_only:
-            return
         # To report is what was asked for; otherwise a line for each is the caller's choice.
         level = logging.INFO if options.report_only else logging.DEBUG
+        corrects = verdict.action is not Action.PASS_THROUGH or not verdict.forward_session_id
         is_logged = corrects and _logger.isEnabledFor(level)
         if not is_logged and options.on_verdict is None:
             return
-        attached = self._facts.get("session_id")
-        session_id = attached or self._response_session_id
+        attached = self._facts.attached_session_id
+        session_id = attached or self._facts.response_session_id
         event = VerdictEvent(
-            rule=rule,
+            rule=verdict.rule,
             action=verdict.action,
             method=_shown(self._method, attached),
             path=_shown(self._path, attached),
@@ -436,28 +408,6 @@ class _Exchange:
                 options.on_verdict(event)
             except Exception:
                 _logger.exception("The hook `on_verdict` raised")
-
-    def _needs_request(self) -> bool:
-        if self._query:
-            attached = attached_session_id(
-                self._method,
-                session_id=self._facts.get("session_id"),
-                query=self._query.decode("utf-8", "replace"),
-            )
-            self._facts["session_id"] = attached
-        if self._request.is_at_hand:
-            # To look at a short body costs less than to ask whether to.
-            self._facts["request_body"] = self._request.body
-            return False
-        return needs_request_body(
-            self._method,
-            self._start["status"],
-            **self._facts,
-            response_session_id=self._response_session_id,
-        )
-
-    def _needs_body(self, so_far: bytes | bytearray) -> bool:
-        return needs_body(self._method, self._start["status"], **self._facts, body_so_far=so_far)
 
     def _replacement(self, answer: Answer) -> list[Message]:
         start = {
@@ -513,12 +463,6 @@ class _RequestBody:
     def body(self) -> bytes | bytearray | None:
         """The body; `None` where it is not known, or not whole."""
         return self._body if self._is_remembering and self._is_whole else None
-
-    @property
-    def is_at_hand(self) -> bool:
-        """Whether the body is known, and short."""
-        body = self.body
-        return body is not None and len(body) <= _SHORT_REQUEST_BYTES
 
     def receive(self) -> Awaitable[Message]:
         """Stand in for the server's `receive`; without a frame when there is nothing to do."""
@@ -611,17 +555,6 @@ class _Paths:
 
     def cover(self, path: str) -> bool:
         return path in self._exact or path.startswith(self._below)
-
-
-def _pick(
-    pairs: Iterable[tuple[bytes, bytes]], names: dict[bytes, str], facts: dict[str, Any]
-) -> None:
-    """Add headers to the facts, the values of one that is repeated joined as HTTP joins them."""
-    for name, value in pairs:
-        fact = names.get(name.lower())
-        if fact is not None:
-            text = value.strip().decode("utf-8", "replace")
-            facts[fact] = f"{facts[fact]}, {text}" if fact in facts else text
 
 
 def _joined(body: bytes | bytearray, piece: bytes) -> bytes | bytearray:

@@ -9,7 +9,7 @@ use mcp_session_core::{Lookup, Message, Method, Quirks, Request, Response, Side,
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyMemoryView, PyString, PyTuple};
 
 use crate::enums;
 
@@ -235,6 +235,20 @@ impl Facts<'_, '_> {
         };
         Ok(look(&request, &response))
     }
+}
+
+/// The name or the value of a header as ASGI has it, in a tuple or whatever else has parts.
+pub(crate) fn part<'py>(pair: &Bound<'py, PyAny>, index: usize) -> PyResult<Bound<'py, PyAny>> {
+    let part = match pair.cast::<PyTuple>() {
+        Ok(pair) => pair.get_item(index),
+        Err(_) => pair.get_item(index),
+    };
+    part.map_err(|_| no_pair_of_bytes())
+}
+
+/// Without the pair: it may hold a session ID.
+pub(crate) fn no_pair_of_bytes() -> PyErr {
+    PyTypeError::new_err("headers must be pairs of bytes")
 }
 
 /// Whose eyes.

@@ -5,6 +5,7 @@
 mod arguments;
 mod enums;
 mod events;
+mod exchange;
 mod session;
 mod values;
 
@@ -28,6 +29,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
+    #[pymodule_export]
+    use crate::exchange::ServedExchange;
     #[pymodule_export]
     use crate::session::{
         AlreadyUsedError, Deliver, Drop, Exchange, Failed, GiveUp, Hold, Introduced, Lead, Resend,

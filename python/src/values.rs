@@ -3,15 +3,16 @@
 use std::hash::{BuildHasher as _, Hash};
 
 use mcp_session_core::http::header::CONTENT_LENGTH;
-use mcp_session_core::http::{HeaderName, HeaderValue, Response};
+use mcp_session_core::http::{HeaderName, HeaderValue};
 use mcp_session_core::{
     Action, Answer as CoreAnswer, Kind, Message as CoreMessage, Rule, Verdict as CoreVerdict,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
+use crate::arguments::{no_pair_of_bytes, part};
 use crate::enums;
 
 /// What to do, and the row that says so. Made by `classify`, `classify_exchange`, `admit`.
@@ -207,15 +208,14 @@ impl Answer {
     /// Lower-case names and their values (`list[tuple[str, str]]`).
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
-        let response = Response::from(self.bare);
-        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        let header = |(name, value): (HeaderName, HeaderValue)| {
             if name == CONTENT_LENGTH {
                 return Ok((name.as_str().to_owned(), self.body.as_bytes(py).len().to_string()));
             }
             let value = value.to_str().map_err(|error| PyValueError::new_err(error.to_string()))?;
             Ok((name.as_str().to_owned(), value.to_owned()))
         };
-        response.headers().iter().map(header).collect()
+        self.bare.headers().map(header).collect()
     }
 
     /// One JSON-RPC error (`bytes`).
@@ -244,16 +244,24 @@ impl Answer {
         let mut sent = Vec::new();
         for pair in headers.try_iter()? {
             let pair = pair?;
-            let part = |index: usize| pair.get_item(index).ok()?.cast_into::<PyBytes>().ok();
+            let part = |index: usize| part(&pair, index).ok()?.cast_into::<PyBytes>().ok();
             let (Some(name), Some(value)) = (part(0), part(1)) else {
-                return Err(PyTypeError::new_err("headers must be pairs of bytes"));
+                return Err(no_pair_of_bytes());
             };
             if !CoreAnswer::replaces_header(name.as_bytes()) {
                 sent.push((name, value));
             }
         }
-        let own = |text: &String| PyBytes::new(py, text.as_bytes());
-        sent.extend(self.headers(py)?.iter().map(|(name, value)| (own(name), own(value))));
+        for (name, value) in self.bare.headers() {
+            let length;
+            let value = if name == CONTENT_LENGTH {
+                length = self.body.as_bytes(py).len().to_string();
+                length.as_bytes()
+            } else {
+                value.as_bytes()
+            };
+            sent.push((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value)));
+        }
         Ok(sent)
     }
 

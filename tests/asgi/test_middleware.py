@@ -11,7 +11,8 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session import Action, Rule, needs_body
+from mcp_session import Action, Rule, Verdict
+from mcp_session._core import ServedExchange
 from mcp_session.asgi import SessionMiddleware, VerdictEvent
 
 from in_process import BODY, JSON, TEXT, Client, answering, body, corrected, scope, start
@@ -417,11 +418,18 @@ async def test_what_is_held_back_is_looked_at_once_for_each_doubling(
 ) -> None:
     looks: list[int] = []
 
-    def counted(*arguments: Any, body_so_far: bytes, **facts: Any) -> bool:
-        looks.append(len(body_so_far))
-        return needs_body(*arguments, body_so_far=body_so_far, **facts)
+    class Counted:
+        def __init__(self, *facts: Any) -> None:
+            self._exchange = ServedExchange(*facts)
 
-    monkeypatch.setattr("mcp_session.asgi.needs_body", counted)
+        def verdict_so_far(self, request_body: bytes | None, so_far: bytes) -> Verdict | None:
+            looks.append(len(so_far))
+            return self._exchange.verdict_so_far(request_body, so_far)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._exchange, name)
+
+    monkeypatch.setattr("mcp_session.asgi.ServedExchange", Counted)
     pieces = [body(b'{"jsonrpc":"2.0","error":{"message":"', more=True)]
     pieces += [body(b"x" * 10, more=True)] * 500
 

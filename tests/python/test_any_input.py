@@ -45,6 +45,7 @@ from mcp_session import (
     not_found_response,
     peek,
 )
+from mcp_session._core import ServedExchange
 
 SECRET = "c0ffee-1868a90c"  # noqa: S105 - it only plays one
 INITIALIZE = b'{"jsonrpc":"2.0","id":0,"method":"initialize"}'
@@ -163,6 +164,12 @@ FUNCTIONS: dict[str, tuple[Callable[..., object], type | tuple[type, ...]]] = {
     "Session.resumed": (Session.resumed, Session),
     "EventReader": (EventReader, EventReader),
 }
+headers = st.lists(
+    st.tuples(st.sampled_from([b"Mcp-Session-Id", b"content-type", b"x"]), st.binary())
+    | st.tuples(st.just(b"mcp-session-id"), secretive)
+    | anything,
+    max_size=3,
+)
 
 
 def test_every_public_function_is_among_those_given_anything() -> None:
@@ -244,6 +251,22 @@ def test_a_session_given_what_is_no_handle_of_its_own_says_so(
     function = getattr(live(), name)
 
     assert call(function, draw_arguments(data, function)) is None, "no error"
+
+
+@given(st.data(), headers | anything, headers | anything)
+def test_a_served_exchange_given_anything_answers_or_says_what_was_wrong(
+    data: st.DataObject, request: Any, response: Any
+) -> None:
+    method, status = (data.draw(ARGUMENTS[it], label=it) for it in ("method", "status"))
+    try:
+        make: Any = ServedExchange
+        exchange = make(method, request, data.draw(bodies | anything), status, response)
+        for ask in (exchange.verdict, exchange.verdict_so_far):
+            answer = ask(data.draw(bodies | anything), data.draw(bodies | anything))
+            assert answer is None or isinstance(answer, Verdict)
+            assert SECRET not in repr((exchange, answer))
+    except DOCUMENTED as error:
+        assert SECRET not in str(error)
 
 
 @given(st.integers(0, 64), st.lists(bodies | anything, max_size=5))
