@@ -205,6 +205,13 @@ class _State(Enum):
     """Another answer has gone out."""
 
 
+# Named once: up to CPython 3.11, to ask a class for a member runs Python each time.
+_WAITING, _HOLDING, _COPYING = _State.WAITING, _State.HOLDING, _State.COPYING
+_PASSING, _REPLACED = _State.PASSING, _State.REPLACED
+_PASS_THROUGH = Action.PASS_THROUGH
+_SESSION_ID_ON_ERROR = Rule.SESSION_ID_ON_ERROR
+
+
 class _Exchange:
     """One request, and what the application answers to it."""
 
@@ -241,7 +248,7 @@ class _Exchange:
         self._counts = counts
         self._request = request
         self._send = send
-        self._state = _State.WAITING
+        self._state = _WAITING
         # Taken now: what is mounted inside may change the scope.
         self._method: str = scope["method"]
         self._path: str = scope["path"]
@@ -250,22 +257,19 @@ class _Exchange:
 
     def send(self, message: Message) -> Awaitable[None]:
         """Stand in for the server's `send`; once decided, without so much as a frame."""
-        if self._state is _State.PASSING:
+        state = self._state
+        if state is _PASSING:
             return self._send(message)
-        match self._state:
-            case _State.WAITING if message["type"] == "http.response.start":
+        if state is _WAITING:
+            if message["type"] == "http.response.start":
                 return self._begin(message)
-            case _State.WAITING:
-                # Before an answer come early hints, pushes and the like.
-                return self._send(message)
-            case _State.HOLDING | _State.COPYING:
-                return self._watch(message)
-            case _State.REPLACED:
-                return self._swallow()
+            # Before an answer come early hints, pushes and the like.
+            return self._send(message)
+        return self._swallow() if state is _REPLACED else self._watch(message)
 
     async def end(self) -> None:
         """Conclude an answer whose body was cut off."""
-        if self._state is _State.HOLDING or self._state is _State.COPYING:
+        if self._state is _HOLDING or self._state is _COPYING:
             for held in self._conclude(self._facts.verdict(self._request_body, None)):
                 await self._send(held)
 
@@ -282,7 +286,7 @@ class _Exchange:
         except ValueError:
             # No method or no status that HTTP has: for the server to refuse.
             self._request.forget()
-            self._state = _State.PASSING
+            self._state = _PASSING
             await self._send(start)
             return
         self._start = start
@@ -306,13 +310,13 @@ class _Exchange:
         self._body: bytes | bytearray = b""
         self._held_bytes = self._look_again_at = 0
         if self._options.report_only:
-            self._state = _State.COPYING
+            self._state = _COPYING
             await self._send(start)
         else:
-            self._state = _State.HOLDING
+            self._state = _HOLDING
 
     async def _watch(self, message: Message) -> None:
-        if self._state is _State.COPYING:
+        if self._state is _COPYING:
             await self._send(message)
         else:
             self._held.append(message)
@@ -350,21 +354,21 @@ class _Exchange:
         held, self._held = self._held, []
         self._request_body = None
         self._counts[verdict.rule] += 1
-        is_out = self._state is _State.COPYING
-        self._state = _State.PASSING
+        is_out = self._state is _COPYING
+        self._state = _PASSING
         options, forwards = self._options, verdict.forward_session_id
-        if verdict.action is Action.PASS_THROUGH and forwards and not options.report_only:
+        if verdict.action is _PASS_THROUGH and forwards and not options.report_only:
             return held
         answer = verdict.response
         acts = not options.report_only
         # Two corrections, each switched off by its own name, may be due to one answer.
         replaces = acts and answer is not None and verdict.rule not in options.disabled_rules
-        withholds = acts and not forwards and Rule.SESSION_ID_ON_ERROR not in options.disabled_rules
+        withholds = acts and not forwards and _SESSION_ID_ON_ERROR not in options.disabled_rules
         self._report(verdict, applied=replaces or withholds)
         if is_out:
             return []
         if replaces and answer is not None:
-            self._state = _State.REPLACED
+            self._state = _REPLACED
             self._swallowed = 0
             return self._replacement(answer if options.echo_id else not_found_response())
         if withholds:
@@ -377,7 +381,7 @@ class _Exchange:
         options = self._options
         # To report is what was asked for; otherwise a line for each is the caller's choice.
         level = logging.INFO if options.report_only else logging.DEBUG
-        corrects = verdict.action is not Action.PASS_THROUGH or not verdict.forward_session_id
+        corrects = verdict.action is not _PASS_THROUGH or not verdict.forward_session_id
         is_logged = corrects and _logger.isEnabledFor(level)
         if not is_logged and options.on_verdict is None:
             return
