@@ -286,6 +286,14 @@ mod tests {
     }
 
     #[test]
+    fn without_its_id_an_answer_is_the_one_that_had_none() {
+        let answer = Answer::unavailable(RequestId::from_json("7"));
+
+        assert_eq!(Answer::unavailable(None), answer.without_id());
+        assert_ne!(answer, answer.without_id());
+    }
+
+    #[test]
     fn the_body_is_json_with_the_id_of_the_request() {
         for id in ["7", "-0", "1e2", r#""a\"b\\""#, r#""é""#, "18446744073709551615"] {
             let body = format!(r#"{{"id":{id},"method":"m"}}"#);

@@ -29,7 +29,7 @@ FUZZ_LONG_SECONDS = os.environ.get("FUZZ_LONG_SECONDS", "600")
 MATURIN, CARGO_FUZZ, CARGO_MUTANTS = "maturin>=1.9.4,<2", "0.13.2", "27.1.0"
 CARGO_LLVM_COV, CARGO_DENY = "0.9.1", "0.20.2"
 # Lines of `src/` that no test reaches; docs/proof.md says why none can.
-UNREACHED = {"json.rs": 3, "reply.rs": 1, "session.rs": 1}
+UNREACHED = {"json.rs": 3, "reply.rs": 2, "session.rs": 1}
 UNCHECKED = ("benches/calls.py", "benches/plots.py")
 WORKFLOW_CHECKERS = ["check-jsonschema>=0.33,<1", "zizmor>=1.15,<2"]
 AUDIT = ["pip>=25.3", "pip-audit>=2.9,<3"]
