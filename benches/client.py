@@ -15,28 +15,32 @@ no other work on the machine disturbs; what the server and the kernel do for it 
 import argparse
 import importlib
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import anyio
+from harness import serving
 from instructions import instructions
 from mcp import ClientSession
 from mcp.client import streamable_http
 
 ROOT = Path(__file__).resolve().parents[1]
+# That of the tests, of the same SDK.
+SERVER = ROOT / "tests" / "clients" / "real_server.py"
 LIBRARY = "httpx2" if hasattr(streamable_http, "httpx2") else "httpx"
 PLAIN = importlib.import_module(LIBRARY).AsyncClient
 OURS = importlib.import_module(f"mcp_session.{LIBRARY}").AsyncClient
 CLIENTS = {"plain": PLAIN, "ours": OURS}
-FORMS = {"an event stream": (), "JSON": ("--json",)}
+FORMS: dict[str, tuple[str, ...]] = {
+    "an event stream": ("--port", "0"),
+    "JSON": ("--port", "0", "--json"),
+}
 WARM_UP = 50
 
 # The library leaves a part of its work, the end of its asynchronous generators, to the event loop
@@ -69,7 +73,7 @@ async def print_times(calls: int) -> None:
     print("| answer | plain | plain again / plain | ours | ours / plain | difference |")
     print("|---|---|---|---|---|---|")
     for form, arguments in FORMS.items():
-        with server(*arguments) as url:
+        with serving(SERVER, *arguments) as url:
             times = await measure(url, calls)
         plain, _, ours = map(statistics.median, times)
         turns = list(zip(*times, strict=True))
@@ -106,7 +110,7 @@ def print_instructions() -> None:
     print("| answer | plain | ours | ours / plain |")
     print("|---|---|---|---|")
     for form, arguments in FORMS.items():
-        with server(*arguments) as url:
+        with serving(SERVER, *arguments) as url:
             plain, ours = (counted(client, url) for client in CLIENTS)
         print(f"| {form} | {plain:,} | {ours:,} | {ours / plain:.3f} |", flush=True)
 
@@ -136,28 +140,6 @@ async def connected(url: str, client: Any) -> AsyncGenerator[ClientSession]:
     ):
         await session.initialize()
         yield session
-
-
-@contextmanager
-def server(*arguments: str) -> Generator[str]:
-    """Start the server of the tests, of the same SDK, and end it afterwards."""
-    script = ROOT / "tests" / "clients" / "real_server.py"
-    command = [sys.executable, "-W", "ignore", str(script), "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-    ) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        try:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            process.kill()
 
 
 if __name__ == "__main__":

@@ -8,14 +8,18 @@ import gc
 import os
 import platform
 import random
+import socket
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Case", "Figures", "machine", "measure", "pin"]
+__all__ = ["Case", "Figures", "machine", "measure", "pin", "serving"]
 
 LONGEST = 1 << 22
 
@@ -115,3 +119,23 @@ def machine() -> str:
         f"{processor}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
         f"{platform.python_implementation()} {platform.python_version()}"
     )
+
+
+@contextmanager
+def serving(script: Path, *arguments: str) -> Generator[str]:
+    """Start a server that prints its port; yield where it serves MCP, and end it afterwards."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-W", "ignore", str(script), *arguments]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8") as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        try:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()

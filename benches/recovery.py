@@ -6,18 +6,17 @@ Run by `benches/run.py` with the environment it made; prints one JSON object. Th
 
 import argparse
 import json
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
+from harness import serving
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp_session.httpx2 import AsyncClient
@@ -42,7 +41,7 @@ async def main() -> None:
     parser.add_argument("--rmcp", type=Path, help="the program of benches/rmcp")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    with server() as url:
+    with serving(HERE / "server.py") as url:
         results = {
             "resent": await resent(url, 1000, arguments.rounds),
             "calls": await concurrent(url, arguments.rmcp, arguments.rounds),
@@ -212,28 +211,6 @@ async def counts(url: str) -> dict[str, int]:
     async with httpx2.AsyncClient() as client:
         counted: dict[str, int] = (await client.get(url.replace("/mcp", "/count"))).json()
         return counted
-
-
-@contextmanager
-def server() -> Generator[str]:
-    """Start the server, and end it afterwards."""
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", HERE / "server.py"],
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        try:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            process.kill()
 
 
 if __name__ == "__main__":

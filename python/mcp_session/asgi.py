@@ -357,14 +357,15 @@ class _Exchange:
         is_out = self._state is _COPYING
         self._state = _PASSING
         options, forwards = self._options, verdict.forward_session_id
-        if verdict.action is _PASS_THROUGH and forwards and not options.report_only:
+        corrects = verdict.action is not _PASS_THROUGH or not forwards
+        if not corrects and not options.report_only:
             return held
         answer = verdict.response
         acts = not options.report_only
         # Two corrections, each switched off by its own name, may be due to one answer.
         replaces = acts and answer is not None and verdict.rule not in options.disabled_rules
         withholds = acts and not forwards and _SESSION_ID_ON_ERROR not in options.disabled_rules
-        self._report(verdict, applied=replaces or withholds)
+        self._report(verdict, corrects=corrects, applied=replaces or withholds)
         if is_out:
             return []
         if replaces and answer is not None:
@@ -376,12 +377,11 @@ class _Exchange:
             held[0] = {**self._start, "headers": headers}
         return held
 
-    def _report(self, verdict: Verdict, *, applied: bool) -> None:
+    def _report(self, verdict: Verdict, *, corrects: bool, applied: bool) -> None:
         """Tell of a verdict."""
         options = self._options
         # To report is what was asked for; otherwise a line for each is the caller's choice.
         level = logging.INFO if options.report_only else logging.DEBUG
-        corrects = verdict.action is not _PASS_THROUGH or not verdict.forward_session_id
         is_logged = corrects and _logger.isEnabledFor(level)
         if not is_logged and options.on_verdict is None:
             return

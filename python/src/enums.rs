@@ -1,4 +1,4 @@
-//! The enums of `mcp_session._enums` and `mcp_session._rules`, by the values of the core.
+//! The enums of the package, by the values of the core.
 //!
 //! They are Python's own `enum.Enum`, so that type checkers can exhaust them; here they are
 //! looked up once and handed out again and again.
@@ -85,6 +85,5 @@ impl<const N: usize> Members<N> {
 }
 
 fn member(py: Python<'_>, class: &str, value: &str) -> PyResult<Py<PyAny>> {
-    let module = if class == "Rule" { "mcp_session._rules" } else { "mcp_session._enums" };
-    Ok(py.import(module)?.getattr(class)?.call1((value,))?.unbind())
+    Ok(py.import("mcp_session")?.getattr(class)?.call1((value,))?.unbind())
 }

@@ -192,6 +192,15 @@ impl Answer {
         Ok(Self { bare: answer.without_id(), body: body.unbind() })
     }
 
+    /// Those of the bare answer, with the length of the body that has the id.
+    fn own_headers(&self, py: Python<'_>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let length = self.body.as_bytes(py).len();
+        self.bare.headers().map(move |(name, value)| {
+            let value = if name == CONTENT_LENGTH { HeaderValue::from(length) } else { value };
+            (name, value)
+        })
+    }
+
     fn says<'a>(&'a self, py: Python<'a>) -> (CoreAnswer<'static>, &'a [u8]) {
         (self.bare, self.body.as_bytes(py))
     }
@@ -209,13 +218,10 @@ impl Answer {
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
         let header = |(name, value): (HeaderName, HeaderValue)| {
-            if name == CONTENT_LENGTH {
-                return Ok((name.as_str().to_owned(), self.body.as_bytes(py).len().to_string()));
-            }
             let value = value.to_str().map_err(|error| PyValueError::new_err(error.to_string()))?;
             Ok((name.as_str().to_owned(), value.to_owned()))
         };
-        self.bare.headers().map(header).collect()
+        self.own_headers(py).map(header).collect()
     }
 
     /// One JSON-RPC error (`bytes`).
@@ -252,15 +258,9 @@ impl Answer {
                 sent.push((name, value));
             }
         }
-        for (name, value) in self.bare.headers() {
-            let length;
-            let value = if name == CONTENT_LENGTH {
-                length = self.body.as_bytes(py).len().to_string();
-                length.as_bytes()
-            } else {
-                value.as_bytes()
-            };
-            sent.push((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value)));
+        for (name, value) in self.own_headers(py) {
+            let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+            sent.push((PyBytes::new(py, name), PyBytes::new(py, value)));
         }
         Ok(sent)
     }
