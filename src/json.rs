@@ -258,6 +258,8 @@ fn skip_string(bytes: &mut core::slice::Iter<'_, u8>) {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
 
     #[test]
@@ -305,6 +307,20 @@ mod tests {
         body.extend(br#""]"#);
 
         assert!(text(&body).is_some_and(is_valid));
+    }
+
+    #[test]
+    fn an_object_has_begun_until_it_is_broken() {
+        for start in ["{", "{ ", r#"{"id""#, r#"{"id":"#, r#"{"id":7}"#, r#"{"id":7} "#] {
+            assert!(begins_object(start.as_bytes()), "{start}");
+        }
+        for number in ["7", "-", "7.", "-7.5", "7e", "7E+", "7e-1"] {
+            let cut = format!(r#"{{"id":{number}"#);
+            assert!(begins_object(cut.as_bytes()), "{cut}");
+        }
+        for start in ["", " ", " {", "[", "7", "\"", "x{", "{x", "{7}", "{}x", r#"{"id":7x"#] {
+            assert!(!begins_object(start.as_bytes()), "{start}");
+        }
     }
 
     #[test]

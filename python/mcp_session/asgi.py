@@ -431,42 +431,27 @@ class _RequestBody:
     after all. Nobody else reads meanwhile, so no piece is lost or out of order.
     """
 
-    __slots__ = (
-        "_application_reads",
-        "_body",
-        "_is_reading",
-        "_is_remembering",
-        "_is_whole",
-        "_last",
-        "_limit",
-        "_read_by_application",
-        "_read_on",
-        "_reader_is_back",
-        "_receive",
-        "_unread",
-    )
+    # What a request begins with. Defaults of the class: an exchange that needs none of them
+    # does not pay for them.
+    body: bytes | bytearray | None = None
+    """The body; `None` where it is not known, or not whole."""
+    _so_far: bytes | bytearray = b""
+    _is_remembering = True
+    _is_whole = False
+    _read_by_application = 0
+    _unread = False
+    _last: Message | None = None
+    # How often the application is inside the server's `receive`, and what we wait on then.
+    _application_reads = 0
+    _reader_is_back: "anyio.Event | None" = None
+    # Whether we are, and what the application waits on then.
+    _is_reading = False
+    _read_on: "anyio.Event | None" = None
 
     def __init__(self, receive: Receive, limit: int) -> None:
         """Read by `receive`, and remember so many bytes."""
         self._receive = receive
         self._limit = limit
-        self._is_remembering = True
-        self._is_whole = False
-        self._body: bytes | bytearray = b""
-        self._read_by_application = 0
-        self._unread = False
-        self._last: Message | None = None
-        # How often the application is inside the server's `receive`, and what we wait on then.
-        self._application_reads = 0
-        self._reader_is_back: anyio.Event | None = None
-        # Whether we are, and what the application waits on then.
-        self._is_reading = False
-        self._read_on: anyio.Event | None = None
-
-    @property
-    def body(self) -> bytes | bytearray | None:
-        """The body; `None` where it is not known, or not whole."""
-        return self._body if self._is_remembering and self._is_whole else None
 
     def receive(self) -> Awaitable[Message]:
         """Stand in for the server's `receive`; without a frame when there is nothing to do."""
@@ -476,12 +461,12 @@ class _RequestBody:
 
     async def read(self, seconds: float) -> None:
         """Read what the application has left, up to the limit and for so long."""
-        if self._is_whole or not self._is_remembering:
+        if not self._is_remembering:
             return
         self._is_reading = True
         try:
             with anyio.move_on_after(seconds):
-                while self._is_remembering and not self._is_whole:
+                while self._is_remembering:
                     await self._read_piece()
         finally:
             self._is_reading = False
@@ -492,8 +477,9 @@ class _RequestBody:
     def forget(self) -> None:
         """Remember nothing any longer but what the application has not seen."""
         self._is_remembering = False
+        self.body = None
         if not self._unread:
-            self._body = b""
+            self._so_far = b""
 
     async def _receive_for_application(self) -> Message:
         while self._is_reading:
@@ -513,15 +499,15 @@ class _RequestBody:
                 self._reader_is_back.set()
         if self._is_remembering:
             self._remember(message)
-            self._read_by_application = len(self._body)
+            self._read_by_application = len(self._so_far)
         return message
 
     def _take_unread(self) -> Message:
-        body = bytes(self._body[self._read_by_application :])
+        body = bytes(self._so_far[self._read_by_application :])
         self._unread = False
-        self._read_by_application = len(self._body)
+        self._read_by_application = len(self._so_far)
         if not self._is_remembering:
-            self._body = b""
+            self._so_far = b""
         return {"type": "http.request", "body": body, "more_body": not self._is_whole}
 
     async def _read_piece(self) -> None:
@@ -535,7 +521,7 @@ class _RequestBody:
         else:
             self._last = message
         self._remember(message)
-        if not self._is_whole:
+        if self._is_remembering:
             # A server that has much at hand never waits, and time would not run out.
             await checkpoint()
 
@@ -544,10 +530,13 @@ class _RequestBody:
             # The client is gone, and what it sent is not all.
             self._is_remembering = False
             return
-        self._body = _joined(self._body, message.get("body", b""))
+        self._so_far = _joined(self._so_far, message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
-        if len(self._body) > self._limit:
+        if len(self._so_far) > self._limit:
             self.forget()
+        elif self._is_whole:
+            self.body = self._so_far
+            self._is_remembering = False
 
 
 class _Paths:
