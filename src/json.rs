@@ -301,6 +301,19 @@ mod tests {
     }
 
     #[test]
+    fn nesting_is_measured_however_many_brackets_there_are_besides() {
+        let siblings = "[],".repeat(DEPTH_LIMIT);
+        for (levels, read) in
+            [(DEPTH_LIMIT - 1, true), (DEPTH_LIMIT, true), (DEPTH_LIMIT + 1, false)]
+        {
+            let (opened, closed) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+            let body = format!("[{siblings}{opened}{closed}]");
+
+            assert_eq!(read, text(body.as_bytes()).is_some(), "{levels} levels");
+        }
+    }
+
+    #[test]
     fn brackets_within_strings_are_no_nesting() {
         let mut body = br#"["\"\\"#.to_vec();
         body.resize(body.len() + 2 * DEPTH_LIMIT, b'[');

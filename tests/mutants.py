@@ -4,8 +4,12 @@ cargo-mutants makes none there, because the rows are the input of a macro. For e
 every row, a copy of the tree is given another action, and then another condition; each has to
 be refused by the compiler or by a test. Prints one line a mutant and those that survived; exits
 with 1 if any did. Takes about ten minutes.
+
+Given the folder of what cargo-mutants found, `mutants.out`, it writes the outcome of both to
+`docs/mutants.txt`, and exits with 1 if a mutant of either survived.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "docs" / "mutants.txt"
 ACTIONS = (
     "PassThrough",
     "AdoptSession",
@@ -27,11 +32,41 @@ ACTIONS = (
 ARM = re.compile(r"\n {8,12}\((?P<condition>[^;]*?)\) => (?P<action>\w+);", re.DOTALL)
 TESTS = ("cargo", "test", "-q", "-p", "mcp-session-core", "--lib", "--test", "table")
 
+SURVIVED, TESTED, COMPILED, ENDLESS = (
+    "survived",
+    "caught by a test",
+    "refused by the compiler",
+    "never came to an end, and caught by that",
+)
+# As cargo-mutants names its files.
+FILES = {"missed": SURVIVED, "timeout": ENDLESS, "caught": TESTED, "unviable": COMPILED}
+
 
 def main() -> None:
+    of_rows = outcomes_of_rows()
+    print(summary(of_rows))
+    outcomes = {"the rows of src/table.rs, changed by tests/mutants.py": of_rows}
+    if len(sys.argv) > 1:
+        folder = Path(sys.argv[1])
+        version = json.loads((folder / "outcomes.json").read_text("utf-8"))["cargo_mutants_version"]
+        by_cargo = f"what .cargo/mutants.toml names, changed by cargo-mutants {version}"
+        outcomes = {by_cargo: outcomes_of_cargo(folder), **outcomes}
+        write(outcomes)
+    survivors = [
+        mutant
+        for of_one in outcomes.values()
+        for mutant, outcome in of_one.items()
+        if outcome == SURVIVED
+    ]
+    print(*survivors, sep="\n")
+    sys.exit(bool(survivors))
+
+
+def outcomes_of_rows() -> dict[str, str]:
+    """Change the rows one after the other; say what became of each mutant."""
     source = (ROOT / "src" / "table.rs").read_text(encoding="utf-8")
     planted = list(mutants(source))
-    survivors: list[str] = []
+    outcomes: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy")
         ignored = shutil.ignore_patterns("target", ".git", ".environments", ".venv", "exchanges")
@@ -39,13 +74,41 @@ def main() -> None:
         run(copy, "the tree as it is", expected=True)
         for number, (what, mutant) in enumerate(planted, 1):
             (copy / "src" / "table.rs").write_text(mutant, encoding="utf-8")
-            verdict = run(copy, what, expected=False)
-            print(f"{number:3} of {len(planted)}  {verdict:9}  {what}", flush=True)
-            if verdict == "SURVIVED":
-                survivors.append(what)
-    print(f"{len(planted) - len(survivors)} caught, {len(survivors)} survived")
-    print(*survivors, sep="\n")
-    sys.exit(bool(survivors))
+            outcomes[what] = run(copy, what, expected=False)
+            print(f"{number:3} of {len(planted)}  {outcomes[what]:23}  {what}", flush=True)
+    return outcomes
+
+
+def outcomes_of_cargo(folder: Path) -> dict[str, str]:
+    """Read what cargo-mutants found."""
+    return {
+        mutant: outcome
+        for name, outcome in FILES.items()
+        for mutant in (folder / f"{name}.txt").read_text("utf-8").splitlines()
+    }
+
+
+def write(outcomes: dict[str, dict[str, str]]) -> None:
+    """Write the file of results."""
+    lines = ["Every mutant and what became of it, written by `python3 tests/run.py mutants`."]
+    for what, of_one in outcomes.items():
+        lines += ["", f"{what}: {summary(of_one)}"]
+        for wanted in FILES.values():
+            lines += [f"{wanted}: {mutant}" for mutant in natural(of_one, wanted)]
+    RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def natural(outcomes: dict[str, str], wanted: str) -> list[str]:
+    """Give those of one outcome, line 9 before line 10."""
+    found = [mutant for mutant, outcome in outcomes.items() if outcome == wanted]
+    return sorted(found, key=lambda it: re.sub(r"\d+", lambda number: number[0].zfill(6), it))
+
+
+def summary(outcomes: dict[str, str]) -> str:
+    """Count them."""
+    found = list(outcomes.values())
+    counts = [f"{found.count(outcome)} {outcome}" for outcome in FILES.values() if outcome in found]
+    return f"{len(found)} mutants, {', '.join(counts)}"
 
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:
@@ -91,8 +154,8 @@ def run(copy: Path, what: str, *, expected: bool) -> str:
     if expected and not passed:
         sys.exit(f"{what} fails:\n{done.stdout}\n{done.stderr}")
     if passed:
-        return "SURVIVED"
-    return "compiler" if "could not compile" in done.stderr else "tests"
+        return SURVIVED
+    return COMPILED if "could not compile" in done.stderr else TESTED
 
 
 if __name__ == "__main__":

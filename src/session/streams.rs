@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn of_dead_generations_it_is_known_who_still_asks() {
+        for live in [Some(LIVE), None] {
+            let mut streams = asked(&[(0, "7"), (1, "7")]);
+            assert!(!streams.may_reply(br#"{"id":7,"result":{}}"#, live));
+
+            let cancelled = br#"{"method":"notifications/cancelled","params":{"requestId":7}}"#;
+            streams.saw_message(Stream { generation: 1, origin: EventOrigin::Post }, cancelled);
+
+            assert!(streams.requests.is_empty(), "{live:?}");
+        }
+    }
+
+    #[test]
     fn a_request_that_comes_again_on_a_resumed_stream_is_one_request() {
         let mut streams = asked(&[(1, "7"), (1, "7")]);
 
