@@ -201,6 +201,15 @@ def test_a_server_that_does_not_start_is_given_up(
     assert result.exit_code == 1
 
 
+@pytest.fixture
+def interruptible() -> Generator[None]:
+    """What a shell runs in its background begins with SIGINT ignored, and hands that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     "while_waiting", ["to listen", "connect:", "killing", "call 4:", "call 5:"]
 )
