@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,9 @@ ENVIRONMENTS = ROOT / ".environments"
 DIST = ENVIRONMENTS / "dist"
 # What is built from a copy of this tree finds the crates it depends upon built.
 BUILT_BEFORE = {"CARGO_TARGET_DIR": str(ROOT / "target" / "copies")}
+# Two processors are what a machine has at least.
+AT_ONCE = 2
+Command = tuple[str | Path, ...]
 TARGETS = ("peek", "exchange", "classify", "answer", "session", "stream")
 # Both read bodies.
 DICTIONARIES = {"answer": "peek"}
@@ -163,10 +167,12 @@ def clients_whole() -> None:
 def run_clients(*options: str) -> None:
     """Run the tests of the client adapters in the environment of each SDK generation."""
     # Servers of both are started, whichever the client is of.
-    for programs in [sdk_environment(name) for name in OFFICIAL]:
+    environments = [sdk_environment(name) for name in OFFICIAL]
+    for programs in environments:
         pip_install(programs, CHECKERS)
         run(programs / "mypy", "--strict", "tests/clients")
-        run(programs / "python", "-m", "pytest", "tests/clients", *options)
+    tests = ("-m", "pytest", "tests/clients", *options)
+    run_together([(programs / "python", *tests) for programs in environments])
 
 
 def peers() -> None:
@@ -184,10 +190,14 @@ def peers() -> None:
 
 def lines() -> None:
     """What the README and the guides show for an SDK, in its environment; the table they show."""
-    for name in SDKS:
-        test = "test_adopt" if name in OFFICIAL else "test_lines"
-        run(sdk_environment(name) / "python", "-m", "pytest", f"tests/peers/{test}.py")
-    run(sdk_environment("mcp2") / "python", "-m", "pytest", "tests/peers/test_table.py")
+    tests = [(name, "test_adopt" if name in OFFICIAL else "test_lines") for name in SDKS]
+    tests += [("mcp2", "test_table")]
+    run_together(
+        [
+            (sdk_environment(name) / "python", "-m", "pytest", f"tests/peers/{test}.py")
+            for name, test in tests
+        ]
+    )
 
 
 def matrix() -> None:
@@ -295,8 +305,7 @@ def fuzz() -> None:
     run("cargo", "test", "--manifest-path", "fuzz/Cargo.toml")
     env = fuzzing()
     run("cargo", "fuzz", "build", env=env)
-    for target in TARGETS:
-        run_target(target, FUZZ_SECONDS, env)
+    run_together([fuzzing_of(target, FUZZ_SECONDS) for target in TARGETS], env)
 
 
 def readme() -> None:
@@ -344,9 +353,9 @@ def fuzz_long() -> None:
     """Each fuzz target for FUZZ_LONG_SECONDS (600); what it found is kept, minimized."""
     env = fuzzing()
     run("cargo", "fuzz", "build", env=env)
+    run_together([fuzzing_of(target, int(FUZZ_LONG_SECONDS)) for target in TARGETS], env)
     for target in TARGETS:
-        run_target(target, int(FUZZ_LONG_SECONDS), env)
-        run("cargo", "fuzz", "cmin", target, ROOT / "fuzz" / "target" / "corpus" / target, env=env)
+        run("cargo", "fuzz", "cmin", target, found_by(target), env=env)
 
 
 def coverage() -> None:
@@ -435,17 +444,21 @@ def fuzzing() -> dict[str, str]:
     return {"RUSTC_BOOTSTRAP": "1", "PATH": f"{cargo}:{os.environ['PATH']}"}
 
 
-def run_target(target: str, seconds: int, env: dict[str, str]) -> None:
-    """Fuzz one target, from its committed corpus and from what former runs found."""
-    found = ROOT / "fuzz" / "target" / "corpus" / target
-    found.mkdir(parents=True, exist_ok=True)
+def fuzzing_of(target: str, seconds: int) -> Command:
+    """Give what fuzzes one target, from its committed corpus and from what former runs found."""
     dictionary = ROOT / "fuzz" / "dictionaries" / f"{DICTIONARIES.get(target, target)}.dict"
-    run(
-        *("cargo", "fuzz", "run", target, found, f"fuzz/corpus/{target}", "--"),
+    return (
+        *("cargo", "fuzz", "run", target, found_by(target), f"fuzz/corpus/{target}", "--"),
         *([f"-dict={dictionary}"] if dictionary.exists() else []),
         *(f"-max_total_time={seconds}", "-print_final_stats=1", "-verbosity=0"),
-        env=env,
     )
+
+
+def found_by(target: str) -> Path:
+    """Find the folder of what runs of a target found."""
+    found = ROOT / "fuzz" / "target" / "corpus" / target
+    found.mkdir(parents=True, exist_ok=True)
+    return found
 
 
 def llvm_tools() -> dict[str, str]:
@@ -508,8 +521,8 @@ def sdk_environment(name: str) -> Path:
 
 def test_servers(*options: str) -> None:
     """Run the tests of the middleware in the environment of each SDK."""
-    for name in SDKS:
-        run(sdk_environment(name) / "python", "-m", "pytest", "tests/asgi", *options)
+    tests = ("-m", "pytest", "tests/asgi", *options)
+    run_together([(sdk_environment(name) / "python", *tests) for name in SDKS])
 
 
 def install_wheel(programs: Path) -> None:
@@ -549,6 +562,36 @@ def run(
     print("$", *command, flush=True)
     done = subprocess.run(command, check=False, cwd=cwd, env=os.environ | (env or {}))
     if done.returncode not in accepted:
+        raise subprocess.CalledProcessError(done.returncode, command)
+
+
+def run_together(commands: Sequence[Command], env: dict[str, str] | None = None) -> None:
+    """Run commands side by side, in the root of the project; show each with its output at its end.
+
+    For what mostly waits, or has one processor's worth to do.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for ended in as_completed([pool.submit(run_apart, command, env) for command in commands]):
+            if ended.exception():
+                pool.shutdown(cancel_futures=True)
+            ended.result()
+
+
+def run_apart(command: Command, env: dict[str, str] | None) -> None:
+    """Run one of several commands."""
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | (env or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    shown = " ".join(map(str, command))
+    print(f"$ {shown}\n{done.stdout}", end="", flush=True)
+    if done.returncode:
         raise subprocess.CalledProcessError(done.returncode, command)
 
 
