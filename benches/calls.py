@@ -13,7 +13,7 @@ from typing import Any
 import h11
 import msgspec
 import orjson
-import port
+import pure_python
 from harness import Case, Figures, measure, pin
 from mcp_session import (
     Send,
@@ -26,8 +26,13 @@ from mcp_session import (
 )
 
 READERS = ("json", "orjson", "msgspec", "ours")
-KINDS = {"dense": "dense structure", "blob": "one big string", "text": "strings not ASCII"}
-SIZES = {"1 KB": 1_000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "4 MB": 4_000_000}
+KINDS = {
+    "dense": "dense structure",
+    "blob": "one big string",
+    "ascii": "strings of ASCII",
+    "text": "strings not ASCII",
+}
+SIZES = {"1 KB": 1_000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "10 MB": 10_000_000}
 REQUEST = (
     b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n"
     b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
@@ -78,7 +83,7 @@ def calls(call: bytes, empty: Any) -> dict[str, dict[str, float]]:
         "not_found_response": not_found_response,
         "orjson_answer": orjson_answer,
         "peek": peek,
-        "ported": port.classify,
+        "ported": pure_python.classify,
         "request": REQUEST,
         "response": RESPONSE,
         "typed": typed,
@@ -94,6 +99,7 @@ def calls(call: bytes, empty: Any) -> dict[str, dict[str, float]]:
         "classify, 200: pure Python": "ported('POST', 200, session_id=attached)",
         "needs_body, 200": "needs_body('POST', 200, session_id=attached, quirks=True)",
         "peek, 130 bytes": "peek(call)",
+        "peek, 130 bytes: msgspec": "typed.decode(call)",
         "404 bytes of a body": "not_found_response(call).body",
         "404 bytes of a body: json": "json_answer(call)",
         "404 bytes of a body: orjson": "orjson_answer(call)",

@@ -1,5 +1,6 @@
 """Measures Python calls in turns, so that what disturbs the machine disturbs all alike.
 
+What is measured is the time of the processor that a call takes, not what passes while others run.
 Every case is timed in every round, the rounds in random order; the empty loop is taken off.
 A figure is the median over the rounds, a ratio the median of the rounds' own ratios.
 """
@@ -45,7 +46,7 @@ class Case:
         scope = dict(self.names)
         exec(compile(source, self.name, "exec"), scope)  # noqa: S102 - our own statements
         loop = scope["loop"]
-        return lambda count: int(loop(count, time.perf_counter_ns))
+        return lambda count: int(loop(count, time.thread_time_ns))
 
 
 @dataclass(frozen=True)

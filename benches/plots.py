@@ -17,8 +17,13 @@ mpl.rcParams["svg.fonttype"] = "none"
 
 from matplotlib import pyplot as plt  # noqa: E402 - the backend has to be chosen first
 
-LENGTHS = {"1 KB": 1e3, "10 KB": 1e4, "100 KB": 1e5, "1 MB": 1e6, "4 MB": 4e6}
-KINDS = {"dense": "dense structure", "blob": "one big string", "text": "strings not ASCII"}
+LENGTHS = {"1 KB": 1e3, "10 KB": 1e4, "100 KB": 1e5, "1 MB": 1e6, "10 MB": 1e7}
+KINDS = {
+    "dense": "dense structure",
+    "blob": "one big string",
+    "ascii": "strings of ASCII",
+    "text": "strings not ASCII",
+}
 READERS = {
     "ours": ("mcp_session.peek", "C3", "o", 2.4),
     "msgspec": ("msgspec, typed", "C0", "s", 1.2),
@@ -37,7 +42,7 @@ def main() -> None:
 
 def reading(bodies: dict[str, Any]) -> Any:
     """Time against the size of the body, for each reader."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(14, 4), sharey=True, layout="constrained")
     for axis, (kind, title) in zip(axes, KINDS.items(), strict=True):
         for reader, (name, colour, marker, width) in READERS.items():
             points = [(LENGTHS[size], each[reader] / 1e3) for size, each in bodies[kind].items()]

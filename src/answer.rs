@@ -3,16 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
-    WWW_AUTHENTICATE,
-};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode, response};
 
-use crate::message::RequestId;
-
-/// The header that bears a session ID, in lower case as HTTP/2 and ASGI write it.
-pub const SESSION_ID_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+use crate::jsonrpc::RequestId;
 
 /// An answer made here, with the id of the request it answers, if there is one to repeat.
 ///
@@ -203,11 +197,26 @@ impl<'a> Answer<'a> {
     /// assert!(!Answer::replaces_header(b"Set-Cookie"));
     /// ```
     pub fn replaces_header(name: &[u8]) -> bool {
-        const BODY: &[u8] = b"content-";
-        name.get(..BODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(BODY))
-            || [TRANSFER_ENCODING, ETAG, WWW_AUTHENTICATE, SESSION_ID_HEADER]
-                .iter()
-                .any(|replaced| name.eq_ignore_ascii_case(replaced.as_str().as_bytes()))
+        const DESCRIBES_BODY: &[u8] = b"content-";
+        // With what a proxy would send a file by, in the place of any body.
+        const OTHERS: [&[u8]; 13] = [
+            b"transfer-encoding",
+            b"etag",
+            b"last-modified",
+            b"accept-ranges",
+            b"digest",
+            b"repr-digest",
+            b"signature",
+            b"signature-input",
+            b"x-accel-redirect",
+            b"x-sendfile",
+            b"trailer",
+            b"www-authenticate",
+            b"mcp-session-id",
+        ];
+        name.get(..DESCRIBES_BODY.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(DESCRIBES_BODY))
+            || OTHERS.iter().any(|replaced| name.eq_ignore_ascii_case(replaced))
     }
 }
 
@@ -223,7 +232,7 @@ mod tests {
     use std::format;
 
     use super::*;
-    use crate::message::peek;
+    use crate::jsonrpc::peek;
 
     #[track_caller]
     fn assert_response(answer: Answer<'_>, status: u16, headers: &[(&str, &str)], body: &str) {
@@ -318,6 +327,16 @@ mod tests {
             .header("content-length", "5")
             .header("transfer-encoding", "chunked")
             .header("etag", "x")
+            .header("digest", "x")
+            .header("content-digest", "x")
+            .header("repr-digest", "x")
+            .header("last-modified", "x")
+            .header("accept-ranges", "bytes")
+            .header("signature", "x")
+            .header("signature-input", "x")
+            .header("trailer", "x-digest")
+            .header("x-accel-redirect", "/file")
+            .header("x-sendfile", "/file")
             .header("www-authenticate", "Bearer")
             .header("mcp-session-id", "x")
             .body(())

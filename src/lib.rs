@@ -6,7 +6,7 @@
 //! is the decision both have to make, in one place:
 //!
 //! ```
-//! use http::StatusCode;
+//! use mcp_session_core::http::StatusCode;
 //! use mcp_session_core::{Action, Method, Quirks, Request, Response, Side, classify};
 //!
 //! // What *this* request carried decides, not what is stored now.
@@ -31,7 +31,7 @@
 //!     ..Request::new(Method::Post)
 //! };
 //!
-//! let answer = admit(&request, Lookup::Unknown).answer().expect("a 404");
+//! let answer = admit(&request, Lookup::Unknown).response().expect("a 404");
 //!
 //! assert_eq!(
 //!     answer.body(),
@@ -41,6 +41,11 @@
 //!
 //! The tables themselves are the documentation of [`Rule`]: one row, one sentence of the
 //! specification.
+//!
+//! # Features
+//!
+//! - `sse` (default): reads event streams, [`sse`].
+//! - `wire` (default): reads raw HTTP/1.1 messages, [`wire`]; brings `httparse`.
 //!
 //! The crate is `no_std`, so that there is no socket, file, clock or thread to reach for.
 
@@ -53,32 +58,41 @@ extern crate alloc;
 extern crate std;
 
 mod answer;
-mod cell;
-mod era;
-pub mod events;
-mod facts;
-mod json;
-pub mod message;
-mod reply;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod diagnose;
+mod exchange;
+mod jsonrpc;
+pub mod server;
 pub mod session;
-mod session_id;
-#[macro_use]
-mod rows;
+#[cfg(feature = "sse")]
+pub mod sse;
 mod table;
+#[cfg(feature = "wire")]
 pub mod wire;
 
 pub use http;
 
-pub use answer::{Answer, SESSION_ID_HEADER};
-pub use cell::{Admission, Attachment, Cell, Lookup, Reply, ResponseId, Sent};
-pub use era::{Era, LEGACY_VERSIONS};
-pub use facts::{Method, PROTOCOL_VERSION_HEADER, Request, Response, query_session_id};
-pub use message::{Kind, Message, RequestId, peek};
-pub use session_id::SessionId;
+pub use answer::Answer;
+pub use exchange::{
+    Era, LEGACY_VERSIONS, Method, MisreportError, Misreports, PROTOCOL_VERSION_HEADER, Quirks,
+    Request, Response, SESSION_ID_HEADER, SessionId, Side, query_session_id,
+};
+pub use jsonrpc::{JsonRpcError, Kind, Members, Message, RequestId, RequestIdKey, message, peek};
 pub use table::{
-    Action, Misreport, Quirks, Rule, Side, Verdict, admit, classify, classify_parts, needs_body,
+    Action, Lookup, Rule, SessionHeader, Verdict, admit, classify, classify_parts, needs_body,
     needs_more_body, needs_request_body,
 };
+
+/// What the rows are written over, for tests that exhaust them. No promise: it changes with
+/// the rows.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::table::{
+        Admission, Attachment, Columns, Matcher, Misreport, Readers, RequestKind, ResponseKind,
+        ResponseSessionId, Wording,
+    };
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

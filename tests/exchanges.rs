@@ -1,6 +1,7 @@
 //! The recorded traffic of real servers, against `exchanges.expected`, which was written
 //! from the rulings.
 
+#![cfg(feature = "wire")]
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -12,8 +13,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mcp_session_core::internals::Columns;
 use mcp_session_core::wire::{RawRequest, RawResponse};
-use mcp_session_core::{Cell, Quirks, Rule, Side, Verdict, classify};
+use mcp_session_core::{Quirks, Rule, Side, Verdict, classify};
 
 const SIDES: [Side; 3] =
     [Side::Client(Quirks::Ignore), Side::Client(Quirks::Recognize), Side::Server];
@@ -30,7 +32,7 @@ fn every_recorded_exchange_has_the_verdict_that_the_rulings_give_it() {
             let verdict = classify(side, &request, &response);
 
             assert_eq!(expected, written(&verdict), "{name} {side:?}");
-            let cell = Cell::of(side, &request, &response);
+            let cell = Columns::of(side, &request, &response);
             let covering: Vec<&Rule> = Rule::ALL.iter().filter(|it| it.covers(&cell)).collect();
             assert_eq!([&verdict.rule()].as_slice(), covering, "{name} {side:?}");
         }
@@ -101,7 +103,7 @@ fn recorded(name: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 fn written(verdict: &Verdict<'_>) -> String {
-    let withhold = if verdict.forwards_session_id() { "" } else { "+withhold" };
+    let withhold = if verdict.session_header().is_forwarded() { "" } else { "+withhold" };
     format!("{:?}/{:?}{withhold}", verdict.action(), verdict.rule())
 }
 

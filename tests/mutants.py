@@ -1,4 +1,4 @@
-"""Changes the rows of `src/table.rs` one at a time and sees the tests fail.
+"""Changes the rows of `src/table/rows.rs` one at a time and sees the tests fail.
 
 cargo-mutants makes none there, because the rows are the input of a macro. For every arm of
 every row, a copy of the tree is given another action, and then another condition; each has to
@@ -45,7 +45,7 @@ FILES = {"missed": SURVIVED, "timeout": ENDLESS, "caught": TESTED, "unviable": C
 def main() -> None:
     of_rows = outcomes_of_rows()
     print(summary(of_rows))
-    outcomes = {"the rows of src/table.rs, changed by tests/mutants.py": of_rows}
+    outcomes = {"the rows of src/table/rows.rs, changed by tests/mutants.py": of_rows}
     if len(sys.argv) > 1:
         folder = Path(sys.argv[1])
         version = json.loads((folder / "outcomes.json").read_text("utf-8"))["cargo_mutants_version"]
@@ -64,7 +64,7 @@ def main() -> None:
 
 def outcomes_of_rows() -> dict[str, str]:
     """Change the rows one after the other; say what became of each mutant."""
-    source = (ROOT / "src" / "table.rs").read_text(encoding="utf-8")
+    source = (ROOT / "src" / "table" / "rows.rs").read_text(encoding="utf-8")
     planted = list(mutants(source))
     outcomes: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def outcomes_of_rows() -> dict[str, str]:
         shutil.copytree(ROOT, copy, ignore=ignored)
         run(copy, "the tree as it is", expected=True)
         for number, (what, mutant) in enumerate(planted, 1):
-            (copy / "src" / "table.rs").write_text(mutant, encoding="utf-8")
+            (copy / "src" / "table" / "rows.rs").write_text(mutant, encoding="utf-8")
             outcomes[what] = run(copy, what, expected=False)
             print(f"{number:3} of {len(planted)}  {outcomes[what]:23}  {what}", flush=True)
     return outcomes
@@ -113,7 +113,7 @@ def summary(outcomes: dict[str, str]) -> str:
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:
     """Every arm with another action, and with another condition."""
-    rows = source.index("\nrows! {")
+    rows = source.index("\nwith_misreports! {")
     for arm in ARM.finditer(source, rows):
         name = re.findall(r"\n {8}(\w+) \{\n", source[rows : arm.start()])
         row = name[-1] if name else "misreports"

@@ -14,16 +14,8 @@
 
 #[path = "session/enumeration.rs"]
 mod enumeration;
-#[path = "session/guarantees.rs"]
-mod guarantees;
-#[path = "session/model.rs"]
-mod model;
 #[path = "session/scenarios.rs"]
 mod scenarios;
-#[path = "session/words.rs"]
-mod words;
-#[path = "session/world.rs"]
-mod world;
 
 use std::env;
 
@@ -32,8 +24,10 @@ use mcp_session_core::session::{Options, ResendPolicy};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use words::What;
-use world::{Header, Operation, Status, Welcome, World};
+use mcp_session_testing::session::words::What;
+use mcp_session_testing::session::world::{
+    Answered, Header, Operation, Restoration, Status, Welcome, World,
+};
 
 const CASES: u32 = 10_000;
 
@@ -103,9 +97,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => welcome().prop_map(Operation::LeaderInitialize),
         4 => prop_oneof![3 => Just(202), 1 => Just(404), 1 => Just(500)]
             .prop_map(Operation::LeaderInitialized),
+        3 => restoration().prop_map(Operation::LeaderRestores),
         1 => Just(Operation::LeaderFails),
         1 => Just(Operation::LeaderIsDropped),
         2 => (any.clone(), 0..3_u8).prop_map(|(which, id)| Operation::ServerAsks(which, id)),
+        1 => (any.clone(), 0..3_u8).prop_map(|(which, id)| Operation::ServerCancels(which, id)),
+        3 => (any.clone(), prop_oneof![4 => Just(Answered::Result), 1 => Just(Answered::Error)])
+            .prop_map(|(which, how)| Operation::AnswerSeen(which, how)),
+        2 => Just(Operation::CooldownOver),
+        1 => Just(Operation::EarlierCooldownOver),
         2 => (any, 0..4_u8).prop_map(|(which, event)| Operation::EventSeen(which, event)),
     ]
 }
@@ -118,7 +118,12 @@ fn what() -> impl Strategy<Value = What> {
         2 => Just(What::Initialize),
         1 => Just(What::Notification),
         2 => (0..12_usize).prop_map(What::Cancelled),
-        2 => (0..3_u8).prop_map(What::Reply),
+        1 => (0..3_u8).prop_map(What::SetLevel),
+        2 => (0..3_u8).prop_map(What::Subscribe),
+        1 => (0..3_u8).prop_map(What::Unsubscribe),
+        1 => (0..3_u8).prop_map(What::Reply),
+        2 => (0..6_u8).prop_map(What::ReplyShown),
+        1 => (0..3_u8).prop_map(What::BatchOfReply),
         2 => Just(What::Get),
         2 => (0..4_u8).prop_map(What::Resume),
         1 => Just(What::Delete),
@@ -154,5 +159,14 @@ fn welcome() -> impl Strategy<Value = Welcome> {
         1 => prop_oneof![Just(-32600), Just(-32022)].prop_map(Welcome::Error),
         1 => Just(Welcome::Broken),
         1 => prop_oneof![Just(404), Just(500)].prop_map(Welcome::Status),
+    ]
+}
+
+fn restoration() -> impl Strategy<Value = Restoration> {
+    prop_oneof![
+        4 => Just(Restoration::Result),
+        1 => Just(Restoration::Error),
+        1 => Just(Restoration::Strange),
+        1 => Just(Restoration::Status(404)),
     ]
 }

@@ -1,5 +1,6 @@
 //! Raw HTTP/1.1: what is read, what is remarked upon, and where a head is broken.
 
+#![cfg(feature = "wire")]
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -43,6 +44,38 @@ fn a_repeated_session_id_is_attached_and_ill_formed_and_an_empty_one_is_none() {
         assert_eq!(attached, !id.is_empty(), "{raw}");
         assert_eq!(well_formed, mcp_session_core::SessionId::parse(id).is_some(), "{raw}");
     }
+}
+
+#[test]
+fn a_message_hands_out_its_target_every_header_and_its_body() {
+    let raw = b"\r\nPOST /mcp?a=b#c HTTP/1.1\r\nHost: h\r\nX-A:  1 \r\nx-a: 2\r\nContent-Length: 2\r\n\r\n{}";
+    let request = RawRequest::parse(raw).unwrap();
+
+    assert_eq!(("/mcp", "a=b"), (request.path(), request.query()));
+    let headers: [(&str, &[u8]); 4] =
+        [("Host", b"h"), ("X-A", b"1"), ("x-a", b"2"), ("Content-Length", b"2")];
+    assert_eq!(headers.as_slice(), request.headers());
+    assert_eq!(Some(&b"{}"[..]), request.body());
+
+    let raw = b"HTTP/1.1 100 Continue\r\na: b\r\n\r\nHTTP/1.1 404\r\nc: d\r\n\r\n";
+    let response = RawResponse::parse(raw, &request).unwrap();
+
+    assert_eq!([("c", &b"d"[..])].as_slice(), response.headers());
+    assert_eq!(Some(&b""[..]), response.body());
+}
+
+#[test]
+fn a_message_without_headers_hands_out_none() {
+    let request = RawRequest::parse(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+
+    assert_eq!(("/", "", 0), (request.path(), request.query(), request.headers().len()));
+}
+
+#[test]
+fn the_reason_of_a_broken_head_is_its_message_without_the_offset() {
+    let error = RawRequest::parse(b"GET / HTTP/1.1\r\nno colon\r\n\r\n").err().unwrap();
+
+    assert_eq!(error.to_string(), format!("byte {}: {}", error.offset(), error.reason()));
 }
 
 #[test]

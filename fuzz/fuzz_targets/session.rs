@@ -1,5 +1,5 @@
 //! Invariant: whatever is sent, comes back, is abandoned, cancelled or closed, in whatever
-//! order, the session machine answers as the reference model does, the ten guarantees hold of
+//! order, the session machine answers as the reference model does, the guarantees hold of
 //! the whole history, and once every leader is done nobody waits.
 
 #![cfg_attr(fuzzing, no_main)]

@@ -6,8 +6,8 @@ use mcp_session_core::wire::{RawRequest, RawResponse};
 use mcp_session_core::{Action, Answer, Era, Lookup, Quirks, Rule, Side, admit, classify, peek};
 use serde_json::Value;
 
+use crate::independent_reader::{Json, json};
 use crate::peek::{Reading, reading};
-use crate::second::{Json, json};
 
 /// Asserts the invariant of the target `answer` for one request body.
 ///
@@ -132,7 +132,7 @@ fn assert_halves_agree_on_other_methods(body: &[u8]) {
     for (method, action) in [("GET", Action::ClearAndReinit), ("DELETE", Action::Clear)] {
         let raw = request_bytes(method, Some("1868a90c"), body);
         let request = RawRequest::parse(&raw).expect("a request written here");
-        let answer = admit(&request.facts(), Lookup::Unknown).answer().expect("a 404");
+        let answer = admit(&request.facts(), Lookup::Unknown).response().expect("a 404");
         assert_eq!(Answer::not_found(None), answer);
 
         let (client, server) = verdicts(method, Some("1868a90c"), body, &written(answer));
@@ -181,11 +181,11 @@ fn assert_admitted(reading: &Reading, body: &[u8]) {
         let request = RawRequest::parse(&raw).expect("a request written here");
         let verdict = admit(&request.facts(), lookup);
         if is_exempt {
-            assert_eq!((Action::PassThrough, None), (verdict.action(), verdict.answer()));
-            assert!(!verdict.forwards_session_id());
+            assert_eq!((Action::PassThrough, None), (verdict.action(), verdict.response()));
+            assert!(!verdict.session_header().is_forwarded());
         } else {
-            assert_eq!((action, answer), (verdict.action(), verdict.answer()));
-            assert!(verdict.forwards_session_id());
+            assert_eq!((action, answer), (verdict.action(), verdict.response()));
+            assert!(verdict.session_header().is_forwarded());
         }
     }
 }

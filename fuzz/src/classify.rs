@@ -5,13 +5,14 @@ use std::iter::once;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use mcp_session_core::http::{Response as HttpResponse, StatusCode};
+use mcp_session_core::internals::Columns;
 use mcp_session_core::{
-    Action, Cell, Era, Method, Quirks, Request, Response, Rule, Side, Verdict, classify,
+    Action, Era, Method, Misreports, Quirks, Request, Response, Rule, Side, Verdict, classify,
     needs_body, peek,
 };
 
+use crate::independent_reader::{Json, Value, json};
 use crate::peek::{Reading, reading};
-use crate::second::{Json, json};
 
 /// Asserts the invariant of the target `classify` for the facts that these bytes spell.
 ///
@@ -83,6 +84,7 @@ pub const LAWS: &[Law] = &[
     ("server: a 404 to an attached ID goes out in the canonical form", canonical_not_found),
     ("server: a misreport of a terminated session becomes a 404", misreport_is_corrected),
     ("server: no other answer becomes a 404", nothing_else_is_corrected),
+    ("on each side, what a caller lists itself is a misreport", own_misreport),
     ("server: an answer that is no success bears no session ID", no_id_on_errors),
     ("server: the ID in the header goes before the one in the query", header_before_query),
     ("server: what was corrected is not corrected again", corrected_once),
@@ -91,17 +93,36 @@ pub const LAWS: &[Law] = &[
 const SIDES: [Side; 3] =
     [Side::Client(Quirks::Ignore), Side::Client(Quirks::Recognize), Side::Server];
 
-/// The misreports of the rulings, written once more.
-const MISREPORTS: [(u16, &str); 8] = [
-    (400, "Bad Request: No valid session ID provided"),
-    (400, "Bad Request: No valid session ID provided for non-initialize request"),
-    (400, "Bad Request: GET request requires a valid session ID"),
-    (400, "Bad Request: DELETE request requires a valid session ID"),
-    (400, "Bad Request: Server not initialized"),
-    (400, "Bad Request: Mcp-Session-Id header is required"),
-    (400, "unknown session"),
-    (401, "Unauthorized: Session not found"),
+/// The misreports of the rulings, written once more: with 400, in normal form.
+const BAD_REQUESTS: [&str; 23] = [
+    "no valid session id provided",
+    "no valid session id provided for non-initialize request",
+    "no valid session id provided or not an initialization request",
+    "no valid session id provided or not an initialize request",
+    "no valid session id or not an initialize request",
+    "no valid session id",
+    "invalid or missing session id",
+    "missing or invalid session id",
+    "invalid session id",
+    "unknown session",
+    "unknown session id",
+    "unknown mcp-session-id header",
+    "session not found",
+    "session id not found",
+    "session expired",
+    "session has expired",
+    "session terminated",
+    "mcp-session-id header is required",
+    "server not initialized",
+    "get request requires a valid session id",
+    "delete request requires a valid session id",
+    "mcp: invalid session id header",
+    "no transport found for sessionid",
 ];
+/// With 401, in normal form.
+const UNAUTHORIZED: [&str; 2] = ["session not found", "no transport found for sessionid"];
+/// What callers list themselves, if they do; the first as it is compared.
+const OWN: (u16, [&str; 2]) = (409, ["gone fishing", "Bad Request: Gone  Fishing."]);
 const RESUME_NOT_FOUND: &str = "Encounter an error when resume session: Session not found: ";
 const RESUME_TERMINATED: &str =
     "Encounter an error when resume session: Session error: Session service terminated";
@@ -177,29 +198,51 @@ impl<'a> Case<'a> {
         self.side != Side::Server
     }
 
-    /// `None` where the body holds what the second reader does not read.
+    /// A misreport of the rulings, or one that the caller lists; `None` where the body holds
+    /// what the second reader does not read.
     fn is_misreport(&self) -> Option<bool> {
-        let Some(body) = self.response.body.filter(|_| self.response.content_encoding.is_none())
-        else {
+        let listed: &[&str] = match self.status() {
+            400 => &BAD_REQUESTS,
+            401 => &UNAUTHORIZED,
+            _ => &[],
+        };
+        Some(self.says(listed)? || self.is_own_misreport()?)
+    }
+
+    fn is_own_misreport(&self) -> Option<bool> {
+        let (status, [text, _]) = OWN;
+        if self.has_own() && self.status() == status { self.says(&[text]) } else { Some(false) }
+    }
+
+    fn has_own(&self) -> bool {
+        *self.response.misreports != Misreports::none()
+    }
+
+    /// Whether the body says one of these and nothing else.
+    fn says(&self, texts: &[&str]) -> Option<bool> {
+        let is_challenge =
+            matches!(self.status(), 401 | 403) && self.response.www_authenticate.is_some();
+        let is_encoded = self.response.content_encoding.is_some();
+        let Some(body) = self.response.body.filter(|_| !is_challenge && !is_encoded) else {
             return Some(false);
         };
-        if self.status() == 401 && self.response.www_authenticate.is_some() {
+        if texts.is_empty() || body.len() > TEXT_LIMIT {
             return Some(false);
         }
-        if body.len() > TEXT_LIMIT {
-            return Some(false);
-        }
-        let texts = MISREPORTS.iter().filter(|(status, _)| *status == self.status());
-        let texts: Vec<&str> = texts.map(|(_, text)| *text).collect();
-        if texts.iter().any(|text| text.as_bytes() == body.trim_ascii()) {
+        let is_said = |said: &[u8]| texts.iter().any(|text| text.as_bytes() == normal(said));
+        if is_said(body.trim_ascii()) {
             return Some(true);
         }
-        let error = match json(body) {
-            Json::Read(value) => value.sole("error").and_then(|error| error.sole("message")),
+        let value = match json(body) {
+            Json::Read(value) => value,
             Json::Refused => return Some(false),
             Json::Differs => return None,
         };
-        Some(error.is_some_and(|message| texts.iter().any(|text| message.is_text(text))))
+        let error = value.sole("error");
+        let strings =
+            [error.as_ref().and_then(|it| it.sole("message")), value.sole("message"), error];
+        let said = |it: Value<'_>| it.text().is_some_and(|text| is_said(text.as_bytes()));
+        Some(strings.into_iter().flatten().any(said))
     }
 
     fn is_resume_error(&self) -> bool {
@@ -254,10 +297,32 @@ impl<'a> Case<'a> {
     }
 }
 
+/// The normal form, by another way than the core's.
+fn normal(text: &[u8]) -> Vec<u8> {
+    let mut form: Vec<u8> = Vec::new();
+    for byte in text {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0C if form.last() == Some(&b' ') => {}
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0C => form.push(b' '),
+            b'A'..=b'Z' => form.push(byte + 32),
+            _ => form.push(*byte),
+        }
+    }
+    if form.last() == Some(&b'.') {
+        form.pop();
+    }
+    for lead in ["bad request: ", "invalid request: ", "unauthorized: "] {
+        if form.starts_with(lead.as_bytes()) {
+            return form.split_off(lead.len());
+        }
+    }
+    form
+}
+
 // ---- On every side
 
 fn one_row_decides(case: &Case<'_>) -> Option<bool> {
-    let cell = Cell::of(case.side, case.request, case.response);
+    let cell = Columns::of(case.side, case.request, case.response);
     let covering: Vec<Rule> = Rule::ALL.iter().copied().filter(|it| it.covers(&cell)).collect();
     Some(covering == [case.verdict.rule()])
 }
@@ -291,7 +356,7 @@ fn attached_however_it_looks(case: &Case<'_>) -> Option<bool> {
 }
 
 fn answer_is_complete(case: &Case<'_>) -> Option<bool> {
-    let Some(answer) = case.verdict.answer() else {
+    let Some(answer) = case.verdict.response() else {
         return Some(case.verdict.action() != Action::NotFoundResponse);
     };
     let id = case
@@ -314,10 +379,11 @@ fn body_where_needed(case: &Case<'_>) -> Option<bool> {
     let unread = case.action_with(None);
     let resume = [RESUME_NOT_FOUND.as_bytes(), case.attached.unwrap_or_default()].concat();
     let canonical = br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"gone"}}"#;
-    let matters = MISREPORTS
+    let (_, [own, _]) = OWN;
+    let matters = BAD_REQUESTS
         .iter()
-        .map(|(_, text)| text.as_bytes())
-        .chain([&resume[..], RESUME_TERMINATED.as_bytes(), canonical])
+        .map(|text| text.as_bytes())
+        .chain([&resume[..], RESUME_TERMINATED.as_bytes(), canonical, own.as_bytes()])
         .chain(case.response.body)
         .any(|body| case.action_with(Some(body)) != unread);
     Some(needs_body(case.side, case.request, case.response) == matters)
@@ -375,19 +441,19 @@ fn nothing_else_ends(case: &Case<'_>) -> Option<bool> {
     let is_delete = case.request.method == Method::Delete;
     let ends = case.can_tell()
         && (case.status() == 404 || (is_delete && matches!(case.status(), 200..=299 | 405)));
-    if case.side != Side::Client(Quirks::Ignore) || ends {
+    if case.side != Side::Client(Quirks::Ignore) || ends || case.is_own_misreport() != Some(false) {
         return None;
     }
     Some(matches!(case.verdict.action(), Action::PassThrough | Action::AdoptSession))
 }
 
 fn body_is_no_matter(case: &Case<'_>) -> Option<bool> {
-    if case.side != Side::Client(Quirks::Ignore) {
+    if case.side != Side::Client(Quirks::Ignore) || case.has_own() {
         return None;
     }
     let codes = [-32000, -32001, -32022, -32601]
         .map(|code| format!(r#"{{"error":{{"code":{code},"message":"Session not found"}}}}"#));
-    let texts = MISREPORTS.iter().map(|(_, text)| text.as_bytes());
+    let texts = BAD_REQUESTS.iter().map(|text| text.as_bytes());
     let bodies = texts.chain(codes.iter().map(String::as_bytes)).map(Some).chain(once(None));
     Some(bodies.into_iter().all(|body| case.action_with(body) == case.verdict.action()))
 }
@@ -411,6 +477,19 @@ fn quirks_by_the_whole_text(case: &Case<'_>) -> Option<bool> {
     )
 }
 
+fn own_misreport(case: &Case<'_>) -> Option<bool> {
+    if !(case.can_tell() && case.is_own_misreport()?) {
+        return Some(case.verdict.rule() != Rule::MisreportOfCaller);
+    }
+    let action = match (case.is_client(), case.request.method) {
+        (true, Method::Post | Method::Get) => Action::ClearAndReinit,
+        (true, Method::Delete) => Action::Clear,
+        (false, Method::Post | Method::Get | Method::Delete) => Action::NotFoundResponse,
+        (_, Method::Other) => return Some(false),
+    };
+    Some((case.verdict.rule(), case.verdict.action()) == (Rule::MisreportOfCaller, action))
+}
+
 fn client_ignores(case: &Case<'_>) -> Option<bool> {
     if !case.is_client() {
         return None;
@@ -430,8 +509,8 @@ fn opening_not_found(case: &Case<'_>) -> Option<bool> {
 
 fn client_only_acts(case: &Case<'_>) -> Option<bool> {
     case.is_client().then(|| {
-        case.verdict.forwards_session_id()
-            && case.verdict.answer().is_none()
+        case.verdict.session_header().is_forwarded()
+            && case.verdict.response().is_none()
             && match case.verdict.action() {
                 Action::PassThrough
                 | Action::AdoptSession
@@ -473,8 +552,8 @@ fn nothing_else_is_corrected(case: &Case<'_>) -> Option<bool> {
 
 fn no_id_on_errors(case: &Case<'_>) -> Option<bool> {
     let bears = case.response_id().is_some();
-    let withholds = bears && !case.is_modern && !(200..300).contains(&case.status());
-    (!case.is_client()).then(|| case.verdict.forwards_session_id() != withholds)
+    let withholds = bears && !(200..300).contains(&case.status());
+    (!case.is_client()).then(|| case.verdict.session_header().is_forwarded() != withholds)
 }
 
 fn header_before_query(case: &Case<'_>) -> Option<bool> {
@@ -485,7 +564,7 @@ fn header_before_query(case: &Case<'_>) -> Option<bool> {
 }
 
 fn corrected_once(case: &Case<'_>) -> Option<bool> {
-    let answer = case.verdict.answer().filter(|_| !case.is_client())?;
+    let answer = case.verdict.response().filter(|_| !case.is_client())?;
     let (parts, body) = HttpResponse::<Vec<u8>>::from(answer).into_parts();
     let response = Response::from_parts(&parts, Some(&body));
     let again = classify(case.side, case.request, &response);
@@ -511,6 +590,7 @@ struct Facts {
     content_encoding: Option<Vec<u8>>,
     www_authenticate: Option<Vec<u8>>,
     response_body: Option<Vec<u8>>,
+    misreports: Misreports,
 }
 
 impl<'a> Arbitrary<'a> for Facts {
@@ -541,6 +621,7 @@ impl<'a> Arbitrary<'a> for Facts {
             content_encoding: value(input, &["gzip", "identity", ""])?,
             www_authenticate: value(input, &["Bearer", ""])?,
             response_body: response_body(input, session_id.as_deref())?,
+            misreports: misreports(input)?,
             session_id,
         })
     }
@@ -576,6 +657,7 @@ impl Facts {
             content_encoding: self.content_encoding.as_deref(),
             www_authenticate: self.www_authenticate.as_deref(),
             body: self.response_body.as_deref(),
+            misreports: &self.misreports,
         };
         look(&request, &response, self.request_body.as_deref());
     }
@@ -609,6 +691,16 @@ fn any_bytes(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(input.bytes(length)?.to_vec())
 }
 
+/// An odd byte: the caller's own. Without one, none.
+fn misreports(input: &mut Unstructured<'_>) -> Result<Misreports> {
+    let (status, [_, text]) = OWN;
+    if u8::arbitrary(input)? % 2 == 0 {
+        return Ok(Misreports::none());
+    }
+    let status = StatusCode::from_u16(status).expect("a refusal");
+    Ok(Misreports::new([(status, text)]).expect("one of few bytes"))
+}
+
 /// 0: none. The next: one of the texts of the rulings, or nearly. The others: any bytes.
 fn response_body(
     input: &mut Unstructured<'_>,
@@ -616,7 +708,8 @@ fn response_body(
 ) -> Result<Option<Vec<u8>>> {
     let chosen = u8::arbitrary(input)?;
     let which = u8::arbitrary(input)?;
-    let text = MISREPORTS[usize::from(which) % MISREPORTS.len()].1;
+    let texts: Vec<&str> = BAD_REQUESTS.into_iter().chain(OWN.1).collect();
+    let text = texts[usize::from(which) % texts.len()];
     let id = ["7", "7.0", r#""abc-1""#, "null", "8", "{}"][usize::from(which) % 6];
     let error = r#""error":{"code":-32001,"message":"Session not found"}"#;
     Ok(Some(match chosen {
@@ -637,6 +730,11 @@ fn response_body(
         14 => format!("{RESUME_NOT_FOUND}somebody-elses").into(),
         15 => RESUME_TERMINATED.into(),
         16 => format!("{RESUME_TERMINATED}.").into(),
-        17.. => any_bytes(input)?,
+        17 => format!("BAD REQUEST: {text}.").into(),
+        18 => format!(r#"{{"error":"{}"}}"#, text.to_uppercase()).into(),
+        19 => format!(r#"{{"error":"Conflict","message":"Invalid  Request: {text}"}}"#).into(),
+        20 => format!(r#"{{"error":{{"message":"Bad Request: Unauthorized: {text}"}}}}"#).into(),
+        21 => format!(r#"{{"message":"{text}","message":"{text}"}}"#).into(),
+        22.. => any_bytes(input)?,
     }))
 }

@@ -1,13 +1,13 @@
 //! `wire`, `classify`, `needs_body` and `admit`, held against laws that no row may break.
 
 use mcp_session_core::http::{self, StatusCode};
+use mcp_session_core::internals::{Admission, Columns};
 use mcp_session_core::wire::{
     HEAD_LIMIT, HEADER_LIMIT, HeadError, RawRequest, RawResponse, Remark,
 };
 use mcp_session_core::{
-    Action, Admission, Cell, Era, LEGACY_VERSIONS, Lookup, Message, Method, Misreport, Quirks,
-    Request, RequestId, Response, Rule, Side, Verdict, admit, classify, classify_parts, needs_body,
-    peek,
+    Action, Era, LEGACY_VERSIONS, Lookup, Message, Method, Quirks, Request, RequestId, Response,
+    Rule, Side, Verdict, admit, classify, classify_parts, needs_body, peek,
 };
 
 /// What stands between the request and the response in an input.
@@ -120,7 +120,7 @@ fn is_status_error(error: &HeadError) -> bool {
 
 fn assert_classified(side: Side, request: &Request<'_>, response: &Response<'_>) {
     let verdict = classify(side, request, response);
-    let cell = Cell::of(side, request, response);
+    let cell = Columns::of(side, request, response);
     let covering: Vec<Rule> = Rule::ALL.iter().copied().filter(|it| it.covers(&cell)).collect();
     assert_eq!(vec![verdict.rule()], covering, "{cell:?}");
 
@@ -148,9 +148,9 @@ fn assert_answer(verdict: &Verdict<'_>, request: &Request<'_>) {
         Action::UnavailableResponse => Some(StatusCode::SERVICE_UNAVAILABLE),
         Action::PassThrough | Action::AdoptSession | Action::ClearAndReinit | Action::Clear => None,
     };
-    assert_eq!(status, verdict.answer().map(|answer| answer.status()));
+    assert_eq!(status, verdict.response().map(|answer| answer.status()));
 
-    if let Some(answer) = verdict.answer() {
+    if let Some(answer) = verdict.response() {
         let id = message_that_counts(request).and_then(|message| message.echoed_id());
         let body = answer.body();
         let answered = peek(body.as_bytes()).id();
@@ -183,7 +183,7 @@ fn assert_client(
 ) {
     let attached = is_attached(Side::Client(quirks), request);
     let (status, method) = (response.status.as_u16(), request.method);
-    assert!(verdict.forwards_session_id());
+    assert!(verdict.session_header().is_forwarded());
     match verdict.action() {
         Action::PassThrough | Action::AdoptSession => {}
         Action::ClearAndReinit => {
@@ -205,8 +205,8 @@ fn assert_client(
 
 fn assert_server(verdict: &Verdict<'_>, request: &Request<'_>, response: &Response<'_>) {
     let has_id = response.session_id.is_some_and(|id| !id.is_empty());
-    let withholds = has_id && !response.status.is_success() && !is_modern(request);
-    assert_eq!(withholds, !verdict.forwards_session_id());
+    let withholds = has_id && !response.status.is_success();
+    assert_eq!(withholds, !verdict.session_header().is_forwarded());
     match verdict.action() {
         Action::PassThrough => {}
         Action::NotFoundResponse => {
@@ -224,7 +224,7 @@ fn assert_server(verdict: &Verdict<'_>, request: &Request<'_>, response: &Respon
 
 /// What a server puts in the place of a wrong answer is not corrected by the next one.
 fn assert_corrected_once(verdict: &Verdict<'_>, request: &Request<'_>) {
-    let answer = verdict.answer().expect("the answer to give");
+    let answer = verdict.response().expect("the answer to give");
     let (parts, body) = http::Response::<Vec<u8>>::from(answer).into_parts();
 
     let again = classify(Side::Server, request, &Response::from_parts(&parts, Some(&body)));
@@ -241,8 +241,9 @@ fn assert_quirks_are_misreports(request: &Request<'_>, response: &Response<'_>) 
     }
 }
 
+/// The statuses under which some text says that the session is gone.
 fn is_misreporting(status: u16) -> bool {
-    Misreport::ALL.iter().any(|misreport| misreport.status() == status)
+    matches!(status, 400 | 401)
 }
 
 // What the tables are asked about a request, worked out once more.
@@ -284,7 +285,7 @@ fn assert_admitted(request: &Request<'_>) {
         assert_eq!(expected_admission(request, lookup), verdict.action(), "{admission:?}");
 
         let forwards = !is_initialize(request) && !is_modern(request);
-        assert_eq!(forwards, verdict.forwards_session_id());
+        assert_eq!(forwards, verdict.session_header().is_forwarded());
     }
 }
 

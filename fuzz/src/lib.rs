@@ -5,25 +5,13 @@
 
 pub mod answer;
 pub mod classify;
+pub mod client;
 pub mod exchange;
+mod independent_reader;
 pub mod peek;
-mod second;
+pub mod server;
 pub mod session;
 pub mod stream;
-
-// The reference model, its driver and the guarantees are those of the crate's own tests.
-#[allow(clippy::wildcard_enum_match_arm, reason = "as the tests have it")]
-#[path = "../../tests/session/guarantees.rs"]
-mod guarantees;
-#[allow(clippy::wildcard_enum_match_arm, reason = "as the tests have it")]
-#[path = "../../tests/session/model.rs"]
-mod model;
-#[path = "../../tests/session/words.rs"]
-mod words;
-#[allow(clippy::wildcard_enum_match_arm, reason = "as the tests have it")]
-#[expect(dead_code, reason = "the scenarios there look at more of it")]
-#[path = "../../tests/session/world.rs"]
-mod world;
 
 /// Runs `check` on the contents of each file that the command line names.
 ///

@@ -7,9 +7,10 @@ use allocation_counter::measure;
 use mcp_session_core::{Answer, Era, Kind, LEGACY_VERSIONS, Message, RequestId, peek};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Error, Value};
 
-use crate::second::{Json, json};
+use crate::independent_reader::{Json, json};
 
 /// Asserts the invariant of the target `peek` for one body.
 ///
@@ -27,12 +28,14 @@ pub fn check(body: &[u8]) {
         Yardstick::TooDeep => {}
     }
     assert_second_reading(&message, body);
-    assert_read_alike_when_long(&message, body);
+    assert_space_says_nothing(&message, body);
+    assert_members(&message, body);
+    assert_answers(&message, body);
     assert_bounded(&message, body);
 }
 
 /// Where `peek` rules otherwise than `serde_json::Value`, row by row of the table of rulings
-/// in `src/message.rs`. There are no other differences: any other is a finding.
+/// in `src/jsonrpc/message.rs`. There are no other differences: any other is a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
     /// "a second `id` or `method`": malformed, where `Value` lets the last one win.
@@ -190,14 +193,61 @@ impl Reading {
     }
 }
 
-/// A short body is read at a glance where it is plain, and a long one by a visitor of
-/// `serde_json` alone: with white space behind it that makes it long, it says the same.
-fn assert_read_alike_when_long(message: &Message<'_>, body: &[u8]) {
-    /// Nothing as long as this is read at a glance.
-    const LONG: usize = 4097;
+/// White space around a message changes nothing, whatever word or chunk the reader then meets
+/// each byte in.
+fn assert_space_says_nothing(message: &Message<'_>, body: &[u8]) {
+    for before in [1, 7, 32] {
+        let spaced = [&[b' '; 32][..before], body, b"\r\n\t "].concat();
+        assert_eq!(peek(&spaced), *message, "{before} blanks before");
+    }
+}
 
-    let long = [body, &[b' '; LONG]].concat();
-    assert_eq!(peek(&long), *message, "as `serde_json` alone reads it");
+/// The members of a batch are the messages that its elements are, and nothing else has members.
+fn assert_members(message: &Message<'_>, body: &[u8]) {
+    let elements: Vec<&RawValue> = match message.kind() {
+        Kind::Batch => serde_json::from_slice(body).expect("a batch is an array"),
+        Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => Vec::new(),
+    };
+    let expected = elements.iter().map(|element| peek(element.get().as_bytes()));
+    assert!(message.members().eq(expected), "{:?}", message.members());
+}
+
+/// A response answers the request of its id, unless all it has is an `error` of `null`; and so
+/// does a batch that has it.
+fn assert_answers(message: &Message<'_>, body: &[u8]) {
+    let response: Option<Response<'_>> = serde_json::from_slice(body).ok();
+    let is_answer = response.map(|response| response.is_answer());
+    for answer in message.members().chain([*message]) {
+        let Some(id) = answer.id() else { continue };
+        let answers = answer.answers(id);
+        assert!(!answers || answer.kind() == Kind::Response);
+        if let (Kind::Response, Some(is_answer)) = (message.kind(), is_answer) {
+            assert_eq!(is_answer, answers);
+        }
+        assert!(!answers || message.answers(id), "a batch answers what a member answers");
+        let other = format!("[{}]", id.as_str());
+        assert!(!peek(other.as_bytes()).answers(id), "an id is no answer");
+    }
+}
+
+/// The members that make a response an answer; `serde_json` refuses one that repeats them.
+#[derive(Deserialize)]
+struct Response<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+impl Response<'_> {
+    fn is_answer(&self) -> bool {
+        self.result.is_some() || self.error.is_some_and(|error| error.get() != "null")
+    }
+}
+
+/// A member that is there, be it `null`.
+fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(member).map(Some)
 }
 
 fn era_named_by(value: &Value) -> Era {
@@ -232,13 +282,13 @@ fn assert_bounded(message: &Message<'_>, body: &[u8]) {
     /// Less than a frame for each level of a body that nests as deep as `DEEP`.
     const STACK: usize = 64 * 1024;
     const DEEP: usize = 512;
-    /// A vector that grows doubles, and is copied while it does.
-    const BYTES_A_LEVEL: u64 = 4;
-    const OVERHEAD: u64 = 256;
+    /// A bit for each; but a vector that grows doubles, and is copied while it does.
+    const LEVELS_A_BYTE: u64 = 2;
+    const OVERHEAD: u64 = 64;
 
     let depth = depth(body);
     let spent = measure(|| assert_eq!(*message, peek(body)));
-    let allowed = BYTES_A_LEVEL * u64::try_from(depth).expect("a depth") + OVERHEAD;
+    let allowed = u64::try_from(depth).expect("a depth") / LEVELS_A_BYTE + OVERHEAD;
     assert!(spent.bytes_max <= allowed, "{} bytes for {depth} levels", spent.bytes_max);
 
     if depth >= DEEP {
@@ -322,6 +372,7 @@ fn assert_told_apart(expected: &Value, id: RequestId<'_>) {
         let other_id = peek(body.as_bytes()).id().expect("an id, written here");
         assert_eq!(other == expected, id.is_same_value(other_id), "{id:?} {other}");
         assert_eq!(other == expected, other_id.is_same_value(id), "{id:?} {other}");
+        assert_eq!(other == expected, id.value_key() == other_id.value_key(), "{id:?} {other}");
     }
 }
 

@@ -4,8 +4,10 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use mcp_session_core::Quirks;
 use mcp_session_core::session::{Options, ResendPolicy};
 
-use crate::words::What;
-use crate::world::{Header, Operation, Status, Welcome, World};
+use mcp_session_testing::session::words::What;
+use mcp_session_testing::session::world::{
+    Answered, Header, Operation, Restoration, Status, Welcome, World,
+};
 
 /// Sequences longer than this find nothing that shorter ones do not.
 const LONGEST: usize = 100;
@@ -48,7 +50,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fn operation(input: &mut Unstructured<'_>) -> Result<Operation> {
-    let kind = input.int_in_range(0..=31_u8)?;
+    let kind = input.int_in_range(0..=39_u8)?;
     let which = input.int_in_range(0..=5)?;
     Ok(match kind {
         0..=7 => Operation::Begin(what(input)?),
@@ -62,12 +64,31 @@ fn operation(input: &mut Unstructured<'_>) -> Result<Operation> {
         28 => Operation::LeaderFails,
         29 => Operation::LeaderIsDropped,
         30 => Operation::ServerAsks(which, input.int_in_range(0..=2)?),
-        31.. => Operation::EventSeen(which, input.int_in_range(0..=3)?),
+        31 => Operation::EventSeen(which, input.int_in_range(0..=3)?),
+        32 => Operation::ServerCancels(which, input.int_in_range(0..=2)?),
+        33..=34 => Operation::AnswerSeen(
+            which,
+            *input.choose(&[Answered::Result, Answered::Result, Answered::Error])?,
+        ),
+        35..=36 => Operation::LeaderRestores(*input.choose(&[
+            Restoration::Result,
+            Restoration::Result,
+            Restoration::Error,
+            Restoration::Strange,
+            Restoration::Status(404),
+        ])?),
+        37..=38 => Operation::CooldownOver,
+        39.. => Operation::EarlierCooldownOver,
     })
 }
 
 fn what(input: &mut Unstructured<'_>) -> Result<What> {
-    Ok(match input.int_in_range(0..=15_u8)? {
+    Ok(match input.int_in_range(0..=20_u8)? {
+        16 => What::SetLevel(input.int_in_range(0..=2)?),
+        17 => What::Subscribe(input.int_in_range(0..=2)?),
+        18 => What::Unsubscribe(input.int_in_range(0..=2)?),
+        19 => What::ReplyShown(input.int_in_range(0..=5)?),
+        20.. => What::BatchOfReply(input.int_in_range(0..=2)?),
         0..=2 => What::Call,
         3 => What::Read,
         4 => What::Cursor,
@@ -81,7 +102,7 @@ fn what(input: &mut Unstructured<'_>) -> Result<What> {
         12 => What::BatchOfReads,
         13 => What::BatchWithCall,
         14 => What::BatchWithCursor,
-        15.. => What::BatchOfNotifications,
+        15 => What::BatchOfNotifications,
     })
 }
 

@@ -1,7 +1,8 @@
 //! The reader of server-sent events: any bytes cut anywhere give the same events, and those are
 //! the ones that a reader of whole streams sees.
 
-use mcp_session_core::events::{Event, EventReader};
+use allocation_counter::measure;
+use mcp_session_core::sse::{Event, EventReader, EventView, SeenEvent};
 
 /// Small, so that what is beyond it is within a fuzzer's reach.
 const LIMIT: usize = 64;
@@ -21,6 +22,9 @@ pub fn check(data: &[u8]) {
     assert_eq!(whole, read(stream.chunks(1)), "byte by byte");
     assert_eq!(whole, read(pieces(stream, cuts)), "cut at {cuts:?}");
     assert_eq!(whole, read_at_once(stream), "by the standard");
+    assert_eq!(whole.0, seen_in_place(&[stream]), "in place");
+    assert_eq!(whole.0, seen_in_place(&pieces(stream, cuts)), "in place, cut at {cuts:?}");
+    assert_bounded_memory(stream);
     for event in &whole.0 {
         assert_bounded(event);
     }
@@ -36,6 +40,63 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
         events.extend(reader.read(piece));
     }
     (events, reader.last_event_id().to_owned(), reader.retry())
+}
+
+/// The events as they are shown in place. The bytes that they take leave nothing out, and each
+/// event is what its own bytes make.
+fn seen_in_place(pieces: &[&[u8]]) -> Vec<Event> {
+    let mut reader = EventReader::new(LIMIT);
+    let mut apart = EventReader::new(LIMIT);
+    let mut seen = Vec::new();
+    for piece in pieces {
+        let mut taken = 0;
+        let mut events = reader.read_in_place(piece);
+        while let Some(SeenEvent { range, event, .. }) = events.next_event() {
+            assert_eq!(taken, range.start, "what is between two events");
+            taken = range.end;
+            let event = owned(event);
+            let own: Vec<Event> = apart.read(&piece[range]).collect();
+            assert_eq!([&event], own.iter().collect::<Vec<_>>().as_slice(), "its own bytes");
+            assert!(apart.is_between_events(), "an event ends where its bytes do");
+            seen.push(event);
+        }
+        drop(events);
+        assert_eq!(0, apart.read(&piece[taken..]).count(), "behind the last event");
+        assert_eq!(reader.is_between_events(), apart.is_between_events());
+    }
+    if reader.is_between_events() {
+        let added: Vec<Event> = reader.read(b"data: added\n\n").collect();
+        assert!(matches!(&*added, [Event::Message { data, .. }] if data == "added"), "{added:?}");
+    }
+    seen
+}
+
+fn owned(event: EventView<'_>) -> Event {
+    match event {
+        EventView::Message { event, data, id } => {
+            Event::Message { event: event.to_owned(), data: data.to_owned(), id: id.clone() }
+        }
+        EventView::TooLong => Event::TooLong,
+    }
+}
+
+/// Whatever comes in and however much of it: a reader takes a multiple of the limit, be its events
+/// taken one by one, looked at in place, or dropped.
+fn assert_bounded_memory(stream: &[u8]) {
+    /// Four texts in vectors that double, and are copied while they do; three bytes for each that
+    /// is no UTF-8.
+    const ALLOWED: u64 = 32 * LIMIT as u64;
+
+    let taken = measure(|| EventReader::new(LIMIT).read(stream).for_each(drop));
+    let in_place = measure(|| {
+        let mut reader = EventReader::new(LIMIT);
+        let mut events = reader.read_in_place(stream);
+        while events.next_event().is_some() {}
+    });
+    let dropped = measure(|| drop(EventReader::new(LIMIT).read(stream)));
+    for spent in [taken, in_place, dropped] {
+        assert!(spent.bytes_max <= ALLOWED, "{} bytes for {}", spent.bytes_max, stream.len());
+    }
 }
 
 /// What the standard makes of a whole stream, line by line.
@@ -62,7 +123,8 @@ fn read_at_once(stream: &[u8]) -> Reading {
                 Some(data) => data.extend([b"\n", value].concat()),
                 None => data = Some(value.to_vec()),
             },
-            b"id" if !value.contains(&0) => id = Some(value.to_vec()),
+            // The limit of an ID is less only where that of the reader is more.
+            b"id" if !value.contains(&0) && value.len() <= LIMIT => id = Some(value.to_vec()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 // More digits than a number holds are the largest one.
                 retry = Some(text(value).parse().unwrap_or(u64::MAX));
@@ -70,11 +132,10 @@ fn read_at_once(stream: &[u8]) -> Reading {
             b"" if line.is_empty() => {
                 let (event, id) = (std::mem::take(&mut event), id.take());
                 let is_too_long = |value: &[u8]| value.len() > LIMIT;
-                let kept = id.as_deref().filter(|id| !is_too_long(id));
-                last_event_id = kept.map_or(last_event_id, text);
+                last_event_id = id.as_deref().map_or(last_event_id, text);
                 let Some(data) = data.take() else { continue };
-                let parts = [Some(&event), Some(&data), id.as_ref()];
-                events.push(if parts.into_iter().flatten().any(|it| is_too_long(it)) {
+                let parts = [&event, &data];
+                events.push(if parts.into_iter().any(|it| is_too_long(it)) {
                     Event::TooLong
                 } else {
                     Event::Message {

@@ -1,19 +1,67 @@
 """The entry of the command line, which is an extra: `pip install 'mcp-session[cli]'`."""
 
+import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
+
+__all__ = ["main"]
+
+# What a shell says of a program that Ctrl-C ended, and of one whose reader has gone.
+INTERRUPTED, BROKEN_PIPE = 130, 141
 
 
-def main() -> None:
-    """Run the command line, or say what it needs."""
+def main() -> NoReturn:
+    """Run the command line, or say what it needs. It ends with no traceback, whatever is read."""
     try:
-        from mcp_session.cli import main as run  # noqa: PLC0415 - an extra may be missing
+        status = _run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _leave("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _leave("", BROKEN_PIPE)
+    except OSError as error:
+        _leave(f"standard output: {error.strerror or type(error).__name__}", 1)
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Return the exit status."""
+    try:
+        from mcp_session._cli.commands import main as commands  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
         sys.exit(
             f"mcp-session: the command line needs {error.name}: pip install 'mcp-session[cli]'"
         )
-    run()
+    from click import Abort, ClickException  # noqa: PLC0415 - as above
+
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal cannot show is shown as what it is.
+        getattr(stream, "reconfigure", _nothing)(errors="backslashreplace")
+    try:
+        # Of a command that ends by itself, the status.
+        return int(commands.main(prog_name="mcp-session", standalone_mode=False) or 0)
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except Abort:
+        raise KeyboardInterrupt from None
+
+
+def _leave(what: str, status: int) -> NoReturn:
+    """End here: what is still to be written has nowhere to go."""
+    if what:
+        with suppress(OSError):
+            print(f"mcp-session: {what}", file=sys.stderr, flush=True)  # noqa: T201 - the last word
+    # Python flushes once more as it ends, and would say that this failed, too.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
+
+
+def _nothing(**_: str) -> None:
+    """Leave a stream as it is: it is none that can be told."""
 
 
 if __name__ == "__main__":

@@ -8,21 +8,26 @@ wherever one takes a factory of these. Needs the extra `httpx`.
 'search'
 """
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-import httpx
-from httpx import USE_CLIENT_DEFAULT
+try:
+    import httpx
 
-from mcp_session._client import FollowsSessions
-from mcp_session._driver import Library
-from mcp_session._notices import (
+    from mcp_session._client.following import FollowsSessions, sdk_follows_redirects
+except ModuleNotFoundError as error:
+    from mcp_session._extras import missing_extra
+
+    raise missing_extra(error, "httpx", "anyio", "httpx") from None
+
+from mcp_session._client.events import (
     RecoveryFailed,
     RequestGivenUp,
     SessionEvent,
     SessionReinitialized,
+    SessionRevived,
     SessionTerminated,
 )
-from mcp_session._streams import Body
+from mcp_session._client.library import Library
 
 __all__ = [
     "AsyncClient",
@@ -30,16 +35,13 @@ __all__ = [
     "RequestGivenUp",
     "SessionEvent",
     "SessionReinitialized",
+    "SessionRevived",
     "SessionTerminated",
     "create_mcp_http_client",
 ]
 
 
-class _Body(Body, httpx.AsyncByteStream):
-    pass
-
-
-class AsyncClient(FollowsSessions, httpx.AsyncClient):
+class AsyncClient(FollowsSessions[httpx.Request, httpx.Response], httpx.AsyncClient):
     """An `httpx.AsyncClient` that lets no caller see an MCP session end.
 
     Sends every request as `httpx.AsyncClient` does. Only those of a session that was opened
@@ -64,35 +66,7 @@ class AsyncClient(FollowsSessions, httpx.AsyncClient):
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
-    # The driver's types are those of httpx2. These here differ in nothing that it uses.
-    _library: ClassVar = Library(
-        request=cast("Any", httpx.Request),
-        response=cast("Any", httpx.Response),
-        body=cast("Any", _Body),
-        whole_body=cast("Any", httpx.ByteStream),
-        unsent=(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
-        outages=(
-            httpx.NetworkError,
-            httpx.TimeoutException,
-            httpx.RemoteProtocolError,
-            httpx.ProxyError,
-        ),
-        timeout=httpx.ReadTimeout,
-    )
-
-    async def send(
-        self,
-        request: httpx.Request,
-        *,
-        stream: bool = False,
-        auth: Any = USE_CLIENT_DEFAULT,
-        follow_redirects: Any = USE_CLIENT_DEFAULT,
-    ) -> httpx.Response:
-        """Send a request, in the session that stands now, if it is of one."""
-        response = await self._driver.send(
-            cast("Any", request), stream=stream, auth=auth, follow_redirects=follow_redirects
-        )
-        return cast("httpx.Response", response)
+    _library: ClassVar = Library.of(httpx, status_shield=True)
 
 
 def create_mcp_http_client(
@@ -103,7 +77,8 @@ def create_mcp_http_client(
 ) -> AsyncClient:
     """Make a client with the timeouts of the SDKs' own factory of this name.
 
-    They are 30 seconds, and 300 for reading. `keywords` are those of `AsyncClient`.
+    They are 30 seconds, and 300 for reading. Redirects are followed as the installed SDK's
+    factory has them followed. `keywords` are those of `AsyncClient`.
 
     >>> from mcp_session.httpx import create_mcp_http_client
     >>> create_mcp_http_client(headers={"x-team": "search"}).timeout.read
@@ -111,6 +86,6 @@ def create_mcp_http_client(
 
     Source: `mcp.shared._httpx_utils` of mcp 1.x
     """
-    if timeout is None:
-        timeout = httpx.Timeout(30.0, read=300.0)
+    timeout = httpx.Timeout(30.0, read=300.0) if timeout is None else timeout
+    keywords.setdefault("follow_redirects", sdk_follows_redirects())
     return AsyncClient(headers=headers, timeout=timeout, auth=auth, **keywords)

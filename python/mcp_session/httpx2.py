@@ -10,19 +10,24 @@ wherever one takes a factory of these. Needs the extra `httpx2`.
 
 from typing import Any, ClassVar
 
-import httpx2
-from httpx2 import USE_CLIENT_DEFAULT
+try:
+    import httpx2
 
-from mcp_session._client import FollowsSessions
-from mcp_session._driver import Library
-from mcp_session._notices import (
+    from mcp_session._client.following import FollowsSessions, sdk_follows_redirects
+except ModuleNotFoundError as error:
+    from mcp_session._extras import missing_extra
+
+    raise missing_extra(error, "httpx2", "anyio", "httpx2") from None
+
+from mcp_session._client.events import (
     RecoveryFailed,
     RequestGivenUp,
     SessionEvent,
     SessionReinitialized,
+    SessionRevived,
     SessionTerminated,
 )
-from mcp_session._streams import Body
+from mcp_session._client.library import Library
 
 __all__ = [
     "AsyncClient",
@@ -30,16 +35,13 @@ __all__ = [
     "RequestGivenUp",
     "SessionEvent",
     "SessionReinitialized",
+    "SessionRevived",
     "SessionTerminated",
     "create_mcp_http_client",
 ]
 
 
-class _Body(Body, httpx2.AsyncByteStream):
-    pass
-
-
-class AsyncClient(FollowsSessions, httpx2.AsyncClient):
+class AsyncClient(FollowsSessions[httpx2.Request, httpx2.Response], httpx2.AsyncClient):
     """An `httpx2.AsyncClient` that lets no caller see an MCP session end.
 
     Sends every request as `httpx2.AsyncClient` does. Only those of a session that was opened
@@ -62,33 +64,7 @@ class AsyncClient(FollowsSessions, httpx2.AsyncClient):
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
-    _library: ClassVar = Library(
-        request=httpx2.Request,
-        response=httpx2.Response,
-        body=_Body,
-        whole_body=httpx2.ByteStream,
-        unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
-        outages=(
-            httpx2.NetworkError,
-            httpx2.TimeoutException,
-            httpx2.RemoteProtocolError,
-            httpx2.ProxyError,
-        ),
-        timeout=httpx2.ReadTimeout,
-    )
-
-    async def send(
-        self,
-        request: httpx2.Request,
-        *,
-        stream: bool = False,
-        auth: Any = USE_CLIENT_DEFAULT,
-        follow_redirects: Any = USE_CLIENT_DEFAULT,
-    ) -> httpx2.Response:
-        """Send a request, in the session that stands now, if it is of one."""
-        return await self._driver.send(
-            request, stream=stream, auth=auth, follow_redirects=follow_redirects
-        )
+    _library: ClassVar = Library.of(httpx2, status_shield=False)
 
 
 def create_mcp_http_client(
@@ -99,7 +75,8 @@ def create_mcp_http_client(
 ) -> AsyncClient:
     """Make a client with the timeouts of the SDKs' own factory of this name.
 
-    They are 30 seconds, and 300 for reading. `keywords` are those of `AsyncClient`.
+    They are 30 seconds, and 300 for reading. Redirects are followed as the installed SDK's
+    factory has them followed. `keywords` are those of `AsyncClient`.
 
     >>> from mcp_session.httpx2 import create_mcp_http_client
     >>> create_mcp_http_client(headers={"x-team": "search"}).timeout.read
@@ -107,6 +84,6 @@ def create_mcp_http_client(
 
     Source: `mcp.shared._httpx_utils` of mcp 2.x
     """
-    if timeout is None:
-        timeout = httpx2.Timeout(30.0, read=300.0)
+    timeout = httpx2.Timeout(30.0, read=300.0) if timeout is None else timeout
+    keywords.setdefault("follow_redirects", sdk_follows_redirects())
     return AsyncClient(headers=headers, timeout=timeout, auth=auth, **keywords)

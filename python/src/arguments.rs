@@ -1,21 +1,33 @@
-//! What comes in from Python. An error names the argument and what was wrong with it; it
-//! shows a value only where that cannot be a session ID or a body.
+//! What comes in from Python. An error names the argument and what was wrong with it. It shows
+//! no value but a number: in arguments of a wrong order, any other may be a session ID.
 
 use std::borrow::Cow;
 
 use mcp_session_core::http::{Method as HttpMethod, StatusCode};
 use mcp_session_core::session::ResendPolicy;
-use mcp_session_core::{Lookup, Message, Method, Quirks, Request, Response, Side, peek};
+use mcp_session_core::{
+    Lookup, Message, Method, Misreports, Quirks, Request, Response, Side, peek,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyMemoryView, PyString, PyTuple};
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyMemoryView, PyString, PyTuple};
 
 use crate::enums;
 
 /// Bodies longer than this are looked at without holding up other Python threads; for
 /// shorter ones, letting go of the interpreter would cost more than the look.
-const DETACH_FROM: usize = 64 * 1024;
+pub(crate) const DETACH_FROM: usize = 64 * 1024;
+
+/// Looks at so many bytes, without the interpreter if they are many.
+pub(crate) fn look_at<R: Send>(
+    py: Python<'_>,
+    length: usize,
+    look: impl FnOnce() -> R + Send,
+) -> R {
+    if length < DETACH_FROM { look() } else { py.detach(look) }
+}
 
 /// An argument that may be left out, or be `None`.
 pub(crate) type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
@@ -36,12 +48,19 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MethodArgument {
             return Ok(Self(Method::Get));
         }
         let name = Text::of("method", object)?;
-        let method = Method::from(&*name.0);
-        if method == Method::Other && HttpMethod::from_bytes(name.bytes()).is_err() {
-            return Err(PyValueError::new_err(format!(
-                "method must be an HTTP method, not {}",
-                shown(&object)
-            )));
+        let method = Method::from(name.as_str());
+        if method != Method::Other {
+            return Ok(Self(method));
+        }
+        // What is no method may be a session ID that went astray, so it is not shown.
+        let known = ["POST", "GET", "DELETE"].iter().find(|it| it.eq_ignore_ascii_case(&name.0));
+        if let Some(known) = known {
+            let message =
+                format!("method must be spelled {known}: HTTP methods are case-sensitive");
+            return Err(PyValueError::new_err(message));
+        }
+        if HttpMethod::from_bytes(name.bytes()).is_err() {
+            return Err(PyValueError::new_err("method must be an HTTP method"));
         }
         Ok(Self(method))
     }
@@ -54,19 +73,16 @@ impl<'a, 'py> FromPyObject<'a, 'py> for StatusArgument {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let status = match object.extract::<u16>() {
-            Ok(status) => StatusCode::from_u16(status).ok(),
-            Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => {
-                let message = format!("status must be an int, not {}", shown(&object));
-                return Err(PyTypeError::new_err(message));
-            }
-            // Too large for u16, or negative.
-            Err(_) => None,
-        };
-        status.map(Self).ok_or_else(|| {
-            PyValueError::new_err(format!("status must be 100 to 999, not {}", shown(&object)))
-        })
+        status_code("status", &object).map(Self)
     }
+}
+
+fn status_code(name: &str, object: &Bound<'_, PyAny>) -> PyResult<StatusCode> {
+    let number = integer(name, object)?;
+    let status = number.extract().ok().and_then(|number: u16| StatusCode::from_u16(number).ok());
+    status.ok_or_else(|| {
+        PyValueError::new_err(format!("{name} must be 100 to 999, not {}", shown(&number)))
+    })
 }
 
 /// The value of a header.
@@ -127,8 +143,7 @@ impl<'a> Body<'a> {
     }
 
     pub(crate) fn peek(&self, py: Python<'_>) -> Message<'_> {
-        let body = self.bytes();
-        if body.len() < DETACH_FROM { peek(body) } else { py.detach(|| peek(body)) }
+        look_at(py, self.bytes().len(), || peek(self.bytes()))
     }
 }
 
@@ -141,19 +156,30 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Body<'a> {
     }
 }
 
-/// A body that outlives the call it came in with: kept alive where Python cannot change it,
-/// copied where it can.
+/// A body that outlives the call it came in with: `bytes` are kept alive, whatever could
+/// change or run code of its own is copied.
+#[derive(Default)]
 pub(crate) enum KeptBody {
+    #[default]
     Empty,
-    Kept(Py<PyBytes>),
-    Copied(Vec<u8>),
+    Kept(PyBackedBytes),
+    Copied(Box<[u8]>),
 }
 
 impl KeptBody {
-    pub(crate) fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+    pub(crate) fn of(name: &str, object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        match object.cast_exact::<PyBytes>() {
+            Ok(bytes) => Ok(Self::Kept(bytes.to_owned().into())),
+            Err(_) => Ok(Self::Copied(Body::of(name, object)?.bytes().into())),
+        }
+    }
+}
+
+impl AsRef<[u8]> for KeptBody {
+    fn as_ref(&self) -> &[u8] {
         match self {
             Self::Empty => b"",
-            Self::Kept(bytes) => bytes.as_bytes(py),
+            Self::Kept(bytes) => bytes,
             Self::Copied(bytes) => bytes,
         }
     }
@@ -164,10 +190,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for KeptBody {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        match object.cast::<PyBytes>() {
-            Ok(bytes) => Ok(Self::Kept(bytes.to_owned().unbind())),
-            Err(_) => Ok(Self::Copied(Body::of("body", object)?.bytes().to_vec())),
-        }
+        Self::of("body", object)
     }
 }
 
@@ -182,17 +205,18 @@ pub(crate) struct Facts<'a, 'py> {
     pub(crate) www_authenticate: Optional<'a, 'py>,
     /// With the name of its argument.
     pub(crate) response_body: (&'static str, Optional<'a, 'py>),
+    pub(crate) misreports: MisreportsArgument,
 }
 
 impl Facts<'_, '_> {
-    /// Reads them, and shows the exchange that they make up.
+    /// Reads them, and gives the exchange that they make up to be looked at.
     #[inline]
-    pub(crate) fn show<R>(
+    pub(crate) fn look<R: Send>(
         &self,
         py: Python<'_>,
         method: &MethodArgument,
         status: &StatusArgument,
-        look: impl FnOnce(&Request<'_>, &Response<'_>) -> R,
+        look: impl FnOnce(&Request<'_>, &Response<'_>) -> R + Send,
     ) -> PyResult<R> {
         let headers = [
             ("session_id", self.session_id),
@@ -231,9 +255,11 @@ impl Facts<'_, '_> {
             content_encoding,
             www_authenticate,
             body: response_body.as_ref().map(Body::bytes),
+            misreports: &self.misreports.0,
             ..Response::new(status.0)
         };
-        Ok(look(&request, &response))
+        let length = response.body.map_or(0, <[u8]>::len);
+        Ok(look_at(py, length, || look(&request, &response)))
     }
 }
 
@@ -251,7 +277,7 @@ pub(crate) fn no_pair_of_bytes() -> PyErr {
     PyTypeError::new_err("headers must be pairs of bytes")
 }
 
-/// Whose eyes.
+/// Which side evaluates an exchange.
 #[derive(Clone, Copy)]
 pub(crate) enum SideArgument {
     Client,
@@ -277,10 +303,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SideArgument {
         } else if object.is(&sides.server) {
             Ok(Self::Server)
         } else {
-            Err(PyTypeError::new_err(format!(
-                "side must be Side.CLIENT or Side.SERVER, not {}",
-                shown(&object)
-            )))
+            Err(wrong_type("side", "Side.CLIENT or Side.SERVER", &object))
         }
     }
 }
@@ -294,6 +317,36 @@ impl<'a, 'py> FromPyObject<'a, 'py> for QuirksArgument {
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         Ok(Self(if flag("quirks", &object)? { Quirks::Recognize } else { Quirks::Ignore }))
+    }
+}
+
+/// A caller's own misreports: an iterable of pairs of a status and a text.
+#[derive(Default)]
+pub(crate) struct MisreportsArgument(pub(crate) Misreports);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for MisreportsArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        const EXPECTED: &str = "pairs of a status and a text";
+        let mut wordings: Vec<(StatusCode, String)> = Vec::new();
+        let pairs = object.try_iter().map_err(|_| wrong_type("misreports", EXPECTED, &object))?;
+        for pair in pairs {
+            let pair = pair?;
+            let Ok((status, text)) = pair.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>()
+            else {
+                return Err(PyTypeError::new_err(format!("misreports must be {EXPECTED}")));
+            };
+            let status = status_code("misreports: a status", &status)?;
+            let text = Text::of("misreports: a text", text.as_borrowed())?;
+            wordings.push((status, text.as_str().to_owned()));
+            if wordings.len() > Misreports::LIMIT {
+                break;
+            }
+        }
+        let wordings = wordings.iter().map(|(status, text)| (*status, text.as_str()));
+        let misreports = Misreports::new(wordings);
+        misreports.map(Self).map_err(|error| PyValueError::new_err(format!("misreports: {error}")))
     }
 }
 
@@ -315,10 +368,24 @@ impl<'a, 'py> FromPyObject<'a, 'py> for KnownArgument {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if object.is_none() {
-            return Ok(Self(Lookup::Unavailable));
+        if let Ok(known) = object.cast::<PyBool>() {
+            return Ok(Self(if known.is_true() { Lookup::Known } else { Lookup::Unknown }));
         }
-        Ok(Self(if flag("known", &object)? { Lookup::Known } else { Lookup::Unknown }))
+        let lookups = enums::lookups(object.py())?;
+        if object.is(&lookups.known) {
+            Ok(Self(Lookup::Known))
+        } else if object.is(&lookups.unknown) {
+            Ok(Self(Lookup::Unknown))
+        } else if object.is(&lookups.unavailable) {
+            Ok(Self(Lookup::Unavailable))
+        } else if object.is_none() {
+            Err(PyTypeError::new_err(
+                "known must be a bool or a Lookup, not None: pass Lookup.UNAVAILABLE if the table \
+                 could not be asked, Lookup.UNKNOWN if it has no such session",
+            ))
+        } else {
+            Err(wrong_type("known", "a bool or a Lookup", &object))
+        }
     }
 }
 
@@ -337,11 +404,20 @@ impl<'a, 'py> FromPyObject<'a, 'py> for ResendArgument {
         } else if object.is(&policies.never) {
             Ok(Self(ResendPolicy::Never))
         } else {
-            Err(PyTypeError::new_err(format!(
-                "resend must be a ResendPolicy, not {}",
-                shown(&object)
-            )))
+            Err(wrong_type("resend", "a ResendPolicy", &object))
         }
+    }
+}
+
+/// Yes or no, by an argument that its name says.
+#[derive(Clone, Copy)]
+pub(crate) struct FlagArgument(pub(crate) bool);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for FlagArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        flag("it", &object).map(Self)
     }
 }
 
@@ -369,22 +445,30 @@ impl<'a, 'py> FromPyObject<'a, 'py> for LimitArgument {
 }
 
 fn count(name: &str, object: &Bound<'_, PyAny>) -> PyResult<u32> {
-    object.extract().map_err(|error: PyErr| {
-        let value = shown(object);
-        if error.is_instance_of::<PyTypeError>(object.py()) {
-            PyTypeError::new_err(format!("{name} must be an int, not {value}"))
-        } else {
-            PyValueError::new_err(format!("{name} must be 0 to {}, not {value}", u32::MAX))
-        }
+    let number = integer(name, object)?;
+    number.extract().map_err(|_: PyErr| {
+        let value = shown(&number);
+        PyValueError::new_err(format!("{name} must be 0 to {}, not {value}", u32::MAX))
     })
+}
+
+/// An `int`, or what says of itself that it stands for one; what it raises meanwhile is raised.
+fn integer<'py>(name: &str, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyInt>> {
+    if let Ok(number) = object.cast::<PyInt>() {
+        return Ok(number.clone());
+    }
+    // As Python does, on the type: an attribute of the object itself does not count.
+    if !object.get_type().hasattr(intern!(object.py(), "__index__"))? {
+        return Err(wrong_type(name, "an int", object));
+    }
+    let number = object.call_method0(intern!(object.py(), "__index__"))?;
+    number.cast_into().map_err(|_| wrong_type(name, "an int", object))
 }
 
 fn flag(name: &str, object: &Bound<'_, PyAny>) -> PyResult<bool> {
     match object.cast::<PyBool>() {
         Ok(flag) => Ok(flag.is_true()),
-        Err(_) => {
-            Err(PyTypeError::new_err(format!("{name} must be a bool, not {}", shown(object))))
-        }
+        Err(_) => Err(wrong_type(name, "a bool", object)),
     }
 }
 
@@ -397,11 +481,11 @@ pub(crate) fn wrong_type(name: &str, expected: &str, object: &Bound<'_, PyAny>) 
     }
 }
 
-/// The value, for the message of an error; its type where it is too long or has no repr.
-fn shown(object: &Bound<'_, PyAny>) -> String {
+/// A number, for the message of an error; its type where it is too long to be shown.
+fn shown(number: &Bound<'_, PyInt>) -> String {
     const LONGEST: usize = 100;
-    match object.repr() {
+    match number.repr() {
         Ok(text) if text.len().is_ok_and(|length| length <= LONGEST) => text.to_string(),
-        Ok(_) | Err(_) => format!("a value of {}", object.get_type()),
+        Ok(_) | Err(_) => "an int of many digits".to_owned(),
     }
 }

@@ -1,7 +1,8 @@
 //! The enums of the package, by the values of the core.
 //!
 //! They are Python's own `enum.Enum`, so that type checkers can exhaust them; here they are
-//! looked up once and handed out again and again.
+//! looked up once and handed out again and again. A member is called as the core calls it, in
+//! Python's spelling.
 
 use mcp_session_core::session::Reason;
 use mcp_session_core::{Action, Kind, Rule};
@@ -16,8 +17,8 @@ pub(crate) struct Sides {
 pub(crate) fn sides(py: Python<'_>) -> PyResult<&Sides> {
     static SIDES: PyOnceLock<Sides> = PyOnceLock::new();
     SIDES.get_or_try_init(py, || {
-        let member = |name| member(py, "Side", name);
-        Ok(Sides { client: member("client")?, server: member("server")? })
+        let member = |name| member(py, "mcp_session", "Side", name);
+        Ok(Sides { client: member("CLIENT")?, server: member("SERVER")? })
     })
 }
 
@@ -30,11 +31,29 @@ pub(crate) struct Policies {
 pub(crate) fn policies(py: Python<'_>) -> PyResult<&Policies> {
     static POLICIES: PyOnceLock<Policies> = PyOnceLock::new();
     POLICIES.get_or_try_init(py, || {
-        let member = |name| member(py, "ResendPolicy", name);
+        let member = |name| member(py, "mcp_session", "ResendPolicy", name);
         Ok(Policies {
-            all: member("all")?,
-            read_only: member("read_only")?,
-            never: member("never")?,
+            all: member("ALL")?,
+            read_only: member("READ_ONLY")?,
+            never: member("NEVER")?,
+        })
+    })
+}
+
+pub(crate) struct Lookups {
+    pub(crate) known: Py<PyAny>,
+    pub(crate) unknown: Py<PyAny>,
+    pub(crate) unavailable: Py<PyAny>,
+}
+
+pub(crate) fn lookups(py: Python<'_>) -> PyResult<&Lookups> {
+    static LOOKUPS: PyOnceLock<Lookups> = PyOnceLock::new();
+    LOOKUPS.get_or_try_init(py, || {
+        let member = |name| member(py, "mcp_session", "Lookup", name);
+        Ok(Lookups {
+            known: member("KNOWN")?,
+            unknown: member("UNKNOWN")?,
+            unavailable: member("UNAVAILABLE")?,
         })
     })
 }
@@ -50,8 +69,8 @@ pub(crate) fn action(py: Python<'_>, action: Action) -> PyResult<Py<PyAny>> {
 }
 
 pub(crate) fn kind(py: Python<'_>, kind: Kind) -> PyResult<Py<PyAny>> {
-    static KINDS: Members<5> = Members::of("Kind");
-    KINDS.member(py, kind as usize, || format!("{kind:?}").to_ascii_lowercase())
+    static KINDS: Members<{ KINDS_OF_MESSAGES.len() }> = Members::of("Kind");
+    KINDS.member(py, kind as usize, || format!("{kind:?}"))
 }
 
 pub(crate) fn rule(py: Python<'_>, rule: Rule) -> PyResult<Py<PyAny>> {
@@ -59,24 +78,76 @@ pub(crate) fn rule(py: Python<'_>, rule: Rule) -> PyResult<Py<PyAny>> {
     RULES.member(py, rule as usize, || rule.name().to_owned())
 }
 
+/// The action of a member of the enum; `None` for anything else.
+pub(crate) fn as_action(member: &Bound<'_, PyAny>) -> PyResult<Option<Action>> {
+    of_member(member, &Action::ALL, action)
+}
+
+/// As [`as_action`].
+pub(crate) fn as_rule(member: &Bound<'_, PyAny>) -> PyResult<Option<Rule>> {
+    of_member(member, Rule::ALL, rule)
+}
+
+/// As [`as_action`].
+pub(crate) fn as_kind(member: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
+    of_member(member, &KINDS_OF_MESSAGES, kind)
+}
+
+/// As Python shows a member: `Action.CLEAR`.
+pub(crate) fn shown(member: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(format!("{}.{}", member.get_type().name()?, member.getattr("name")?))
+}
+
+const KINDS_OF_MESSAGES: [Kind; 5] =
+    [Kind::Request, Kind::Notification, Kind::Response, Kind::Batch, Kind::Malformed];
+
+/// What a driver of the server machine has to do, as Python has it: in one enum, without
+/// what the core's steps bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerStep {
+    Read,
+    Run,
+    RunWithoutSessionId,
+    Hold,
+    Watch,
+    LetGo,
+    LetGoWithoutSessionId,
+    Replace,
+    Pass,
+    PassWithoutSessionId,
+    Discard,
+}
+
+pub(crate) fn server_step(py: Python<'_>, step: ServerStep) -> PyResult<Py<PyAny>> {
+    static STEPS: Members<{ ServerStep::Discard as usize + 1 }> =
+        Members::from("mcp_session.server", "ServerStep");
+    STEPS.member(py, step as usize, || format!("{step:?}"))
+}
+
 /// The members of one enum, each looked up when it is first needed.
 struct Members<const N: usize> {
+    module: &'static str,
     class: &'static str,
     members: [PyOnceLock<Py<PyAny>>; N],
 }
 
 impl<const N: usize> Members<N> {
     const fn of(class: &'static str) -> Self {
-        Self { class, members: [const { PyOnceLock::new() }; N] }
+        Self::from("mcp_session", class)
     }
 
+    const fn from(module: &'static str, class: &'static str) -> Self {
+        Self { module, class, members: [const { PyOnceLock::new() }; N] }
+    }
+
+    /// `name` is the member's in the core.
     fn member(
         &self,
         py: Python<'_>,
         index: usize,
-        value: impl FnOnce() -> String,
+        name: impl FnOnce() -> String,
     ) -> PyResult<Py<PyAny>> {
-        let look_up = || member(py, self.class, &value());
+        let look_up = || member(py, self.module, self.class, &in_capitals(&name()));
         match self.members.get(index) {
             Some(slot) => Ok(slot.get_or_try_init(py, look_up)?.clone_ref(py)),
             None => look_up(),
@@ -84,6 +155,31 @@ impl<const N: usize> Members<N> {
     }
 }
 
-fn member(py: Python<'_>, class: &str, value: &str) -> PyResult<Py<PyAny>> {
-    Ok(py.import("mcp_session")?.getattr(class)?.call1((value,))?.unbind())
+fn member(py: Python<'_>, module: &str, class: &str, name: &str) -> PyResult<Py<PyAny>> {
+    Ok(py.import(module)?.getattr(class)?.getattr(name)?.unbind())
+}
+
+/// `ClearAndReinit` as `CLEAR_AND_REINIT`.
+fn in_capitals(name: &str) -> String {
+    let mut spelled = String::with_capacity(name.len() + 8);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !spelled.is_empty() {
+            spelled.push('_');
+        }
+        spelled.push(letter.to_ascii_uppercase());
+    }
+    spelled
+}
+
+fn of_member<T: Copy>(
+    member: &Bound<'_, PyAny>,
+    all: &[T],
+    by_value: impl Fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
+) -> PyResult<Option<T>> {
+    for value in all {
+        if member.is(&by_value(member.py(), *value)?) {
+            return Ok(Some(*value));
+        }
+    }
+    Ok(None)
 }

@@ -3,9 +3,15 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod asgi;
+mod client;
+mod client_shared;
+mod client_steps;
+mod diagnose;
 mod enums;
 mod events;
-mod exchange;
+mod headers;
+mod server;
 mod session;
 mod values;
 
@@ -16,28 +22,51 @@ use pyo3::prelude::*;
 mod _core {
     use mcp_session_core::wire::{RawRequest, RawResponse};
     use mcp_session_core::{
-        Answer as CoreAnswer, Quirks, Request, Rule, SessionId, Side, admit as core_admit,
+        Answer as CoreAnswer, Quirks, Request, Response, Rule, Side, admit as core_admit,
         classify as core_classify, needs_more_body, needs_request_body as core_needs_request_body,
         query_session_id,
     };
     use pyo3::exceptions::{PyKeyError, PyValueError};
     use pyo3::prelude::*;
+    use pyo3::types::PyBytes;
 
     use crate::arguments::{
-        Body, EchoIdArgument, Facts, KnownArgument, MethodArgument, Optional, QuirksArgument,
-        SideArgument, StatusArgument, Text,
+        Body, EchoIdArgument, Facts, KnownArgument, MethodArgument, MisreportsArgument, Optional,
+        QuirksArgument, SideArgument, StatusArgument, Text, look_at,
     };
+    #[pymodule_export]
+    use crate::asgi::{AsgiMachine, VerdictEvent};
+    #[pymodule_export]
+    use crate::client::{Client, RequestRun};
+    #[pymodule_export]
+    use crate::client_steps::{
+        CircuitOpen, Handover, HeldBack, LocalAnswer, Raise, Read, ReadAnswer, Recover,
+        RecoveryEnd, RecoveryMessage, RecoveryRun, Transmit, Wait, Watch,
+    };
+    #[pymodule_export]
+    use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
     #[pymodule_export]
-    use crate::exchange::ServedExchange;
+    use crate::server::{ServerExchange, ServerPolicy, without_session_id};
     #[pymodule_export]
     use crate::session::{
-        AlreadyUsedError, Deliver, Drop, Exchange, Failed, GiveUp, Hold, Introduced, Lead, Resend,
-        Send, Session, Stream,
+        AlreadyUsedError, Cooldown, Deliver, Drop, Exchange, Failure, GiveUp, Hold, Initialized,
+        Lead, Replaced, Resend, Restore, Send, Session, Stream,
     };
+    use crate::values::Decided;
     #[pymodule_export]
-    use crate::values::{Answer, ExchangeFacts, Message, Verdict};
+    use crate::values::{Answer, Message, Verdict};
+
+    /// The defaults in the signatures are names of this module.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let enums = module.py().import("mcp_session._enums")?;
+        for name in ["Side", "ResendPolicy"] {
+            module.setattr(name, enums.getattr(name)?)?;
+        }
+        Ok(())
+    }
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
@@ -55,10 +84,13 @@ mod _core {
     /// leave it out unless `needs_body` asks for it. An encoded body is not looked into, so
     /// leave `content_encoding` out if it was decoded. A header that is repeated is joined with ", ".
     /// Bodies are `bytes`, `bytearray` or `memoryview`, all else is `str`. `side` says
-    /// whose eyes look; `quirks` whether a client also acts on known misreports.
+    /// which side evaluates the exchange; `quirks` whether a client also acts on known misreports.
+    /// `misreports` are your own, whichever the side and the quirks: at most 64 pairs of a status
+    /// (400 to 599 but 404) and a text of at most 256 bytes, which is compared whole, as the known
+    /// ones are.
     ///
     /// Returns a `Verdict`. Raises `TypeError` for a wrong type, `ValueError` for a
-    /// `status` or `method` that HTTP does not have. Odd behaviour of the other side is
+    /// `status` or `method` that HTTP does not have, and for `misreports` that cannot be. Odd behaviour of the other side is
     /// never an error.
     ///
     /// >>> from mcp_session import Action, Rule, classify
@@ -69,6 +101,10 @@ mod _core {
     /// 'When a client receives HTTP 404 in response to a request containing an `MCP-Session-Id`, it **MUST** start a new session by sending a new `InitializeRequest` without a session ID attached.'
     /// >>> classify("POST", 404).rule is Rule.NOTHING_ATTACHED
     /// True
+    /// >>> own = [(409, "Worker has forgotten you")]
+    /// >>> body = b'{"error": "worker has forgotten you."}'
+    /// >>> classify("POST", 409, session_id="1868a90c", response_body=body, misreports=own).action
+    /// <Action.CLEAR_AND_REINIT: 'ClearAndReinit'>
     ///
     /// Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     #[pyfunction]
@@ -78,10 +114,11 @@ mod _core {
             response_session_id=None, content_type=None, content_encoding=None,
             www_authenticate=None, response_body=None,
             side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+            misreports=MisreportsArgument::default(),
         ),
         text_signature = "(method, status, *, session_id=None, protocol_version=None, request_body=None, \
             response_session_id=None, content_type=None, content_encoding=None, \
-            www_authenticate=None, response_body=None, side=..., quirks=False)",
+            www_authenticate=None, response_body=None, side=Side.CLIENT, quirks=False, misreports=())",
     )]
     #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
     fn classify(
@@ -98,6 +135,7 @@ mod _core {
         response_body: Optional<'_, '_>,
         side: SideArgument,
         quirks: QuirksArgument,
+        misreports: MisreportsArgument,
     ) -> PyResult<Py<Verdict>> {
         let facts = Facts {
             session_id,
@@ -108,10 +146,14 @@ mod _core {
             content_encoding,
             www_authenticate,
             response_body: ("response_body", response_body),
+            misreports,
         };
-        facts.show(py, &method, &status, |request, response| {
-            Verdict::of(py, &core_classify(side.with(quirks), request, response))
-        })?
+        let side = side.with(quirks);
+        facts
+            .look(py, &method, &status, |request, response| {
+                Decided::of(&core_classify(side, request, response))
+            })?
+            .into_verdict(py)
     }
 
     /// Decide the same from raw HTTP/1.1 bytes.
@@ -137,8 +179,11 @@ mod _core {
     /// Source: RFC 9112, and the rows behind `classify`.
     #[pyfunction]
     #[pyo3(
-        signature = (request, response, *, side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore)),
-        text_signature = "(request, response, *, side=..., quirks=False)",
+        signature = (
+            request, response, *, side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+            misreports=MisreportsArgument::default(),
+        ),
+        text_signature = "(request, response, *, side=Side.CLIENT, quirks=False, misreports=())",
     )]
     fn classify_exchange(
         py: Python<'_>,
@@ -146,11 +191,17 @@ mod _core {
         response: &Bound<'_, PyAny>,
         side: SideArgument,
         quirks: QuirksArgument,
+        misreports: MisreportsArgument,
     ) -> PyResult<Py<Verdict>> {
         let request = Body::of("request", request.as_borrowed())?;
         let response = Body::of("response", response.as_borrowed())?;
-        let (request, response) = parse(&request, &response)?;
-        Verdict::of(py, &core_classify(side.with(quirks), &request.facts(), &response.facts()))
+        let (side, length) = (side.with(quirks), request.bytes().len() + response.bytes().len());
+        look_at(py, length, || {
+            let (request, response) = parse(&request, &response)?;
+            let response = Response { misreports: &misreports.0, ..response.facts() };
+            PyResult::Ok(Decided::of(&core_classify(side, &request.facts(), &response)))
+        })?
+        .into_verdict(py)
     }
 
     /// Say whether the body of a response can change what has to be done.
@@ -176,10 +227,11 @@ mod _core {
             method, status, *, session_id=None, protocol_version=None, request_body=None,
             content_type=None, content_encoding=None, www_authenticate=None, body_so_far=None,
             side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+            misreports=MisreportsArgument::default(),
         ),
         text_signature = "(method, status, *, session_id=None, protocol_version=None, request_body=None, \
             content_type=None, content_encoding=None, www_authenticate=None, body_so_far=None, \
-            side=..., quirks=False)",
+            side=Side.CLIENT, quirks=False, misreports=())",
     )]
     #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
     fn needs_body(
@@ -195,6 +247,7 @@ mod _core {
         body_so_far: Optional<'_, '_>,
         side: SideArgument,
         quirks: QuirksArgument,
+        misreports: MisreportsArgument,
     ) -> PyResult<bool> {
         let facts = Facts {
             session_id,
@@ -205,9 +258,11 @@ mod _core {
             content_encoding,
             www_authenticate,
             response_body: ("body_so_far", body_so_far),
+            misreports,
         };
-        facts.show(py, &method, &status, |request, response| {
-            needs_more_body(side.with(quirks), request, response)
+        let side = side.with(quirks);
+        facts.look(py, &method, &status, |request, response| {
+            needs_more_body(side, request, response)
         })
     }
 
@@ -231,10 +286,11 @@ mod _core {
             method, status, *, session_id=None, protocol_version=None, response_session_id=None,
             content_type=None, content_encoding=None, www_authenticate=None,
             side=SideArgument::Client, quirks=QuirksArgument(Quirks::Ignore),
+            misreports=MisreportsArgument::default(),
         ),
         text_signature = "(method, status, *, session_id=None, protocol_version=None, \
             response_session_id=None, content_type=None, content_encoding=None, \
-            www_authenticate=None, side=..., quirks=False)",
+            www_authenticate=None, side=Side.CLIENT, quirks=False, misreports=())",
     )]
     #[expect(clippy::too_many_arguments, reason = "the facts of an exchange, by keyword")]
     fn needs_request_body(
@@ -249,6 +305,7 @@ mod _core {
         www_authenticate: Optional<'_, '_>,
         side: SideArgument,
         quirks: QuirksArgument,
+        misreports: MisreportsArgument,
     ) -> PyResult<bool> {
         let facts = Facts {
             session_id,
@@ -259,9 +316,11 @@ mod _core {
             content_encoding,
             www_authenticate,
             response_body: ("response_body", None),
+            misreports,
         };
-        facts.show(py, &method, &status, |request, response| {
-            core_needs_request_body(side.with(quirks), request, response)
+        let side = side.with(quirks);
+        facts.look(py, &method, &status, |request, response| {
+            core_needs_request_body(side, request, response)
         })
     }
 
@@ -306,8 +365,10 @@ mod _core {
     /// sessions.
     ///
     /// `method`, `session_id` and `protocol_version` are those of the request, as for
-    /// `classify`; `body` is its whole body. `known` is what the table says of the ID:
-    /// `True`, `False` (terminated, or never known), or `None` if it could not be asked.
+    /// `classify`; `body` is its whole body. `known` is what the table says of the ID, a
+    /// `Lookup`; or `True` for `Lookup.KNOWN`, `False` for `Lookup.UNKNOWN` (terminated, or never
+    /// known). `None` is refused: it is what a table gives for an unknown ID as often as what is
+    /// meant by `Lookup.UNAVAILABLE`.
     /// For servers that require a session. It is no access control: an ID is no proof of who
     /// asks.
     ///
@@ -406,48 +467,52 @@ mod _core {
         Answer::of(py, CoreAnswer::not_found(id))
     }
 
-    /// What a row says: summary, quote, url, revision, source. For the properties of `Rule`.
+    /// What a row says: summary, quote, url, revision, source, and whether it corrects. For the
+    /// properties of `Rule`.
     #[pyfunction]
     fn rule_facts(name: &str) -> PyResult<RuleFacts> {
         Rule::ALL
             .iter()
             .find(|rule| rule.name() == name)
-            .map(|rule| (rule.summary(), rule.quote(), rule.url(), rule.revision(), rule.source()))
+            .map(|rule| {
+                let sentence = (rule.summary(), rule.quote(), rule.url(), rule.revision());
+                let (summary, quote, url, revision) = sentence;
+                (summary, quote, url, revision, rule.source(), rule.corrects())
+            })
             .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
     }
 
-    /// What a raw exchange is, beside its verdict. For the command line.
+    /// Make a `Verdict` again that was copied or pickled.
     #[pyfunction]
-    #[pyo3(signature = (request, response, *, side=SideArgument::Client))]
-    fn exchange_facts(
-        request: &Bound<'_, PyAny>,
-        response: &Bound<'_, PyAny>,
-        side: SideArgument,
-    ) -> PyResult<ExchangeFacts> {
-        let request = Body::of("request", request.as_borrowed())?;
-        let response = Body::of("response", response.as_borrowed())?;
-        let (request, response) = parse(&request, &response)?;
-        let facts = request.facts();
-        let attached = match facts.attached_id(side.with(QuirksArgument(Quirks::Ignore))) {
-            None => "no",
-            Some(id) if SessionId::parse(id).is_some() => "yes",
-            Some(_) => "ill-formed",
-        };
-        let remarks = request
-            .remarks()
-            .iter()
-            .map(|remark| format!("request: {remark}"))
-            .chain(response.remarks().iter().map(|remark| format!("response: {remark}")))
-            .collect();
-        Ok(ExchangeFacts {
-            method: request.method().to_owned(),
-            attached,
-            status: response.facts().status.as_u16(),
-            remarks,
-        })
+    fn restored_verdict(
+        action: &Bound<'_, PyAny>,
+        rule: &Bound<'_, PyAny>,
+        header_rule: &Bound<'_, PyAny>,
+        session_id: Option<String>,
+        response: Option<Py<Answer>>,
+    ) -> PyResult<Verdict> {
+        Verdict::restored(action, rule, header_rule, session_id, response)
     }
 
-    type RuleFacts = (&'static str, &'static str, &'static str, &'static str, Option<&'static str>);
+    /// Make an `Answer` again that was copied or pickled.
+    #[pyfunction]
+    fn restored_answer(status: StatusArgument, body: &Bound<'_, PyBytes>) -> PyResult<Answer> {
+        Answer::restored(status.0, body)
+    }
+
+    /// Make a `Message` again that was copied or pickled.
+    #[pyfunction]
+    fn restored_message(
+        kind: &Bound<'_, PyAny>,
+        method: Option<String>,
+        request_id: Option<String>,
+        is_initialize: bool,
+    ) -> PyResult<Message> {
+        Message::restored(kind, method, request_id, is_initialize)
+    }
+
+    type RuleFacts =
+        (&'static str, &'static str, &'static str, &'static str, Option<&'static str>, bool);
 
     fn parse<'a>(
         request: &'a Body<'_>,

@@ -3,16 +3,17 @@
 use std::hash::{BuildHasher as _, Hash};
 
 use mcp_session_core::http::header::CONTENT_LENGTH;
-use mcp_session_core::http::{HeaderName, HeaderValue};
+use mcp_session_core::http::{HeaderName, HeaderValue, StatusCode};
 use mcp_session_core::{
-    Action, Answer as CoreAnswer, Kind, Message as CoreMessage, Rule, Verdict as CoreVerdict,
+    Action, Answer as CoreAnswer, Kind, Message as CoreMessage, Rule, SessionHeader,
+    Verdict as CoreVerdict,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
-use crate::arguments::{no_pair_of_bytes, part};
+use crate::arguments::{no_pair_of_bytes, part, wrong_type};
 use crate::enums;
 
 /// What to do, and the row that says so. Made by `classify`, `classify_exchange`, `admit`.
@@ -21,6 +22,7 @@ use crate::enums;
 /// sentence of the specification. `session_id` (`str` or `None`): the ID to adopt, with
 /// `Action.ADOPT_SESSION`. `forward_session_id` (`bool`): whether a server or proxy passes
 /// the session header on, of the request in `admit`, of the response in `classify`.
+/// `header_rule` (`Rule` or `None`): the row because of which it does not.
 /// `response` (`Answer` or `None`): what to send, with the three `*_RESPONSE` actions.
 ///
 /// Frozen; two that say the same are equal, and most are one shared object. The session ID
@@ -28,12 +30,13 @@ use crate::enums;
 ///
 /// >>> from mcp_session import classify
 /// >>> classify("POST", 404, session_id="1868a90c")
-/// Verdict(Action.CLEAR_AND_REINIT, Rule.TERMINATED_POST)
+/// <Verdict Action.CLEAR_AND_REINIT, Rule.TERMINATED_POST>
 #[pyclass(frozen, module = "mcp_session")]
 pub(crate) struct Verdict {
     says: Says,
     action: Py<PyAny>,
     rule: Py<PyAny>,
+    header_rule: Option<Py<PyAny>>,
     session_id: Option<String>,
     response: Option<Py<Answer>>,
 }
@@ -46,37 +49,87 @@ const ACTIONS: usize = Action::ALL.len();
 struct Says {
     action: Action,
     rule: Rule,
-    forwards_session_id: bool,
+    session_header: SessionHeader,
+}
+
+/// A verdict without Python in it.
+pub(crate) struct Decided {
+    says: Says,
+    session_id: Option<String>,
+    answer: Option<(CoreAnswer<'static>, Vec<u8>)>,
+}
+
+impl Decided {
+    pub(crate) fn of(verdict: &CoreVerdict<'_>) -> Self {
+        Self {
+            says: Says {
+                action: verdict.action(),
+                rule: verdict.rule(),
+                session_header: verdict.session_header(),
+            },
+            session_id: verdict.session_id().map(|id| id.as_str().to_owned()),
+            answer: verdict
+                .response()
+                .map(|answer| (answer.without_id(), answer.body().into_bytes())),
+        }
+    }
+
+    pub(crate) fn into_verdict(self, py: Python<'_>) -> PyResult<Py<Verdict>> {
+        let Self { says, session_id, answer } = self;
+        // Enum members are looked up for these once; a verdict with a payload takes theirs.
+        let shared = Verdict::shared(py, says)?;
+        if session_id.is_none() && answer.is_none() {
+            return Ok(shared);
+        }
+        let response = match answer {
+            Some((bare, body)) => {
+                let body = PyBytes::new(py, &body).unbind();
+                Some(Py::new(py, Answer { bare, body })?)
+            }
+            None => None,
+        };
+        let shared = shared.get();
+        let (action, rule, header_rule) =
+            (shared.action(py), shared.rule(py), shared.header_rule(py));
+        Py::new(py, Verdict { says, action, rule, header_rule, session_id, response })
+    }
 }
 
 impl Verdict {
     pub(crate) fn of(py: Python<'_>, verdict: &CoreVerdict<'_>) -> PyResult<Py<Self>> {
-        let says = Says {
-            action: verdict.action(),
-            rule: verdict.rule(),
-            forwards_session_id: verdict.forwards_session_id(),
-        };
-        // Enum members are looked up for these once; a verdict with a payload takes theirs.
-        let shared = Self::shared(py, says)?;
-        if verdict.session_id().is_none() && verdict.answer().is_none() {
-            return Ok(shared);
-        }
-        let response = match verdict.answer() {
-            Some(answer) => Some(Py::new(py, Answer::of(py, answer)?)?),
-            None => None,
-        };
-        let session_id = verdict.session_id().map(|id| id.as_str().to_owned());
-        let (action, rule) = (shared.get().action(py), shared.get().rule(py));
-        Py::new(py, Self { says, action, rule, session_id, response })
+        Decided::of(verdict).into_verdict(py)
     }
 
+    pub(crate) fn restored(
+        action: &Bound<'_, PyAny>,
+        rule: &Bound<'_, PyAny>,
+        header_rule: &Bound<'_, PyAny>,
+        session_id: Option<String>,
+        response: Option<Py<Answer>>,
+    ) -> PyResult<Self> {
+        let py = action.py();
+        let session_header = match enums::as_rule(header_rule)? {
+            Some(rule) => SessionHeader::Withhold(rule),
+            None if header_rule.is_none() => SessionHeader::Forward,
+            None => return Err(wrong_type("header_rule", "a Rule or None", header_rule)),
+        };
+        let says = Says {
+            action: enums::as_action(action)?
+                .ok_or_else(|| wrong_type("action", "an Action", action))?,
+            rule: enums::as_rule(rule)?.ok_or_else(|| wrong_type("rule", "a Rule", rule))?,
+            session_header,
+        };
+        Ok(Self { session_id, response, ..Self::plain(py, says)? })
+    }
+
+    /// Which row withholds a header follows from the row that decides and from whether one does.
     fn shared(py: Python<'_>, says: Says) -> PyResult<Py<Self>> {
         static SHARED: [[[PyOnceLock<Py<Verdict>>; 2]; ACTIONS]; RULES] =
             [const { [const { [const { PyOnceLock::new() }; 2] }; ACTIONS] }; RULES];
         let slot = SHARED
             .get(says.rule as usize)
             .and_then(|actions| actions.get(says.action as usize))
-            .and_then(|forwards| forwards.get(usize::from(says.forwards_session_id)));
+            .and_then(|headers| headers.get(usize::from(says.session_header.is_forwarded())));
         let make = || Py::new(py, Self::plain(py, says)?);
         match slot {
             Some(slot) => Ok(slot.get_or_try_init(py, make)?.clone_ref(py)),
@@ -94,6 +147,10 @@ impl Verdict {
             says,
             action: enums::action(py, says.action)?,
             rule: enums::rule(py, says.rule)?,
+            header_rule: match says.session_header {
+                SessionHeader::Forward => None,
+                SessionHeader::Withhold(rule) => Some(enums::rule(py, rule)?),
+            },
             session_id: None,
             response: None,
         })
@@ -128,7 +185,13 @@ impl Verdict {
     /// Whether a server or proxy passes the session header on (`bool`).
     #[getter]
     fn forward_session_id(&self) -> bool {
-        self.says.forwards_session_id
+        self.says.session_header.is_forwarded()
+    }
+
+    /// The row because of which the session header is not passed on (`Rule`); else `None`.
+    #[getter]
+    fn header_rule(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.header_rule.as_ref().map(|rule| rule.clone_ref(py))
     }
 
     /// What to send (`Answer`), with the three `*_RESPONSE` actions; else `None`.
@@ -145,16 +208,48 @@ impl Verdict {
         hash(self.says(py))
     }
 
+    fn __copy__(this: &Bound<'_, Self>) -> Py<Self> {
+        this.clone().unbind()
+    }
+
+    #[pyo3(signature = (_memo, /))]
+    fn __deepcopy__(this: &Bound<'_, Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        this.clone().unbind()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let facts = (
+            self.action(py),
+            self.rule(py),
+            self.header_rule(py),
+            self.session_id(),
+            self.response(py),
+        );
+        Ok((restorer(py, "restored_verdict")?, facts.into_pyobject(py)?))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let session_id = if self.session_id.is_some() { ", session_id=<redacted>" } else { "" };
-        let forward = if self.says.forwards_session_id { "" } else { ", forward_session_id=False" };
+        let session_id = if self.session_id.is_some() { ", session_id=..." } else { "" };
+        let header = match &self.header_rule {
+            Some(rule) => format!(", header_rule={}", enums::shown(rule.bind(py))?),
+            None => String::new(),
+        };
         let response = match &self.response {
             Some(response) => format!(", response={}", response.bind(py).repr()?),
             None => String::new(),
         };
-        let (action, rule) = (self.action.bind(py).str()?, self.rule.bind(py).str()?);
-        Ok(format!("Verdict({action}, {rule}{session_id}{forward}{response})"))
+        let (action, rule) =
+            (enums::shown(self.action.bind(py))?, enums::shown(self.rule.bind(py))?);
+        Ok(format!("<Verdict {action}, {rule}{session_id}{header}{response}>"))
     }
+}
+
+/// As `__reduce__` gives it: what makes a value again, and out of what.
+type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
+
+/// The function that makes a value again.
+fn restorer<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("mcp_session._core")?.getattr(name)
 }
 
 fn hash(says: impl Hash) -> u64 {
@@ -169,7 +264,7 @@ fn hash(says: impl Hash) -> u64 {
 ///
 /// >>> from mcp_session import not_found_response
 /// >>> not_found_response()
-/// Answer(404, b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}}')
+/// <Answer 404 b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}}'>
 #[pyclass(frozen, module = "mcp_session")]
 pub(crate) struct Answer {
     /// Without the id: the status and the headers come from it when they are asked for.
@@ -192,6 +287,15 @@ impl Answer {
         Ok(Self { bare: answer.without_id(), body: body.unbind() })
     }
 
+    pub(crate) fn restored(status: StatusCode, body: &Bound<'_, PyBytes>) -> PyResult<Self> {
+        let answers = [CoreAnswer::not_found, CoreAnswer::bad_request, CoreAnswer::unavailable];
+        let mut answers = answers.into_iter().map(|answer| answer(None));
+        match answers.find(|answer| answer.status() == status) {
+            Some(bare) => Ok(Self { bare, body: body.clone().unbind() }),
+            None => Err(PyValueError::new_err("status must be that of an answer")),
+        }
+    }
+
     /// Those of the bare answer, with the length of the body that has the id.
     fn own_headers(&self, py: Python<'_>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let length = self.body.as_bytes(py).len();
@@ -210,7 +314,7 @@ impl Answer {
 impl Answer {
     /// The HTTP status (`int`).
     #[getter]
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.bare.status().as_u16()
     }
 
@@ -226,7 +330,7 @@ impl Answer {
 
     /// One JSON-RPC error (`bytes`).
     #[getter]
-    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+    pub(crate) fn body(&self, py: Python<'_>) -> Py<PyBytes> {
         self.body.clone_ref(py)
     }
 
@@ -242,7 +346,7 @@ impl Answer {
     /// >>> not_found_response().replacing([(b"Vary", b"Origin"), (b"Content-Type", b"text/html")])
     /// [(b'Vary', b'Origin'), (b'content-type', b'application/json'), (b'content-length', b'71')]
     #[pyo3(signature = (headers, /))]
-    fn replacing<'py>(
+    pub(crate) fn replacing<'py>(
         &self,
         py: Python<'py>,
         headers: &Bound<'py, PyAny>,
@@ -265,8 +369,22 @@ impl Answer {
         Ok(sent)
     }
 
+    fn __copy__(this: &Bound<'_, Self>) -> Py<Self> {
+        this.clone().unbind()
+    }
+
+    #[pyo3(signature = (_memo, /))]
+    fn __deepcopy__(this: &Bound<'_, Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        this.clone().unbind()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let facts = (self.status(), self.body(py));
+        Ok((restorer(py, "restored_answer")?, facts.into_pyobject(py)?))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Answer({}, {})", self.status(), self.body.bind(py).repr()?))
+        Ok(format!("<Answer {} {}>", self.status(), self.body.bind(py).repr()?))
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Self) -> bool {
@@ -287,23 +405,70 @@ impl Answer {
 ///
 /// >>> from mcp_session import peek
 /// >>> peek(b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}')
-/// Message(Kind.REQUEST, method='tools/list', id='7')
+/// <Message Kind.REQUEST, method='tools/list', id='7'>
 #[pyclass(frozen, eq, hash, module = "mcp_session")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Message {
     kind: Kind,
-    method: Option<String>,
-    id: Option<String>,
     is_initialize: bool,
+    method: Option<Text>,
+    id: Option<Text>,
+}
+
+/// A text that is allocated only if it is long.
+#[derive(PartialEq, Eq, Hash)]
+enum Text {
+    Short(u8, [u8; 22]),
+    Long(Box<str>),
+}
+
+impl Text {
+    fn of(text: &str) -> Self {
+        let mut short = [0; 22];
+        match (short.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Short(length, short)
+            }
+            (_, _) => Self::Long(text.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(length, bytes) => {
+                let bytes = bytes.get(..usize::from(*length)).unwrap_or_default();
+                std::str::from_utf8(bytes).unwrap_or_default()
+            }
+            Self::Long(text) => text,
+        }
+    }
 }
 
 impl Message {
     pub(crate) fn of(message: &CoreMessage<'_>) -> Self {
         Self {
             kind: message.kind(),
-            method: message.method().map(std::borrow::Cow::into_owned),
-            id: message.id().map(|id| id.as_str().to_owned()),
             is_initialize: message.is_initialize(),
+            method: message.method().map(|method| Text::of(&method)),
+            id: message.id().map(|id| Text::of(id.as_str())),
+        }
+    }
+
+    pub(crate) fn restored(
+        kind: &Bound<'_, PyAny>,
+        method: Option<String>,
+        id: Option<String>,
+        is_initialize: bool,
+    ) -> PyResult<Self> {
+        match enums::as_kind(kind)? {
+            Some(kind) => Ok(Self {
+                kind,
+                is_initialize,
+                method: method.map(|method| Text::of(&method)),
+                id: id.map(|id| Text::of(&id)),
+            }),
+            None => Err(wrong_type("kind", "a Kind", kind)),
         }
     }
 }
@@ -324,13 +489,13 @@ impl Message {
     /// The method of a request or notification (`str`); else `None`.
     #[getter]
     fn method(&self) -> Option<&str> {
-        self.method.as_deref()
+        self.method.as_ref().map(Text::as_str)
     }
 
     /// The JSON text of the id (`str`), or `None`.
     #[getter]
     fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.id.as_ref().map(Text::as_str)
     }
 
     /// Whether this is a single request of the method `initialize` (`bool`).
@@ -339,32 +504,24 @@ impl Message {
         self.is_initialize
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let method = self.method.as_ref().into_pyobject(py)?;
-        let id = self.id.as_ref().into_pyobject(py)?;
-        let kind = enums::kind(py, self.kind)?;
-        Ok(format!(
-            "Message({}, method={}, id={})",
-            kind.bind(py).str()?,
-            method.repr()?,
-            id.repr()?
-        ))
+    fn __copy__(this: &Bound<'_, Self>) -> Py<Self> {
+        this.clone().unbind()
     }
-}
 
-/// What a raw exchange is, beside its verdict. For the command line.
-#[pyclass(frozen, module = "mcp_session._core")]
-pub(crate) struct ExchangeFacts {
-    /// The HTTP method, as it stood.
-    #[pyo3(get)]
-    pub(crate) method: String,
-    /// Whether a session ID was attached: `no`, `yes` or `ill-formed`.
-    #[pyo3(get)]
-    pub(crate) attached: &'static str,
-    /// The HTTP status.
-    #[pyo3(get)]
-    pub(crate) status: u16,
-    /// What is worth saying about the bodies.
-    #[pyo3(get)]
-    pub(crate) remarks: Vec<String>,
+    #[pyo3(signature = (_memo, /))]
+    fn __deepcopy__(this: &Bound<'_, Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        this.clone().unbind()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let facts = (self.kind(py)?, self.method(), self.id(), self.is_initialize);
+        Ok((restorer(py, "restored_message")?, facts.into_pyobject(py)?))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let method = self.method().into_pyobject(py)?;
+        let id = self.id().into_pyobject(py)?;
+        let kind = enums::shown(enums::kind(py, self.kind)?.bind(py))?;
+        Ok(format!("<Message {kind}, method={}, id={}>", method.repr()?, id.repr()?))
+    }
 }

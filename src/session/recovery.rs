@@ -1,11 +1,20 @@
 //! The making of a new session: who leads it, who waits for it, how it ends.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::session_id::SessionId;
+use http::StatusCode;
+
+use super::identity::{Generation, OrphanId, Owner};
+use super::incoming::{Incoming, Part};
+use super::reason::Reason;
+use super::restores::{Answered, Planned, Refusal, RefusedRestore, RestoreAnswer, RestoredMethod};
+use crate::exchange::SessionId;
+use crate::jsonrpc::RequestId;
 
 /// The leader's handle: whoever holds it makes the new session.
 ///
@@ -14,6 +23,7 @@ use crate::session_id::SessionId;
 /// Dropped without an outcome, it counts as cancelled: one of those waiting leads instead.
 #[must_use = "others wait for it; dropping it hands over to one of them"]
 pub struct Lead {
+    pub(super) owner: Arc<Owner>,
     pub(super) outcome: Arc<Outcome>,
     pub(super) initialize: Arc<[u8]>,
 }
@@ -24,9 +34,13 @@ impl Lead {
         &self.initialize
     }
 
-    /// The number of the recovery, by which those waiting for it can be woken.
-    pub fn recovery(&self) -> u64 {
+    /// The recovery, by which those waiting for it can be woken.
+    pub fn recovery(&self) -> RecoveryNumber {
         self.outcome.number
+    }
+
+    pub(super) fn is_of(&self, owner: &Arc<Owner>) -> bool {
+        Arc::ptr_eq(&self.owner, owner)
     }
 }
 
@@ -48,14 +62,14 @@ impl fmt::Debug for Lead {
 /// and give the status of the answer to
 /// [`Session::initialized_answered`](super::Session::initialized_answered).
 #[must_use = "others wait for it; dropping it hands over to one of them"]
-pub struct Introduced {
+pub struct Initialized {
     pub(super) lead: Lead,
-    pub(super) id: Option<Box<str>>,
-    pub(super) version: Box<str>,
+    pub(super) id: Option<Arc<str>>,
+    pub(super) version: Arc<str>,
     pub(super) body: Arc<[u8]>,
 }
 
-impl Introduced {
+impl Initialized {
     /// The ID to attach; none if the server keeps no session now.
     pub fn session_id(&self) -> Option<SessionId<'_>> {
         self.id.as_deref().and_then(|id| SessionId::parse(id.as_bytes()))
@@ -71,118 +85,127 @@ impl Introduced {
         &self.body
     }
 
-    /// The number of the recovery, as its [`Lead`] had it.
-    pub fn recovery(&self) -> u64 {
+    /// The recovery, as its [`Lead`] had it.
+    pub fn recovery(&self) -> RecoveryNumber {
         self.lead.recovery()
     }
 }
 
-impl fmt::Debug for Introduced {
+impl fmt::Debug for Initialized {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Introduced")
-    }
-}
-
-/// A leader's handle, at either stage: a [`Lead`] or an [`Introduced`].
-pub struct Leader {
-    pub(super) lead: Lead,
-    pub(super) id: Option<Box<str>>,
-}
-
-impl fmt::Debug for Leader {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Leader")
-    }
-}
-
-impl From<Lead> for Leader {
-    fn from(lead: Lead) -> Self {
-        Self { lead, id: None }
-    }
-}
-
-impl From<Introduced> for Leader {
-    fn from(introduced: Introduced) -> Self {
-        Self { lead: introduced.lead, id: introduced.id }
+        formatter.write_str("Initialized")
     }
 }
 
 /// Why a recovery failed, and what it leaves behind.
 #[derive(Debug)]
 #[must_use = "an ID that was not adopted is to be DELETEd"]
+#[non_exhaustive]
 pub struct Failure {
     /// Why.
     pub reason: Reason,
     /// An ID that was not adopted and is to be DELETEd.
-    pub unadopted: Option<Unadopted>,
+    pub orphan: Option<OrphanId>,
 }
 
-/// An ID that the session did not adopt: send a DELETE with it, so that the server need not
-/// keep what nobody uses.
-pub struct Unadopted(pub(super) Box<str>);
-
-impl Unadopted {
-    /// The ID to attach to the DELETE.
-    pub fn session_id(&self) -> Option<SessionId<'_>> {
-        SessionId::parse(self.0.as_bytes())
-    }
-}
-
-impl fmt::Debug for Unadopted {
+impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Unadopted(redacted)")
+        self.reason.fmt(formatter)
     }
 }
 
-/// Why a request was given up, or a recovery failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+impl core::error::Error for Failure {}
+
+/// A recovery that is not over yet, or that has succeeded.
+#[derive(Debug)]
+#[must_use = "others wait for it"]
+pub enum Recovered {
+    /// The new session is to be told what the old one was told.
+    Restore(Restore),
+    /// The new session stands, and those waiting are released.
+    Done(Replaced),
+}
+
+/// A session that stands in place of the one that ended.
+#[derive(Debug)]
 #[non_exhaustive]
-#[repr(u8)]
-pub enum Reason {
-    /// The session was closed by DELETE.
-    Closed,
-    /// The session was resumed from a stored ID, so there is no `initialize` to replay.
-    NoInitialize,
-    /// A new session was asked for and no whole `InitializeResult` came back.
-    InitializeRefused,
-    /// The new session's ID is ill-formed.
-    IllFormedSessionId,
-    /// The server no longer speaks a version that has sessions.
-    ModernOnlyServer,
-    /// The new session's `notifications/initialized` was not accepted.
-    InitializedRefused,
-    /// The leader got no answer.
-    Transport,
-    /// Too many sessions died before one success.
-    BoundReached,
-    /// The session ended, and the policy does not let this request be sent again.
-    NotResent,
-    /// The caller cancelled the request while it waited.
-    Cancelled,
-    /// The stream to be resumed was of a session that has ended.
-    StreamLost,
+pub struct Replaced {
+    /// The new generation.
+    pub generation: Generation,
+    /// What the new session could not be told of what the old one was told.
+    pub refused: Vec<RefusedRestore>,
 }
 
-impl Reason {
-    /// Each of them.
-    pub const ALL: [Self; 11] = [
-        Self::Closed,
-        Self::NoInitialize,
-        Self::InitializeRefused,
-        Self::IllFormedSessionId,
-        Self::ModernOnlyServer,
-        Self::InitializedRefused,
-        Self::Transport,
-        Self::BoundReached,
-        Self::NotResent,
-        Self::Cancelled,
-        Self::StreamLost,
-    ];
+/// A leader whose new session stands, and is told what the old one was told.
+///
+/// Send [`body`](Self::body) with the ID and the version of the new session, and give the
+/// answer to [`Session::restore_answered`](super::Session::restore_answered). Dropped, those
+/// waiting are released.
+#[must_use = "others wait for it"]
+pub struct Restore {
+    pub(super) lead: Lead,
+    pub(super) state: Box<Restoring>,
 }
 
-/// The recovery that is under way, or that was abandoned.
-pub(super) struct Recovery {
-    pub(super) outcome: Arc<Outcome>,
+pub(super) struct Restoring {
+    pub(super) generation: Generation,
+    pub(super) id: Option<Arc<str>>,
+    pub(super) version: Arc<str>,
+    /// The id of the request, as JSON.
+    pub(super) request_id: Box<str>,
+    pub(super) body: Box<[u8]>,
+    pub(super) told: Planned,
+    pub(super) rest: VecDeque<Planned>,
+    pub(super) refused: Vec<RefusedRestore>,
+}
+
+impl Restore {
+    /// What is told.
+    pub fn method(&self) -> RestoredMethod {
+        self.state.told.method()
+    }
+
+    /// The body to send: a request of our own, whose answer the caller never sees.
+    pub fn body(&self) -> &[u8] {
+        &self.state.body
+    }
+
+    /// Reads the answer: its status, and the JSON-RPC message that answered, read whole; `None`
+    /// if none came. A [`Session`](super::Session) that is given it reads nothing.
+    pub fn answered(&self, status: StatusCode, message: Option<&[u8]>) -> RestoreAnswer {
+        RestoreAnswer(refusal(&self.state.request_id, status, message))
+    }
+
+    /// The ID to attach; none if the server keeps no session now.
+    pub fn session_id(&self) -> Option<SessionId<'_>> {
+        self.state.id.as_deref().and_then(|id| SessionId::parse(id.as_bytes()))
+    }
+
+    /// The version to put into `MCP-Protocol-Version`.
+    pub fn protocol_version(&self) -> &str {
+        &self.state.version
+    }
+
+    /// The recovery, as its [`Lead`] had it.
+    pub fn recovery(&self) -> RecoveryNumber {
+        self.lead.recovery()
+    }
+}
+
+impl fmt::Debug for Restore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Restore").field("method", &self.method()).finish_non_exhaustive()
+    }
+}
+
+/// The number of a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecoveryNumber(pub(super) u64);
+
+impl From<RecoveryNumber> for u64 {
+    fn from(recovery: RecoveryNumber) -> Self {
+        recovery.0
+    }
 }
 
 /// How a recovery ended, shared by the leader and all who wait.
@@ -190,7 +213,7 @@ pub(super) struct Recovery {
 /// Atomic, so that dropping the leader's handle needs no access to the session.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    pub(super) number: u64,
+    pub(super) number: RecoveryNumber,
     settled: AtomicU8,
 }
 
@@ -199,7 +222,7 @@ impl Outcome {
     /// It succeeded, or its leader was cancelled: whether there is a new session tells which.
     const ENDED: u8 = u8::MAX - 1;
 
-    pub(super) fn pending(number: u64) -> Self {
+    pub(super) fn pending(number: RecoveryNumber) -> Self {
         Self { number, settled: AtomicU8::new(Self::PENDING) }
     }
 
@@ -216,7 +239,7 @@ impl Outcome {
         self.settle(reason as u8);
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.settle(Self::ENDED);
     }
 
@@ -231,16 +254,20 @@ impl Outcome {
     }
 }
 
-/// Whether a request that waits has been cancelled by its caller.
-#[derive(Debug, Default)]
-pub(super) struct Waiting(AtomicBool);
-
-impl Waiting {
-    pub(super) fn is_ended(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+/// Why a restore was not accepted; none if it was.
+fn refusal(request_id: &str, status: StatusCode, message: Option<&[u8]>) -> Option<Refusal> {
+    if !status.is_success() {
+        return Some(Refusal::Status(status.as_u16()));
     }
-
-    pub(super) fn end(&self) {
-        self.0.store(true, Ordering::Release);
+    let id = RequestId::from_json(request_id)?;
+    let message = message.unwrap_or_default();
+    let answer = Incoming::from(message).parts.into_iter().find_map(|part| match part {
+        Part::Answers(answered, how) if answered.is_same_value(id) => Some(how),
+        Part::Answers(..) | Part::Asks(_) | Part::Cancels(_) => None,
+    });
+    match answer {
+        Some(Answered::Result) => None,
+        Some(Answered::Error) => Some(Refusal::of(message)),
+        None => Some(Refusal::Unanswered),
     }
 }

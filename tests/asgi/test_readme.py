@@ -1,4 +1,4 @@
-"""The table of servers in the README, before and behind the middleware, is what is measured."""
+"""The table of servers in the docs, before and behind the middleware, is what is measured."""
 
 import json
 import re
@@ -8,11 +8,12 @@ import pytest
 from mcp_session.asgi import SessionMiddleware
 
 from applications import SDK, application
-from documentation import ROOT
+from documentation import ROOT, framework_rows
 from serving import Response, exchange, message, serving
 from upstreams import Upstream
 
 CALL = b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}'
+GUIDE = (ROOT / "docs" / "servers.md").read_text(encoding="utf-8")
 FRAMEWORK = {"mcp1": "mcp 1.x", "mcp2": "mcp 2.x", "fastmcp4": "fastmcp 4.x"}[SDK]
 UPSTREAMS = {
     "ToolHive's streamable proxy, before its fix": "toolhive-streamable",
@@ -35,7 +36,7 @@ def measured() -> dict[str, tuple[Any, str]]:
 
 
 @pytest.mark.parametrize("name", measured())
-def test_the_readme_shows_what_each_server_answers(name: str) -> None:
+def test_the_guide_shows_what_each_server_answers(name: str) -> None:
     app, path = measured()[name]
     with serving(app) as port:
         before = shown(unknown_session(port, path))
@@ -43,19 +44,24 @@ def test_the_readme_shows_what_each_server_answers(name: str) -> None:
     with serving(SessionMiddleware(app)) as port:
         after = shown(unknown_session(port, path))
 
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"| {name} | {before} | {after} |\n" in readme
+    assert f"| {name} | {before} | {after} |\n" in GUIDE
     assert after == "404, application/json, -32001, id 7"
 
 
-def test_the_readme_shows_every_framework() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([^|]*) \| [^|]* \| 404, application/json, ", readme, re.MULTILINE)
+def test_the_guide_shows_every_framework() -> None:
+    rows = re.findall(r"^\| ([^|]*) \| [^|]* \| 404, application/json, ", GUIDE, re.MULTILINE)
     frameworks = ("mcp 1.x", "mcp 2.x", "fastmcp 4.x")
     transports = ("Streamable HTTP", "HTTP+SSE")
 
     expected = {f"{name}, {transport}" for name in frameworks for transport in transports}
     assert set(rows) == expected | set(UPSTREAMS)
+
+
+def test_the_line_of_the_readme_is_one_that_the_guide_serves() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\+app = (.*)$", readme, re.MULTILINE)
+
+    assert line in {expression for _, _, expression in framework_rows("docs/servers.md")}
 
 
 def unknown_session(port: int, path: str) -> Response:

@@ -23,6 +23,7 @@ INITIALIZE = (
     b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",'
     b'"capabilities":{},"clientInfo":{"name":"t","version":"0"}}}'
 )
+DEAD_INITIALIZE = "12-initialize-with-bogus-session"
 INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
 # What is recorded of one server holds of every mode whose answers to sessions are the same.
@@ -64,7 +65,11 @@ def assert_canonical_or_same(
     for name, request in requests(folder):
         action, _, rest = verdicts[name].partition("/")
         before, after = bare[name], behind[name]
-        if action == "NotFoundResponse" and name not in elsewhere:
+        if name == DEAD_INITIALIZE and action == "NotFoundResponse":
+            # The dead ID does not reach the application, which begins a session.
+            assert (before.status, after.status) == (404, 200), name
+            assert after.headers["mcp-session-id"] != UNKNOWN.decode(), name
+        elif action == "NotFoundResponse" and name not in elsewhere:
             corrected += 1
             expected = not_found_response(request.split(b"\r\n\r\n", 1)[1])
             assert after.status == 404, name
@@ -76,14 +81,20 @@ def assert_canonical_or_same(
         elif rest.endswith("+withhold"):
             withheld += 1
             header = rb"(?im)^mcp-session-id: [^\r\n]*\r\n"
-            assert re.search(header, before.raw), name
+            # Another SDK than the one that was recorded may give out none there.
+            is_recorded = folder in {*RECORDINGS.values(), "sse-mcp1.30.0"}
+            assert not is_recorded or re.search(header, before.raw), name
             assert after.normalized == re.sub(header, b"", before.normalized), name
         else:
             assert action == "PassThrough" or name in elsewhere, name
             assert after.normalized == before.normalized, name
     expects = [*verdicts.values()]
     assert corrected == sum(it[:8] == "NotFound" for it in expects) - len(
-        [name for name in elsewhere if verdicts[name].startswith("NotFound")]
+        [
+            name
+            for name in {*elsewhere, DEAD_INITIALIZE}
+            if verdicts.get(name, "").startswith("NotFound")
+        ]
     )
     assert withheld == sum(it.endswith("+withhold") for it in expects)
     print(f"{SDK} {folder}: {corrected} corrected, {withheld} IDs withheld, of {len(verdicts)}")

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +127,15 @@ async def session(**options: Any) -> AsyncGenerator[Scene]:
         caller = Caller(http_client, server.url)
         await caller.open()
         yield Scene(server, script, caller, events)
+
+
+def always(value: float) -> Callable[[float, float], float]:
+    """Draw this number whatever the bounds."""
+
+    def uniform(_low: float, _high: float) -> float:
+        return value
+
+    return uniform
 
 
 def answer_in(response: Any) -> Any:

@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "streamed: the server streams its answers in every cell")
+    config.addinivalue_line("markers", "every_backend: the test is of the event loops too")
     # trio warns of every asynchronous generator that is left before its end, as the SDK leaves
     # those of httpx2 with each stream it closes, with and without us. Of ours it still warns.
     ignored = "ignore:Async generator '(httpx2|httpcore2|mcp)[.]:ResourceWarning"
@@ -45,6 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" not in metafunc.fixturenames:
         if "anyio_backend" in metafunc.fixturenames:
             whole = metafunc.config.getoption("whole")
+            whole = whole or metafunc.definition.get_closest_marker("every_backend")
             metafunc.parametrize("anyio_backend", sdk.BACKENDS if whole else sdk.BACKENDS[-1:])
         return
     # Whether a server streams its answers makes no difference to a test that sets that itself.

@@ -1,4 +1,4 @@
-"""The copy-paste lines of the README for the official SDK, run as they stand."""
+"""The copy-paste lines of the guide for the official SDK, run as they stand."""
 
 import re
 from typing import Any
@@ -15,9 +15,9 @@ BLOCK = re.compile(rf"^```python {sdk.GENERATION}\n(.*?)^```$", flags=re.DOTALL 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 async def test_the_lines_for_this_sdk_call_a_tool(generation: str) -> None:
-    (block,) = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    (block,) = BLOCK.findall((ROOT / "docs" / "integrations.md").read_text(encoding="utf-8"))
     names: dict[str, Any] = {}
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - it is our own
+    exec(compile(block, "integrations.md", "exec"), names)  # noqa: S102 - it is our own
 
     async with real_server(generation) as server:
         result = await names["main"](server.url)

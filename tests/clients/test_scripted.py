@@ -22,6 +22,7 @@ from callers import (
     INITIALIZED,
     NOTIFICATION,
     Caller,
+    always,
     answer_in,
     call_of,
     messages_in,
@@ -133,7 +134,7 @@ async def test_an_initialize_or_a_delete_in_an_outage_is_answered_as_without_us(
 
 
 async def test_without_the_shield_an_outage_is_what_it_is_without_us() -> None:
-    async with session(outage_shield=False) as scene:
+    async with session(outage_shield=False, status_shield=False) as scene:
         scene.script.parts["tools/call"] = answer_502
         assert (await scene.caller.post(call_of(1))).status_code == 502
         scene.script.parts["tools/call"] = reset
@@ -175,8 +176,8 @@ async def test_the_stream_for_push_waits_until_the_server_is_back() -> None:
 async def test_a_stream_that_waits_is_asked_for_again_as_soon_as_there_is_a_new_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mcp_session._call.FIRST_DELAY", 3600.0)
-    monkeypatch.setattr("mcp_session._call.LONGEST_DELAY", 3600.0)
+    # What waits by the clock waits for ever.
+    monkeypatch.setattr("mcp_session._client.driver.random.uniform", always(7200.0))
 
     async def stream(exchange: Exchange) -> None:
         await exchange.begin_events()
@@ -412,34 +413,6 @@ async def test_a_compressed_stream_is_guarded_as_well() -> None:
 
         assert before == [NOTIFICATION]
         assert last["error"]["code"] == CONNECTION_CLOSED
-
-
-async def test_of_the_streams_that_could_be_resumed_the_latest_are_remembered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("mcp_session._call.REMEMBERED", 2)
-
-    async def cut(exchange: Exchange) -> None:
-        await exchange.begin_events()
-        await exchange.send_event(None, f"event-{exchange.request.message['id']}")
-        exchange.reset()
-
-    async with session() as scene:
-        scene.script.parts |= {"tools/call": cut, "GET": answer_502}
-        for request_id in (1, 2, 3):
-            await scene.caller.post(call_of(request_id))
-        scene.script.parts["initialize"] = answer_500
-        scene.script.forget()
-        del scene.script.parts["GET"]
-        del scene.script.parts["tools/call"]
-        assert "error" in await scene.caller.call()
-
-        found = []
-        for request_id in (1, 2, 3):
-            async with scene.caller.get(f"event-{request_id}") as response:
-                await response.aread()
-                found.append((response.status_code, "no answer came" in response.text))
-        assert found == [(404, False), (200, True), (200, True)]
 
 
 # 5: what the server sends by itself.
@@ -723,22 +696,24 @@ async def test_a_session_that_is_given_when_its_caller_has_closed_is_ended() -> 
         assert ended == ["session-1", "session-2"]
 
 
-async def test_after_a_session_was_closed_nothing_of_it_is_sent() -> None:
+async def test_after_a_session_was_closed_nothing_is_answered_for_its_server() -> None:
     async with session() as scene:
         assert (await scene.caller.delete()).status_code == 200
 
-        assert (await scene.caller.delete()).status_code == 204
-        answer = await scene.caller.call()
-        assert answer["error"]["message"] == "the session was closed"
-        assert (await scene.caller.post(NOTIFICATION)).status_code == 202
+        answers = [await scene.caller.post(message) for message in (call_of(1), NOTIFICATION)]
+        answers.append(await scene.caller.delete())
         async with scene.caller.get() as response:
-            assert response.status_code == 404
+            await response.aread()
+            answers.append(response)
 
-        assert scene.server.requests[-1].method == "DELETE"
-        assert len(scene.server.seen("DELETE")) == 1
+        assert [answer.status_code for answer in answers] == [404] * 4
+        assert all("gone" in answer.text for answer in answers)
+        sent = [(request.method, request.session) for request in scene.server.requests[-4:]]
+        assert sent == [(method, "session-1") for method in ("POST", "POST", "DELETE", "GET")]
+        assert len(scene.server.seen("initialize")) == 1
 
 
-async def test_a_delete_of_a_session_that_was_lost_is_answered_204_and_not_sent() -> None:
+async def test_a_delete_of_a_session_that_was_lost_goes_to_its_last_id() -> None:
     async def refuse(exchange: Exchange) -> None:
         await exchange.answer(500)
 
@@ -749,7 +724,7 @@ async def test_a_delete_of_a_session_that_was_lost_is_answered_204_and_not_sent(
 
         assert (await scene.caller.delete()).status_code == 204
 
-        assert scene.server.seen("DELETE") == []
+        assert [it.session for it in scene.server.seen("DELETE")] == ["session-1"]
 
 
 @pytest.mark.parametrize("status", [200, 202, 405, 500])
@@ -806,14 +781,17 @@ async def test_a_session_that_comes_too_late_is_ended_as_well() -> None:
                 await scene.caller.delete()
                 going_on.set()
 
-        assert [request.session for request in scene.server.seen("DELETE")] == ["session-2"]
+        assert [request.session for request in scene.server.seen("DELETE")] == [
+            "session-1",
+            "session-2",
+        ]
         assert scene.script.live == set()
 
 
 async def test_a_session_that_comes_too_late_and_cannot_be_ended_holds_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mcp_session._followed.CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr("mcp_session._client.recovery.DELETE_SECONDS", 0.1)
     going_on = anyio.Event()
     async with session() as scene:
 
@@ -1057,7 +1035,9 @@ async def test_what_is_no_end_of_a_session_is_answered_as_without_us(
         await caller.open()
         return [compared(await caller.post(call_of(1)))]
 
-    await assert_same_with_and_without_us(lambda: SmallServer({"tools/call": answer}), send)
+    await assert_same_with_and_without_us(
+        lambda: SmallServer({"tools/call": answer}), send, status_shield=False
+    )
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 503])
@@ -1121,7 +1101,7 @@ async def test_a_caller_may_begin_anew_by_the_id_of_the_session_that_it_closed()
 async def test_the_sessions_used_longest_ago_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mcp_session._driver.REMEMBERED", 2)
+    monkeypatch.setattr("mcp_session._client.options.REMEMBERED", 2)
     async with session() as scene:
         callers = [Caller(scene.caller.http_client, scene.server.url) for _ in range(2)]
         await callers[0].open()
@@ -1306,32 +1286,33 @@ async def test_a_leader_that_is_cancelled_before_it_has_led_hands_over_as_well(
 
 
 async def test_a_call_that_is_cancelled_while_the_application_is_told_lets_its_answer_go() -> None:
-    told: list[object] = []
+    told: list[str] = []
     left = anyio.Event()
 
-    async def never_return(event: object) -> None:
-        told.append(event)
-        await anyio.sleep_forever()
+    async def never_return_at_last(event: object) -> None:
+        told.append(type(event).__name__)
+        if len(told) == 3:
+            await anyio.sleep_forever()
 
-    async def stream(exchange: Exchange) -> None:
+    async def forgotten_twice(exchange: Exchange) -> None:
         if exchange.request.session == "session-1":
-            await scene.server.until(lambda server: len(server.seen("tools/call")) == 2)
             await exchange.answer(404)
         else:
-            await exchange.begin_events()
+            # The end of that session is told of as this answer is handed over.
+            await exchange.begin(404)
             await exchange.until_left()
             left.set()
 
-    async with session(on_event=never_return) as scene:
-        scene.script.parts["tools/call"] = stream
+    async with session(on_event=never_return_at_last) as scene:
+        scene.script.parts["tools/call"] = forgotten_twice
         with anyio.fail_after(SOON_SECONDS):
             async with anyio.create_task_group() as tasks:
-                for request_id in (1, 2):
-                    tasks.start_soon(scene.caller.post, call_of(request_id))
-                # The leader tells of the first event, and whoever has an answer of the second.
-                await scene.server.until(lambda _: len(told) == 2)
+                tasks.start_soon(scene.caller.post, call_of(1))
+                await scene.server.until(lambda _: len(told) == 3)
                 tasks.cancel_scope.cancel()
             await left.wait()
+
+    assert told == ["SessionTerminated", "SessionReinitialized", "SessionTerminated"]
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_is_not_sent_again() -> None:
@@ -1401,7 +1382,7 @@ async def test_by_policy_only_what_reads_is_sent_again() -> None:
 async def test_a_known_misreport_is_the_end_of_a_session_unless_quirks_are_off(
     *, quirks: bool
 ) -> None:
-    async with session(quirks=quirks) as scene:
+    async with session(quirks=quirks, status_shield=False) as scene:
 
         async def misreport(exchange: Exchange) -> None:
             if exchange.request.session == "session-1":
@@ -1475,6 +1456,9 @@ async def test_a_server_that_forgets_every_session_costs_each_call_one_recovery_
         assert len(scene.server.seen("initialize")) <= 1 + calls
         assert len(scene.server.seen("tools/call")) <= 2 * calls
         del scene.script.parts["tools/call"]
+        with anyio.fail_after(SOON_SECONDS):
+            while "error" in await scene.caller.call():  # noqa: ASYNC110  # by the clock
+                await anyio.sleep(0.1)
         assert (await scene.caller.current()).startswith("session-")
 
 
@@ -1553,6 +1537,7 @@ async def test_a_broken_re_initialization_is_a_clear_error_and_the_next_call_tri
     kind: str, broken: Script
 ) -> None:
     async with session(recovery_timeout=1.0) as scene:
+        await scene.caller.current()
         scene.script.parts[kind] = broken
         scene.script.forget()
 
@@ -1722,7 +1707,7 @@ async def test_a_refusal_whose_body_never_ends_reaches_its_caller(status: int) -
         await exchange.send(b'{"jsonrpc":"2.0",')
         await exchange.until_left()
 
-    async with session() as scene:
+    async with session(status_shield=False) as scene:
         scene.script.parts["tools/call"] = dribble
 
         with anyio.fail_after(SOON_SECONDS):
@@ -1741,7 +1726,7 @@ async def test_a_refusal_that_is_long_is_not_waited_for() -> None:
         await begun.wait()
         await exchange.finish()
 
-    async with session() as scene:
+    async with session(status_shield=False) as scene:
         scene.script.parts["tools/call"] = answer
 
         with anyio.fail_after(SOON_SECONDS):
@@ -1778,6 +1763,7 @@ async def test_a_hook_for_exchanges_that_raises_in_a_recovery_fails_that_one(hoo
             raise OwnFaultError
 
     async with session() as scene:
+        await scene.caller.current()
         scene.caller.http_client.event_hooks = {hook: [fail]}
         scene.script.forget()
         answer = await scene.caller.call()
@@ -1793,7 +1779,9 @@ def compared(response: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
 
 
 async def assert_same_with_and_without_us(
-    begin: Callable[[], Script], send: Callable[[Caller], Awaitable[list[object]]]
+    begin: Callable[[], Script],
+    send: Callable[[Caller], Awaitable[list[object]]],
+    **options: Any,
 ) -> None:
     """Assert that requests are the same bytes, and answers the same, as with a plain client."""
     seen: list[tuple[list[object], list[bytes]]] = []
@@ -1803,7 +1791,8 @@ async def assert_same_with_and_without_us(
         await scripts[-1](exchange)
 
     async with scripted_server(play) as server:
-        for create in (sdk.create_plain_http_client, sdk.create_http_client):
+        ours = functools.partial(sdk.create_http_client, **options)
+        for create in (sdk.create_plain_http_client, ours):
             scripts.append(begin())
             before = len(server.requests)
             async with create() as http_client:

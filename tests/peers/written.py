@@ -52,51 +52,50 @@ def write(results: Results, versions: dict[str, str], day: date) -> None:
     (docs / "matrix.json").write_text(text, encoding="utf-8")
     (docs / "matrix.md").write_text("\n".join(page(results, versions, day)), encoding="utf-8")
     readme = ROOT / "README.md"
-    summed = "\n".join(summary(results, versions, day))
+    summed = "\n".join(summary(results, day))
     before = readme.read_text(encoding="utf-8")
     readme.write_text(MARKED.sub(lambda _: summed, before), encoding="utf-8")
 
 
-def summary(results: Results, versions: dict[str, str], day: date) -> Iterable[str]:
-    """The table for the README: all servers of the official packages in one cell."""
-    clients = [client for client in EVERY_CLIENT if any(it.client == client for it in results)]
-    yield f"Measured on {day.isoformat()} against servers of {names(PYTHON)}: without us → with us."
+def summary(results: Results, day: date) -> Iterable[str]:
+    """The table for the README: all clients and all servers in one cell."""
+    measured = [client for client in EVERY_CLIENT if any(it.client == client for it in results)]
+    yield (
+        f"Measured on {day.isoformat()}: {len(measured)} clients, each with servers of"
+        f" {names(PYTHON)}."
+    )
     yield from legend()
     yield ""
-    yield row("client", *SITUATIONS)
-    yield row(*("---" for _ in range(len(SITUATIONS) + 1)))
-    for client in clients:
-        shown = (across(results, client, PYTHON, situation) for situation in SITUATIONS)
-        yield row(client, *shown)
+    yield row("situation", "without us", "with us")
+    yield row("---", "---", "---")
+    for situation in SITUATIONS:
+        met = [cell for cell in results if cell.server in PYTHON and cell.situation == situation]
+        yield row(situation, *in_modes(results, met))
+    foreign = [cell for cell in results if cell.server in FOREIGN]
+    yield row(f"{len(FOREIGN)} servers in TypeScript and Rust", *in_modes(results, foreign))
     yield ""
-    of_foreign = ", ".join(OF_FOREIGN)
-    yield f"Servers in other languages, the three kinds of client of mcp 2.x: {of_foreign}."
+    yield (
+        "[Cell by cell, with versions](docs/matrix.md), [as JSON](docs/matrix.json), and"
+        " [why what is not green is not](docs/matrix.md#what-is-not-green)."
+    )
     yield ""
-    yield row("server", "without us", "`quirks=False`", "with us")
-    yield row("---", "---", "---", "---")
-    for server in FOREIGN:
-        shown = (
-            words(result for cell, result in results.items() if (cell.server, cell.mode) == of)
-            for of in itertools.product((server,), ("plain", "no quirks", "ours"))
-        )
-        yield row(SERVER_NAMES[server], *shown)
-    yield ""
-    yield "What is not green, and why:"
-    yield ""
-    yield from reasons()
-    yield KNOWN
-    yield ""
-    listed = "; ".join(f"{name} {version}" for name, version in measured(versions).items())
-    yield f"Versions: {listed}. [Cell by cell](docs/matrix.md), [as JSON](docs/matrix.json)."
-    yield ""
+
+
+def in_modes(results: Results, cells: Iterable[Cell]) -> list[str]:
+    """What came of these cells without us and with us; nothing where both are to be alike."""
+    met = list(cells)
+    return [
+        words(results[cell] for cell in met if cell.mode == mode)
+        if any(cell.mode == mode for cell in met)
+        else ""
+        for mode in ("plain", "ours")
+    ]
 
 
 KNOWN = (
-    "- mcp 1.x: `get_session_id()` shows the first ID for ever; only [inside](docs/adopt.md) can"
-    " that change.\n"
+    "- mcp 1.x: `get_session_id()` shows the first ID for ever; only [inside](adopt.md) can change"
+    " that.\n"
     "- mcp-proxy: it has no hook, it makes its HTTP client by itself.\n"
-    "- 2026-07-28: there is no session to follow, so a call while the server is down ends the SDK's"
-    " client with us as without.\n"
     "- Everywhere: what the server kept for its session is gone with it."
 )
 
@@ -115,6 +114,14 @@ def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]
     for situation, expected in SITUATIONS.items():
         yield row(situation, expected)
     yield from legend()
+    yield ""
+    yield f"## Servers of {names(PYTHON)}, together"
+    yield ""
+    yield row("client", *SITUATIONS)
+    yield row(*("---" for _ in range(len(SITUATIONS) + 1)))
+    for client in EVERY_CLIENT:
+        shown = (across(results, client, PYTHON, situation) for situation in SITUATIONS)
+        yield row(client, *shown)
     for server in PYTHON:
         yield ""
         yield f"## Server: {SERVER_NAMES[server]}"
@@ -147,7 +154,7 @@ def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]
     yield "## What is not green"
     yield ""
     yield from reasons()
-    yield KNOWN.replace("docs/", "")
+    yield KNOWN
     yield ""
     yield "## Versions"
     yield ""
@@ -197,14 +204,6 @@ def words(results: Iterable[Any]) -> str:
 
 def names(servers: Iterable[str]) -> str:
     return ", ".join(SERVER_NAMES[server] for server in servers)
-
-
-def measured(versions: dict[str, str]) -> dict[str, str]:
-    """Each package once, with every version of it that was there."""
-    found: dict[str, set[str]] = {}
-    for name, version in versions.items():
-        found.setdefault(name.partition(" (")[0], set()).add(version)
-    return {name: " and ".join(sorted(of_one)) for name, of_one in sorted(found.items())}
 
 
 def redacted(detail: str) -> str:

@@ -25,12 +25,21 @@ class Line:
 def decisions(table: str) -> list[Line]:
     lines: list[Line] = []
     for line in data_lines(TESTS / "decisions.txt"):
+        if line.startswith("text"):
+            continue
         cells, decision = line.split("=>")
         name, *fields = (field.strip() for field in cells.split("|"))
         action, rule, *withhold = decision.split()
         if name == table:
             lines.append(Line(tuple(fields), action, rule, withhold != ["withhold"]))
     return lines
+
+
+def wordings() -> dict[str, str]:
+    """The texts of misreports, by their body class."""
+    lines = (line.removeprefix("text |") for line in data_lines(TESTS / "decisions.txt"))
+    pairs = (line.split("=>") for line in lines if "|" not in line)
+    return {name.strip(): wording.strip() for name, wording in pairs}
 
 
 def expected_exchanges() -> Iterator[tuple[str, list[str]]]:

@@ -1,6 +1,8 @@
 """What Python adds to the core: types, errors, shared objects, nothing shown of an ID."""
 
+import copy
 import json
+import pickle
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -16,10 +18,12 @@ from mcp_session import (
     Action,
     Answer,
     Kind,
+    Lookup,
     Message,
     Rule,
     Side,
     Verdict,
+    _core,
     admit,
     attached_session_id,
     classify,
@@ -35,6 +39,189 @@ SECRET = "c0ffee-1868a90c"  # noqa: S105 - it only plays one
 # For calls that type checkers rightly refuse.
 API: Any = mcp_session
 BYTES_LIKE = (bytes, bytearray, memoryview)
+
+
+def test_a_lookup_may_be_a_bool_or_by_name() -> None:
+    def admitted(known: bool | Lookup) -> Verdict:  # noqa: FBT001 - what admit takes
+        return admit("POST", session_id="x", body=BODY, known=known)
+
+    assert admitted(True) == admitted(Lookup.KNOWN)  # noqa: FBT003 - as above
+    assert admitted(False) == admitted(Lookup.UNKNOWN)  # noqa: FBT003 - as above
+    assert admitted(Lookup.UNAVAILABLE).rule is Rule.SESSION_TABLE_UNAVAILABLE
+
+
+def test_a_verdict_names_the_row_that_withholds_a_session_header() -> None:
+    for version in (None, "2026-07-28"):
+        minted = classify(
+            "POST", 400, protocol_version=version, response_session_id="x", side=Side.SERVER
+        )
+
+        assert not minted.forward_session_id
+        assert minted.header_rule is Rule.SESSION_ID_ON_ERROR
+    assert classify("POST", 400, response_session_id="x").header_rule is None
+    modern = admit("POST", session_id="x", protocol_version="2026-07-28", known=True)
+    assert modern.header_rule is Rule.MODERN_REQUEST
+
+
+def test_a_row_says_whether_an_answer_is_changed_by_it() -> None:
+    correcting = {rule.value for rule in Rule if rule.corrects}
+
+    assert {"UncanonicalNotFound", "SessionIdOnError"} < correcting
+    assert {rule for rule in correcting if not rule.startswith("Misreport")} == {
+        "UncanonicalNotFound",
+        "SessionIdOnError",
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        classify("POST", 404, session_id="x"),
+        classify(
+            "POST",
+            200,
+            request_body=b'{"id":0,"method":"initialize"}',
+            response_session_id="fresh",
+        ),
+        classify("POST", 400, response_session_id="x", side=Side.SERVER),
+        admit("POST", session_id="x", body=BODY, known=False),
+        admit("POST", session_id="x", known=Lookup.UNAVAILABLE),
+        admit("POST", body=BODY, known=True),
+        not_found_response(BODY),
+        peek(BODY),
+        peek(b"["),
+        *Rule,
+        *Lookup,
+        *Side,
+    ],
+    ids=repr,
+)
+def test_a_value_can_be_copied_pickled_compared_and_hashed(value: object) -> None:
+    for again in (
+        copy.copy(value),
+        copy.deepcopy(value),
+        *(pickle.loads(pickle.dumps(value, it)) for it in range(2, pickle.HIGHEST_PROTOCOL + 1)),  # noqa: S301
+    ):
+        assert again == value
+        assert hash(again) == hash(value)
+        assert repr(again) == repr(value)
+
+
+def test_a_pickled_value_that_was_tampered_with_is_refused() -> None:
+    for restored, arguments in (
+        (_core.restored_verdict, ("CLEAR", Rule.TERMINATED_GET, None, None, None)),
+        (_core.restored_verdict, (Action.CLEAR, "x", None, None, None)),
+        (_core.restored_verdict, (Action.CLEAR, Rule.TERMINATED_GET, "x", None, None)),
+        (_core.restored_answer, (200, b"")),
+        (_core.restored_message, ("request", None, None, False)),
+    ):
+        make: Any = restored
+        with pytest.raises((TypeError, ValueError)):
+            make(*arguments)
+
+
+def test_a_rule_is_the_text_that_the_command_line_prints() -> None:
+    printed: object = "TerminatedPost"
+    assert printed == Rule.TERMINATED_POST
+    assert f"{Rule.TERMINATED_POST:>15}" == " TerminatedPost"
+    assert str(Rule.TERMINATED_POST) == "TerminatedPost"
+    assert {"TerminatedPost": 1}[Rule.TERMINATED_POST] == 1
+    assert json.dumps(Rule.TERMINATED_POST) == '"TerminatedPost"'
+
+
+def test_a_callers_own_misreports_are_acted_upon() -> None:
+    own = [(409, "Worker has forgotten you"), (503, "restarted")]
+    body = b'{"error":{"message":"Bad request: WORKER has  forgotten you."}}'
+    facts: dict[str, Any] = {"session_id": "x", "misreports": own}
+
+    assert needs_body("POST", 409, **facts)
+    assert needs_body("POST", 409, **facts, body_so_far=body[:20])
+    assert not needs_body("POST", 409, **facts, body_so_far=b"no")
+    assert not needs_body("POST", 410, **facts)
+    for method, action in (
+        ("POST", Action.CLEAR_AND_REINIT),
+        ("GET", Action.CLEAR_AND_REINIT),
+        ("DELETE", Action.CLEAR),
+    ):
+        verdict = classify(method, 409, **facts, response_body=body)
+        assert (verdict.action, verdict.rule) == (action, Rule.MISREPORT_OF_CALLER)
+        corrected = classify(method, 409, **facts, response_body=body, side=Side.SERVER)
+        assert corrected.action is Action.NOT_FOUND_RESPONSE
+    raw = b"POST / HTTP/1.1\r\nMcp-Session-Id: x\r\n\r\n", b"HTTP/1.1 503 x\r\n\r\nRestarted"
+    assert classify_exchange(*raw, misreports=own).rule is Rule.MISREPORT_OF_CALLER
+    assert classify_exchange(*raw).rule is Rule.NOT_TERMINATION
+
+
+@pytest.mark.parametrize(
+    ("misreports", "error", "message"),
+    [
+        (5, TypeError, "misreports must be pairs of a status and a text, not int"),
+        ([(400,)], TypeError, "misreports must be pairs of a status and a text"),
+        ([("secret", "x")], TypeError, "misreports: a status must be an int, not str"),
+        ([(400, b"x")], TypeError, "misreports: a text must be str, not bytes"),
+        ([(99, "x")], ValueError, "misreports: a status must be 100 to 999, not 99"),
+        (
+            [(404, "x")],
+            ValueError,
+            "misreports: a misreport's status is 400 to 599 other than 404, not 404",
+        ),
+        ([(400, " . ")], ValueError, "misreports: a misreport's text is empty"),
+        (
+            [(400, "x" * 257)],
+            ValueError,
+            "misreports: a misreport's text is of more than 256 bytes",
+        ),
+        ([(400, "x")] * 65, ValueError, "misreports: more than 64 misreports"),
+    ],
+)
+def test_misreports_that_cannot_be_are_refused(
+    misreports: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        classify("POST", 404, misreports=misreports)
+
+    assert str(raised.value) == message
+
+
+def test_what_an_index_raises_is_raised() -> None:
+    class Broken:
+        def __index__(self) -> int:
+            raise KeyError
+
+    class Fine:
+        def __index__(self) -> int:
+            return 404
+
+    with pytest.raises(KeyError):
+        API.classify("POST", Broken())
+    assert API.classify("POST", Fine(), session_id="x").rule is Rule.TERMINATED_POST
+
+
+def test_arguments_in_a_wrong_order_are_not_shown() -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: API.classify(404, SECRET),
+        lambda: API.classify(f"{SECRET} ", 404),
+        lambda: API.classify("POST", SECRET),
+        lambda: API.classify("POST", 404, side=SECRET),
+        lambda: API.classify("POST", 404, quirks=SECRET),
+        lambda: API.admit("POST", known=SECRET),
+        lambda: API.classify("POST", 404, misreports=[(SECRET, 400)]),
+    ]
+    for call in calls:
+        with pytest.raises((TypeError, ValueError)) as raised:
+            call()
+        assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("method", ["post", "Get", "dELETE"])
+def test_a_known_method_in_another_case_is_refused(method: str) -> None:
+    for call in (
+        lambda: classify(method, 404),
+        lambda: admit(method, known=True),
+        lambda: needs_body(method, 404),
+    ):
+        with pytest.raises(ValueError, match=f"^method must be spelled {method.upper()}: "):
+            call()
 
 
 def test_a_terminated_session_is_cleared() -> None:
@@ -109,18 +296,18 @@ def test_a_status_or_method_that_is_a_member_of_an_enum_will_do() -> None:
             ValueError,
             f"status must be 100 to 999, not {2**70}",
         ),
-        (lambda: API.classify("POST", "404"), TypeError, "status must be an int, not '404'"),
-        (lambda: API.classify("POST", 404.0), TypeError, "status must be an int, not 404.0"),
+        (lambda: API.classify("POST", "404"), TypeError, "status must be an int, not str"),
+        (lambda: API.classify("POST", 404.0), TypeError, "status must be an int, not float"),
         (
             lambda: API.classify("PÖST", 404),
             ValueError,
-            "method must be an HTTP method, not 'PÖST'",
+            "method must be an HTTP method",
         ),
-        (lambda: API.classify("", 404), ValueError, "method must be an HTTP method, not ''"),
+        (lambda: API.classify("", 404), ValueError, "method must be an HTTP method"),
         (
             lambda: API.classify("A B", 404),
             ValueError,
-            "method must be an HTTP method, not 'A B'",
+            "method must be an HTTP method",
         ),
         (lambda: API.classify(b"POST", 404), TypeError, "method must be str, not bytes"),
         (
@@ -136,15 +323,27 @@ def test_a_status_or_method_that_is_a_member_of_an_enum_will_do() -> None:
         (
             lambda: API.classify("POST", 404, side="client"),
             TypeError,
-            "side must be Side.CLIENT or Side.SERVER, not 'client'",
+            "side must be Side.CLIENT or Side.SERVER, not str",
         ),
         (
             lambda: API.classify("POST", 404, quirks=1),
             TypeError,
-            "quirks must be a bool, not 1",
+            "quirks must be a bool, not int",
         ),
         (lambda: API.needs_body("POST", 0), ValueError, "status must be 100 to 999, not 0"),
-        (lambda: API.admit("POST", known="no"), TypeError, "known must be a bool, not 'no'"),
+        (
+            lambda: API.admit("POST", known="no"),
+            TypeError,
+            "known must be a bool or a Lookup, not str",
+        ),
+        (
+            lambda: API.admit("POST", session_id="x", known=dict[str, bool]().get("x")),
+            TypeError,
+            (
+                "known must be a bool or a Lookup, not None: pass Lookup.UNAVAILABLE if the table "
+                "could not be asked, Lookup.UNKNOWN if it has no such session"
+            ),
+        ),
         (
             lambda: API.admit("POST", body=None, known=True),
             TypeError,
@@ -158,7 +357,7 @@ def test_a_status_or_method_that_is_a_member_of_an_enum_will_do() -> None:
         (
             lambda: API.not_found_response(echo_id=None),
             TypeError,
-            "echo_id must be a bool, not None",
+            "echo_id must be a bool, not NoneType",
         ),
         (
             lambda: API.classify_exchange(b"GET / HTTP/1.1\r\nx\r\n\r\n", b""),
@@ -226,8 +425,8 @@ def test_an_answer_states_its_length_and_type() -> None:
         ("content-type", "application/json"),
         ("content-length", str(len(answer.body))),
     ]
-    assert admit("POST", session_id="x", known=None).response is not None
-    unavailable = admit("POST", session_id="x", known=None).response
+    assert admit("POST", session_id="x", known=Lookup.UNAVAILABLE).response is not None
+    unavailable = admit("POST", session_id="x", known=Lookup.UNAVAILABLE).response
     assert unavailable is not None
     assert ("retry-after", "1") in unavailable.headers
 
@@ -426,8 +625,8 @@ def test_the_body_of_a_request_is_needed_for_an_answer_to_it() -> None:
     assert not needs_request_body("POST", 200, **facts)
     assert needs_request_body("POST", 404, **facts)
     assert not needs_request_body("GET", 404, **facts)
-    fresh = needs_request_body("POST", 400, response_session_id="y", side=Side.SERVER)
-    assert fresh
+    # An ID on what is no success is withheld, whatever the request says of itself.
+    assert not needs_request_body("POST", 400, response_session_id="y", side=Side.SERVER)
     assert not needs_request_body("POST", 400, side=Side.SERVER)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 
 from golden import EXCHANGES, expected_exchanges
 
+SAMPLES = EXCHANGES.parent / "diagnose"
 REQUEST = b"POST /mcp HTTP/1.1\r\nMcp-Session-Id: 1868a90c\r\n\r\n"
+NOTHING_KNOWN = (
+    "neither a HAR, nor what `curl -v` or `curl -i` prints, nor NAME.request or NAME.response"
+)
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -69,6 +74,56 @@ def test_the_table_names_server_case_attached_status_action_and_rule() -> None:
     assert result.returncode == 0
 
 
+def test_a_misreport_is_named_whether_it_is_acted_on_or_not(tmp_path: Path) -> None:
+    misreported = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 15\r\n\r\nunknown session"
+    record(tmp_path, "misreported", REQUEST, misreported)
+
+    plain = json.loads(run("classify", tmp_path, "--json").stdout)
+    acting = json.loads(run("classify", tmp_path, "--json", "--quirks").stdout)
+
+    assert plain["misreport"] == acting["misreport"] == "MisreportUnknownSession"
+    assert (plain["action"], plain["rule"]) == ("PassThrough", "NotTermination")
+    assert plain["remarks"] == ["MisreportUnknownSession: acted on with --quirks"]
+    assert (acting["action"], acting["rule"]) == ("ClearAndReinit", "MisreportUnknownSession")
+    assert acting["remarks"] == []
+    assert "MisreportUnknownSession: acted on with --quirks" in run("classify", tmp_path).stdout
+
+
+def test_a_misreport_that_no_client_acts_on_is_said_to_be_the_servers(tmp_path: Path) -> None:
+    text = b"Encounter an error when resume session: Session error: Session service terminated"
+    answer = b"HTTP/1.1 500 X\r\ncontent-length: %d\r\n\r\n%s" % (len(text), text)
+    record(tmp_path, "rmcp", REQUEST.replace(b"POST", b"GET"), answer)
+
+    shown = json.loads(run("classify", tmp_path, "--json", "--quirks").stdout)
+
+    assert shown["remarks"] == ["MisreportResumeServiceTerminated: acted on by servers alone"]
+
+
+def test_what_classify_reads_is_what_diagnose_reads() -> None:
+    shown = [
+        json.loads(line)
+        for line in run("classify", "--json", SAMPLES / "chrome.har").stdout.split("\n")
+        if line
+    ]
+
+    assert [(it["case"], it["method"], it["status"]) for it in shown][3] == ("entry 4", "POST", 404)
+    assert [it["rule"] for it in shown] == [
+        "SessionAssigned",
+        *["NotTermination"] * 2,
+        *["TerminatedPost"] * 2,
+        "SessionAssigned",
+        *["NotTermination"] * 2,
+        "DeleteAcknowledged",
+    ]
+
+
+def test_help_says_why_classify_and_the_clients_differ() -> None:
+    said = " ".join(run("classify", "--help").stdout.split())
+
+    assert "a misreport is named, and not acted upon" in said
+    assert "The clients of this package act on misreports, because" in said
+
+
 def test_explain_adds_the_sentence_of_the_specification_and_its_url() -> None:
     result = run("classify", EXCHANGES / "mcp2.3.0" / "04-post-bogus-session", "--explain")
 
@@ -100,8 +155,8 @@ def test_a_file_that_is_no_recording_is_named_with_the_byte_and_the_others_are_c
     assert result.stderr.splitlines() == [
         f"mcp-session: {tmp_path}/broken.request: byte 22: invalid header name",
         f"mcp-session: {tmp_path}/cut.response: byte 16: the head ends before its empty line",
-        f"mcp-session: {tmp_path}/lonely.request: byte 0: there is no lonely.response beside it",
-        f"mcp-session: {tmp_path}/notes.txt: byte 0: neither NAME.request nor NAME.response",
+        f"mcp-session: {tmp_path}/lonely.request: there is no lonely.response beside it",
+        f"mcp-session: {tmp_path}/notes.txt: {NOTHING_KNOWN}",
     ]
     assert "404 → ClearAndReinit" in result.stdout
     assert result.stdout.splitlines()[-1] == "1 exchange"
@@ -114,10 +169,132 @@ def test_a_path_that_is_not_there_and_a_folder_without_recordings_are_named(
     result = run("classify", tmp_path, tmp_path / "nothing")
 
     assert result.stderr.splitlines() == [
-        f"mcp-session: {tmp_path}: byte 0: no recorded exchange in this folder",
-        f"mcp-session: {tmp_path}/nothing: byte 0: no such file or folder",
+        f"mcp-session: {tmp_path}: no recorded exchange in this folder",
+        f"mcp-session: {tmp_path}/nothing: no such file or folder",
     ]
     assert result.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["classify", "diagnose"])
+@pytest.mark.parametrize(
+    ("target", "what"),
+    [
+        ("/proc/self/mem", "Input/output error"),
+        ("/dev/zero", "a device, not a file"),
+        ("itself", "Too many levels of symbolic links"),
+        ("FIFO", "a FIFO, not a file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said_for_what_it_is(
+    tmp_path: Path, command: str, target: str, what: str
+) -> None:
+    (tmp_path / "m.response").write_bytes(NOT_FOUND)
+    (tmp_path / "itself").symlink_to("itself")
+    os.mkfifo(tmp_path / "FIFO")
+
+    for path in ("m.request", "trace.har"):
+        (tmp_path / path).symlink_to(target)
+        result = run(command, tmp_path / path)
+
+        assert result.stderr == f"mcp-session: {tmp_path}/{path}: {what}\n"
+        assert result.returncode == 1
+
+
+def test_names_of_300_characters_are_said_to_be_too_long(tmp_path: Path) -> None:
+    for name in ("n" * 300, "n" * 300 + ".request", "n" * 300 + ".har"):
+        result = run("classify", tmp_path / name)
+
+        assert result.stderr.endswith(": File name too long\n")
+        assert result.returncode == 1
+    longest = tmp_path / ("n" * 247 + ".request")
+    longest.write_bytes(REQUEST)
+    assert "beside it" in run("classify", tmp_path).stderr
+
+
+def test_a_sparse_giant_is_not_read(tmp_path: Path) -> None:
+    giant = tmp_path / "giant.har"
+    giant.touch()
+    os.truncate(giant, 30 * 1024**3)
+    limited = f"ulimit -v 2000000; exec {sys.executable} -I -m mcp_session diagnose {giant}"
+
+    result = subprocess.run(
+        ["/bin/sh", "-c", limited], capture_output=True, check=False, encoding="utf-8"
+    )
+
+    assert result.stderr == (
+        f"mcp-session: {giant}: longer than the 128 MiB that are read of a file\n"
+    )
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["classify", "diagnose"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_disk_is_said_without_a_traceback(command: str, options: list[str]) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - no path of ours
+        result = subprocess.run(
+            [sys.executable, "-I", "-m", "mcp_session", command, EXCHANGES, *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert result.stderr == b"mcp-session: standard output: No space left on device\n"
+    assert result.returncode == 1
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    shell = f"{sys.executable} -I -m mcp_session classify {EXCHANGES} | head -n 1"
+
+    result = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, check=False)
+
+    assert result.stderr == b""
+    assert result.stdout.startswith(b"server")
+
+
+def test_control_characters_of_names_and_ids_are_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "e\x1b[2J\u202e\x85"
+    body = '{"jsonrpc":"2.0","id":"\x7f\u009b","method":"m\x9b"}'.encode()
+    head = REQUEST.removesuffix(b"\r\n") + b"content-length: %d\r\n\r\n" % len(body)
+    record(folder, "c\x1b]0;x\x07", head + body, NOT_FOUND)
+    (folder / "n\x1b").write_text("x")
+
+    for arguments in (["classify", "--side", "server"], ["classify", "--json"], ["diagnose"]):
+        result = run(*arguments, folder)
+
+        shown = (result.stdout + result.stderr).replace("\n", "").replace("\\u001b", "?")
+        assert shown.isprintable()
+        assert "\\x1b" in shown
+        assert "?" not in shown
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("command", ["classify", "diagnose"])
+def test_ctrl_c_is_130_and_no_traceback(command: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-I", "-m", "mcp_session", command, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        # It waits for the end of this, once it has begun to read.
+        process.stdin.write(b" " * 1024 * 1024)
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        output, said = process.communicate(timeout=60)
+
+    assert (output, said) == (b"", b"\nmcp-session: interrupted\n")
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    "arguments", [["classify"], ["diagnose", "--sid", "x"], ["classify", "--side", "x", "y"]]
+)
+def test_a_misused_command_ends_with_2(arguments: list[str]) -> None:
+    result = run(*arguments)
+
+    assert "Usage: mcp-session" in result.stderr
+    assert result.returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ CLIENTS: list[Any] = [mcp_session.httpx.AsyncClient, mcp_session.httpx2.AsyncCli
 @pytest.mark.parametrize(
     ("option", "error", "message"),
     [
-        ({"quirks": 1}, TypeError, "quirks must be a bool, not 1"),
-        ({"resend": "all"}, TypeError, "resend must be a ResendPolicy, not 'all'"),
+        ({"quirks": 1}, TypeError, "quirks must be a bool, not int"),
+        ({"resend": "all"}, TypeError, "resend must be a ResendPolicy, not str"),
         ({"bound": -1}, ValueError, "bound must be 0 to 4294967295, not -1"),
         ({"outage_shield": None}, TypeError, "outage_shield must be a bool, not None"),
         ({"stream_guard": "no"}, TypeError, "stream_guard must be a bool, not 'no'"),

@@ -7,16 +7,22 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import StringIO
 from itertools import pairwise, takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from click.testing import CliRunner, Result
-from mcp_session import Rule, _fingerprint, cli, demo
+from mcp_session import Rule, _fingerprint
+from mcp_session._cli import commands, terminal
+from mcp_session._demo import perform, process, show
+from mcp_session._demo.application import Line
 from mcp_session.httpx2 import AsyncClient
+from rich.console import Console
 
 from golden import TESTS
 
@@ -89,6 +95,39 @@ def test_a_session_that_ended_is_followed_by_another_on_the_wire(
     assert f"DELETE ({sessions[-1]}) → 200" in ours
 
 
+def test_each_application_has_the_story_that_diagnose_would_tell(
+    shown: subprocess.CompletedProcess[str],
+) -> None:
+    _, plain, ours = shown.stdout.split(", as `mcp-session diagnose` tells it:")
+
+    assert "client: KeptDeadId, session 1" in plain
+    assert "what to do: from mcp_session.httpx2 import create_mcp_http_client" in plain
+    assert "1 session, 1 finding" in plain
+    assert re.search(r"\n\d+ exchanges, 3 sessions, 0 findings\n", ours)
+    assert ours.count("  followed by [") == 2
+
+
+def test_it_can_be_read_at_60_columns() -> None:
+    async def make() -> perform.Demonstration:
+        return perform.Demonstration()
+
+    demonstration = anyio.run(make)
+    for number in range(3):
+        act = perform.Act(f"call {number}", 59.9)
+        for lines in (act.plain, act.ours):
+            lines += [Line("POST notifications/initialized (28d1fd)", "dim", "202")]
+            lines += [Line("app: the client has died: " + "a word " * 20, "bold red")]
+        demonstration.acts.append(act)
+    console = Console(width=60, record=True, file=StringIO())
+
+    show.show(demonstration, console)
+
+    printed = console.export_text().splitlines()
+    assert max(map(len, printed)) <= 60
+    assert "    POST notifications/initialized (28d1fd) → 202" in [it.rstrip() for it in printed]
+    assert printed.count("59.9 s call 1") == 2
+
+
 def test_the_rule_that_decided_is_named_with_its_sentence(
     shown: subprocess.CompletedProcess[str],
 ) -> None:
@@ -136,7 +175,7 @@ def test_no_session_id_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
         ids.add(session_id)
         return _fingerprint.fingerprint(session_id)
 
-    monkeypatch.setattr(demo, "fingerprint", record)
+    monkeypatch.setattr(terminal, "fingerprint", record)
 
     result = run_here()
 
@@ -156,8 +195,8 @@ def test_it_ends_badly_when_both_fare_the_same(
             options.pop("on_event", None)
         return client(**options)
 
-    monkeypatch.setattr(demo, "AsyncClient", make)
-    monkeypatch.setattr(demo, "httpx2", SimpleNamespace(AsyncClient=make))
+    monkeypatch.setattr(perform, "AsyncClient", make)
+    monkeypatch.setattr(perform, "httpx2", SimpleNamespace(AsyncClient=make))
 
     result = run_here()
 
@@ -179,7 +218,7 @@ def test_it_ends_badly_when_both_fare_the_same(
 def test_what_takes_too_long_is_given_up_and_said(
     monkeypatch: pytest.MonkeyPatch, limit: str, what: str
 ) -> None:
-    monkeypatch.setattr(demo, limit, 0.001)
+    monkeypatch.setattr(process if limit == "START_SECONDS" else perform, limit, 0.001)
 
     result = run_here()
 
@@ -201,14 +240,6 @@ def test_a_server_that_does_not_start_is_given_up(
     assert result.exit_code == 1
 
 
-@pytest.fixture
-def interruptible() -> Generator[None]:
-    """What a shell runs in its background begins with SIGINT ignored, and hands that on."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     "while_waiting", ["to listen", "connect:", "killing", "call 4:", "call 5:"]
@@ -224,10 +255,10 @@ def test_ctrl_c_leaves_nothing_running(while_waiting: str) -> None:
     said += more
     for server in servers(said):
         assert not is_running(server)
-    assert said.endswith("Aborted!\n")
+    assert said.endswith("\nmcp-session: interrupted\n")
     assert "Traceback" not in said
     assert output == ""
-    assert process.returncode == 1
+    assert process.returncode == 130
 
 
 def test_a_demonstration_that_is_killed_itself_leaves_nothing_running() -> None:
@@ -271,7 +302,7 @@ def test_without_its_extra_it_says_what_it_needs(
 
 
 def run_here() -> Result:
-    return CliRunner().invoke(cli.main, ["demo"], catch_exceptions=False)
+    return CliRunner().invoke(commands.main, ["demo"], catch_exceptions=False)
 
 
 @contextmanager

@@ -1,23 +1,29 @@
 """What the documentation shows is run."""
 
 import doctest
+import inspect
 import os
 import re
 import subprocess
 import sys
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 
 import mcp_session
 import mcp_session.httpx
 import mcp_session.httpx2
 import pytest
-from mcp_session import Rule
+from mcp_session import Rule, Side, classify_exchange
 
 from golden import TESTS
 
 ROOT = TESTS.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DIAGNOSE = (ROOT / "docs" / "diagnose.md").read_text(encoding="utf-8")
+VERDICTS = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*GUIDES, *sorted(ROOT.glob("*.md"))]
 DOCUMENTED: list[object] = [
     module if name == "" else getattr(module, name)
     for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2)
@@ -26,8 +32,8 @@ DOCUMENTED: list[object] = [
 ]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda it: getattr(it, "__qualname__", ""))
@@ -46,7 +52,7 @@ def test_every_python_block_of_the_readme_holds(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - it is our own
 
 
-@pytest.mark.parametrize("guide", sorted((ROOT / "docs").glob("*.md")), ids=lambda it: it.name)
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda it: it.name)
 def test_the_python_blocks_of_each_guide_hold_one_after_the_other(guide: Path) -> None:
     text = guide.read_text(encoding="utf-8")
     code = re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
@@ -54,8 +60,11 @@ def test_the_python_blocks_of_each_guide_hold_one_after_the_other(guide: Path) -
     exec(compile("\n".join(code), guide.name, "exec"), {})  # noqa: S102 - it is our own
 
 
-@pytest.mark.parametrize("block", blocks("console"))
-def test_every_console_block_of_the_readme_prints_what_it_shows(block: str) -> None:
+@pytest.mark.parametrize(
+    "block", [it for page in PAGES for it in blocks("console", page.read_text(encoding="utf-8"))]
+)
+def test_every_console_block_prints_what_it_shows(block: str) -> None:
+    """But for fingerprints, which are of one process."""
     shown: list[str] = []
     for line in block.splitlines():
         if line.startswith("$ "):
@@ -63,28 +72,90 @@ def test_every_console_block_of_the_readme_prints_what_it_shows(block: str) -> N
             result = subprocess.run(  # noqa: S602 - it is our own
                 line.removeprefix("$ "),
                 shell=True,
-                capture_output=True,
-                check=True,
+                stdout=subprocess.PIPE,
+                check=False,
                 cwd=ROOT,
                 encoding="utf-8",
                 env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             )
+            assert result.returncode == (" diagnose " in line)
             shown += [line.rstrip() for line in result.stdout.splitlines()]
 
-    assert "\n".join(shown) == block.rstrip("\n")
+    assert without_fingerprints("\n".join(shown)) == without_fingerprints(block.rstrip("\n"))
 
 
-def test_the_readme_names_every_rule_in_one_row() -> None:
-    named = re.findall(r"^\|.*\| `(\w+)` \|$", README, flags=re.MULTILINE)
+def without_fingerprints(text: str) -> str:
+    return re.sub(r"\b[0-9a-f]{6}(?=[),])", "*", text)
+
+
+def test_the_page_of_verdicts_names_every_rule_in_one_row() -> None:
+    named = re.findall(r"^\|.*\| `(\w+)` \|$", VERDICTS, flags=re.MULTILINE)
 
     assert sorted(named) == sorted(rule.value for rule in Rule)
 
 
-def test_the_readme_quotes_every_misreport_as_it_is_matched() -> None:
-    rows = re.findall(r"^\| \d+[^|]*\| (.*) \| `(Misreport\w+)` \|$", README, flags=re.MULTILINE)
+def test_the_page_of_verdicts_quotes_every_misreport_as_it_is_matched() -> None:
+    rows = re.findall(r"^\| \d+[^|]*\| (.*) \| `(Misreport\w+)` \|$", VERDICTS, flags=re.MULTILINE)
 
     for text, name in rows:
         assert text.split("*")[0].strip() in Rule(name).summary
+
+
+def test_the_readme_shows_what_a_server_answered_and_what_becomes_of_it() -> None:
+    recorded = ROOT / "tests" / "exchanges" / "mcp2.3.0" / "04-post-bogus-session"
+    request = recorded.with_suffix(".request").read_bytes()
+    response = recorded.with_suffix(".response").read_bytes()
+    (block,) = (it for it in blocks("text") if it.startswith("404 "))
+    before, after = block.splitlines()
+
+    answer = classify_exchange(request, response, side=Side.SERVER).response
+
+    assert answer is not None
+    assert before == f"404 {response.decode().splitlines()[-1]}"
+    assert after == f"{answer.status} {answer.body.decode()}"
+
+
+def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
+    first, second = blocks("sh")
+
+    assert len(README.splitlines()) <= 220
+    assert re.fullmatch(r".*pip install '\.\[demo\]' && \S+/mcp-session demo\n", first)
+    assert second == "python3 tests/run.py\n"
+    assert README.index(second) < README.index("\n## ", README.index("## Install") + 1)
+
+
+@pytest.mark.parametrize("module", [mcp_session.httpx, mcp_session.httpx2])
+def test_the_guide_to_the_clients_names_every_option(module: ModuleType) -> None:
+    guide = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    parameters = inspect.signature(module.AsyncClient.__init__).parameters.values()
+    options = {it.name for it in parameters if it.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    assert len(options) > 5
+    assert options == set(re.findall(r"^\| `(\w+)` \|", guide, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)
+def test_no_link_of_a_page_leads_nowhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(
+        r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    )
+
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def anchors(text: str) -> set[str]:
+    """The names by which the headings of a page are linked to."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in kept}
 
 
 def test_enum_members_name_their_values_in_pythons_spelling() -> None:
@@ -95,6 +166,14 @@ def test_enum_members_name_their_values_in_pythons_spelling() -> None:
     for enum in enums:
         for member in enum:
             assert member.name == spelled(member.value)
+
+
+def test_the_guide_to_diagnose_names_every_claim_that_the_core_can_make() -> None:
+    source = (ROOT / "src" / "diagnose" / "claim.rs").read_text(encoding="utf-8")
+    claims = re.findall(r'^            Self::(\w+) => "\1",$', source, flags=re.MULTILINE)
+
+    assert len(claims) > 10
+    assert re.findall(r"^\| `(\w+)` \|", DIAGNOSE, flags=re.MULTILINE) == claims
 
 
 def test_the_changelog_is_in_keep_a_changelog_form() -> None:

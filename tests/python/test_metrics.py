@@ -1,7 +1,12 @@
 """The recipes for metrics in the guide for servers, run on an exchange and read back."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import anyio
@@ -36,17 +41,22 @@ async def lost(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"Session not found"})
 
 
+def block(function: str) -> CodeType:
+    """The block of the guide that defines this."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)
+    (found,) = (block for block in blocks if f"def {function}(" in block)
+    return compile(found, "docs/servers.md", "exec")
+
+
 def recipe(hook: str) -> Any:
     """Run the block of the guide that defines this hook; return the middleware that it makes."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)
-    (block,) = (block for block in blocks if f"def {hook}(" in block)
     made: list[SessionMiddleware] = []
 
     def middleware(app: Any, **options: Any) -> None:
         made.append(SessionMiddleware(app, **options))
 
     exec(  # noqa: S102 - it is our own
-        compile(block, "docs/servers.md", "exec"), {"SessionMiddleware": middleware, "app": lost}
+        block(hook), {"SessionMiddleware": middleware, "app": lost}
     )
     return made[0]
 
@@ -63,8 +73,9 @@ def registry() -> Iterator[prometheus_client.CollectorRegistry]:
 def forget(registry: prometheus_client.CollectorRegistry) -> None:
     # There is no public way to one by its name.
     names: dict[str, Any] = vars(registry)["_names_to_collectors"]
-    if (collector := names.get("mcp_session_verdicts")) is not None:
-        registry.unregister(collector)
+    for name in ("mcp_session_verdicts", "mcp_sessions_live"):
+        if (collector := names.get(name)) is not None:
+            registry.unregister(collector)
 
 
 def test_opentelemetry_counts_verdicts_by_rule() -> None:
@@ -90,3 +101,61 @@ def test_prometheus_counts_verdicts_by_rule(registry: prometheus_client.Collecto
 
     exposed = prometheus_client.generate_latest(registry).decode()
     assert 'mcp_session_verdicts_total{applied="true",rule="UncanonicalNotFound"} 3.0' in exposed
+
+
+COUNT_IN_A_WORKER = """
+import asyncio, re, sys
+from mcp_session.asgi import SessionMiddleware
+sys.path.insert(0, {tests!r})
+from test_metrics import lose_a_session, recipe
+middleware = recipe("count_with_prometheus")
+for _ in range({times}):
+    asyncio.run(lose_a_session(middleware))
+"""
+
+
+def test_workers_count_into_one_counter(tmp_path: Path) -> None:
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for times in (2, 3):
+        code = COUNT_IN_A_WORKER.format(tests=str(Path(__file__).parent), times=times)
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+    exposing = (
+        "import asyncio, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_metrics import block\n"
+        "names = {}\n"
+        "exec(block('metrics_of_all_workers'), names)\n"
+        "async def send(message): sys.stdout.write(message.get('body', b'').decode())\n"
+        "asyncio.run(names['metrics_of_all_workers']({}, None, send))\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", exposing],
+        check=True,
+        env=environment,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+    assert 'mcp_session_verdicts_total{applied="true",rule="UncanonicalNotFound"} 5.0' in shown
+
+
+def test_a_gauge_tells_how_many_sessions_are_alive(
+    registry: prometheus_client.CollectorRegistry,
+) -> None:
+    assert registry is prometheus_client.REGISTRY
+    names: dict[str, Any] = {"SessionMiddleware": SessionMiddleware, "app": lost}
+    exec(block("note"), names)  # noqa: S102 - it is our own
+    live = names["LiveSessions"](None, idle=1800)
+    opened = {"status": 200, "headers": [(b"mcp-session-id", b"a")]}
+    live.note("POST", None, opened)
+    live.note("POST", None, {"status": 200, "headers": [(b"mcp-session-id", b"b")]})
+    live.note("POST", b"a", {"status": 202})
+    assert names["LIVE"]._value.get() == 2  # noqa: SLF001 - there is no other way
+    live.note("POST", b"b", {"status": 404})
+    assert names["LIVE"]._value.get() == 1  # noqa: SLF001 - see above
+    live.note("DELETE", b"a", {"status": 204})
+    live.note("POST", None, {"status": 200})
+    assert names["LIVE"]._value.get() == 0  # noqa: SLF001 - see above
+    live.idle = -1
+    live.note("POST", None, opened)
+    assert names["LIVE"]._value.get() == 0  # noqa: SLF001 - see above

@@ -1,10 +1,13 @@
 """What is installed, and what it brings along."""
 
+import ast
 import subprocess
 import sys
 from importlib.metadata import distribution, files, requires
+from pathlib import Path
 
 import mcp_session
+import pytest
 
 
 def test_the_base_install_has_no_dependencies() -> None:
@@ -59,3 +62,78 @@ def test_the_installed_package_is_the_wheel_and_is_typed() -> None:
 
 def test_the_version_is_that_of_the_distribution() -> None:
     assert mcp_session.__version__ == distribution("mcp-session").version
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "extra"),
+    [
+        ("httpx2", "httpx2", "httpx2"),
+        ("httpx2", "anyio", "httpx2"),
+        ("httpx", "httpx", "httpx"),
+        ("httpx", "anyio", "httpx"),
+        ("asgi", "anyio", "asgi"),
+    ],
+)
+def test_a_module_of_an_extra_names_it_and_the_command_that_installs_it(
+    tmp_path: Path, module: str, missing: str, extra: str
+) -> None:
+    """A module in the way stands for one that is not installed."""
+    (tmp_path / f"{missing}.py").write_text(
+        f"raise ModuleNotFoundError('No module named {missing}', name={missing!r})"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"try: import mcp_session.{module}\n"
+        "except ModuleNotFoundError as error: print(error, '|', error.name)"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, check=False, encoding="utf-8"
+    )
+
+    needs = f"mcp_session.{module} needs {missing}: pip install 'mcp-session[{extra}]'"
+    assert result.stdout == f"{needs} | {missing}\n"
+
+
+def test_a_library_that_lacks_a_part_of_its_own_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "httpx2.py").write_text("import a_part_of_httpx2")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import mcp_session.httpx2"
+
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, check=False, encoding="utf-8"
+    )
+
+    assert result.stderr.endswith("No module named 'a_part_of_httpx2'\n")
+
+
+def test_no_file_imports_itself_in_a_circle() -> None:
+    package = Path(__file__).parents[2] / "python" / "mcp_session"
+    imports = {name_of(file): imported(file) for file in package.rglob("*.py")}
+
+    def reached(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " imports ".join((*way, name))
+        for other in imports.get(name, set()):
+            if other not in settled:
+                reached(other, (*way, name))
+        settled.add(name)
+
+    settled: set[str] = set()
+    assert len(imports) > 30
+    for name in imports:
+        reached(name, ())
+
+
+def name_of(file: Path) -> str:
+    parts = file.relative_to(file.parents[-1]).with_suffix("").parts
+    begin = len(parts) - 1 - parts[::-1].index("mcp_session")
+    return ".".join(part for part in parts[begin:] if part != "__init__")
+
+
+def imported(file: Path) -> set[str]:
+    """Return the modules of the package that a file imports whenever it is run."""
+    names: set[str] = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        for within in [node, *(node.body if isinstance(node, ast.Try) else [])]:
+            if isinstance(within, ast.ImportFrom) and within.module:
+                names |= {within.module, *(f"{within.module}.{it.name}" for it in within.names)}
+    return {name for name in names if name.startswith("mcp_session")}

@@ -6,6 +6,7 @@ from mcp_session import (
     Action,
     Answer,
     Kind,
+    Lookup,
     Message,
     Rule,
     Side,
@@ -64,7 +65,8 @@ def results_have_their_types(body: bytearray) -> None:
     assert_type(verdict.response, Answer | None)
     assert_type(classify_exchange(body, body, side=Side.SERVER, quirks=True), Verdict)
     assert_type(needs_body("POST", 404), bool)
-    assert_type(admit("POST", known=None), Verdict)
+    assert_type(admit("POST", known=Lookup.UNAVAILABLE), Verdict)
+    assert_type(verdict.header_rule, Rule | None)
     assert_type(peek(b""), Message)
     assert_type(peek(b"").id, str | None)
     assert_type(not_found_response().headers, list[tuple[str, str]])
@@ -73,5 +75,6 @@ def results_have_their_types(body: bytearray) -> None:
 def wrong_arguments_are_refused() -> None:
     classify("POST", "404")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     classify("POST", 404, session_id=b"")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    admit("POST", known=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     admit("POST")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     peek("")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

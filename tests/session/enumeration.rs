@@ -5,8 +5,10 @@
 
 use mcp_session_core::session::{Options, ResendPolicy};
 
-use crate::words::What;
-use crate::world::{Header, Operation, Status, Welcome, World};
+use mcp_session_testing::session::words::What;
+use mcp_session_testing::session::world::{
+    Answered, Header, Operation, Restoration, Status, Welcome, World,
+};
 
 const NOT_FOUND: Status = Status::Plain(404);
 const OK: Status = Status::Plain(200);
@@ -109,6 +111,94 @@ fn replies_and_cancellations_across_two_replacements() {
         Operation::LeaderInitialized(202),
     ];
     visit_all("replies", &[bound(2)], &setting, &alphabet, 6);
+}
+
+#[test]
+fn a_refused_replacement_and_what_its_trial_is_answered() {
+    let setting = [
+        Operation::Begin(What::Call),
+        Operation::Respond(0, OK),
+        Operation::Begin(What::Call),
+        Operation::Respond(0, NOT_FOUND),
+        Operation::LeaderInitialize(Welcome::Status(500)),
+    ];
+    let alphabet = [
+        Operation::Begin(What::Call),
+        Operation::Begin(What::Get),
+        Operation::Begin(What::Initialize),
+        Operation::Begin(What::Delete),
+        Operation::Respond(0, NOT_FOUND),
+        Operation::Respond(0, OK),
+        Operation::Abandon(0),
+        Operation::Ask(1),
+        Operation::LeaderInitialize(Welcome::Result(Header::New)),
+    ];
+    visit_all("trials", &[bound(3)], &setting, &alphabet, 6);
+}
+
+#[test]
+fn the_circuit_opens_and_is_let_try_again() {
+    let setting = [Operation::Begin(What::Call), Operation::Begin(What::Call)];
+    let alphabet = [
+        Operation::Begin(What::Call),
+        Operation::Respond(0, NOT_FOUND),
+        Operation::Respond(0, OK),
+        Operation::Ask(0),
+        Operation::LeaderInitialize(Welcome::Result(Header::New)),
+        Operation::LeaderInitialized(202),
+        Operation::LeaderFails,
+        Operation::CooldownOver,
+        Operation::EarlierCooldownOver,
+    ];
+    visit_all("circuit", &[bound(1)], &setting, &alphabet, 8);
+}
+
+#[test]
+fn what_is_kept_is_told_again_while_requests_come_and_go() {
+    let setting = [
+        Operation::Begin(What::Subscribe(0)),
+        Operation::Respond(0, OK),
+        Operation::AnswerSeen(1, Answered::Result),
+        Operation::Begin(What::SetLevel(0)),
+        Operation::Begin(What::Call),
+        Operation::Respond(1, NOT_FOUND),
+    ];
+    let alphabet = [
+        Operation::Begin(What::Call),
+        Operation::Begin(What::Delete),
+        Operation::Respond(0, OK),
+        Operation::AnswerSeen(2, Answered::Result),
+        Operation::Ask(0),
+        Operation::LeaderInitialize(Welcome::Result(Header::New)),
+        Operation::LeaderInitialized(202),
+        Operation::LeaderRestores(Restoration::Result),
+        Operation::LeaderRestores(Restoration::Error),
+        Operation::LeaderIsDropped,
+    ];
+    visit_all("restores", &[bound(2)], &setting, &alphabet, 6);
+}
+
+#[test]
+fn questions_of_two_sessions_and_their_replies() {
+    let setting = [
+        Operation::Begin(What::Call),
+        Operation::Respond(0, OK),
+        Operation::Begin(What::Call),
+        Operation::Respond(0, NOT_FOUND),
+        Operation::LeaderInitialize(Welcome::Result(Header::New)),
+    ];
+    let alphabet = [
+        Operation::ServerAsks(1, 0),
+        Operation::ServerAsks(2, 0),
+        Operation::ServerCancels(2, 0),
+        Operation::Begin(What::ReplyShown(0)),
+        Operation::Begin(What::ReplyShown(1)),
+        Operation::Begin(What::BatchOfReply(0)),
+        Operation::LeaderInitialized(202),
+        Operation::Ask(0),
+        Operation::Respond(0, OK),
+    ];
+    visit_all("questions", &[bound(2)], &setting, &alphabet, 5);
 }
 
 fn bound(bound: u32) -> Options {

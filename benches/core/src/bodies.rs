@@ -11,13 +11,14 @@ pub struct Aligned<const N: usize>(pub [u8; N]);
 
 /// A request of about this length, whose id comes last, as the TypeScript SDK writes it.
 ///
-/// `dense` is structure and short numbers, `blob` one big string, `text` many strings that are
-/// not ASCII.
+/// `dense` is structure and short numbers, `blob` one big string, `ascii` many strings, `text`
+/// many that are not ASCII.
 pub fn body(kind: &str, length: usize) -> Option<Vec<u8>> {
     let unit = match kind {
         "call" => return Some(CALL.to_vec()),
         "dense" => r#"{"k":1,"v":[2,true,null]},"#,
         "blob" => "QUJDREVGR0hJSktMTU5PUFFS",
+        "ascii" => r#""The quick brown fox jumps over the lazy dog near the bank","#,
         "text" => r#""Zażółć gęślą jaźń, 日本語のテキスト","#,
         _ => return None,
     };
@@ -62,6 +63,10 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
             format!(r#"{{{}"method":"m"}}"#, repeated(r#""\u0069\u0064":1,"#)).into_bytes(),
         ),
         (
+            "keys spelled with an escape, 64 MiB",
+            format!(r#"{{{}"method":"m"}}"#, repeated(r#""\u0061":1,"#)).into_bytes(),
+        ),
+        (
             "escapes in keys, 64 MiB",
             format!(r#"{{"{}":1,"method":"m"}}"#, repeated(r"\u0069")).into_bytes(),
         ),
@@ -70,6 +75,7 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
             "a byte that is not UTF-8 at the end, 64 MiB",
             [body("dense", LONG).unwrap_or_default(), vec![0xFF]].concat(),
         ),
+        ("a batch of ones, 64 MiB", format!("[{}1]", repeated("1,")).into_bytes()),
         ("a batch of empty objects, 64 MiB", format!("[{}{{}}]", repeated("{},")).into_bytes()),
     ]
 }

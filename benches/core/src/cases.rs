@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use mcp_session_core::events::EventReader;
 use mcp_session_core::http::StatusCode;
-use mcp_session_core::session::{After, Before, Options, Outgoing, Session};
+use mcp_session_core::session::{AfterStep, Before, InitializeAnswer, Options, Outgoing, Session};
+use mcp_session_core::sse::EventReader;
 use mcp_session_core::wire::{RawRequest, RawResponse};
 use mcp_session_core::{
     Answer, Lookup, Method, Quirks, Request, Response, Side, admit, classify, needs_body, peek,
@@ -61,7 +61,7 @@ pub fn all() -> Vec<Case> {
         }),
         case("admit: an unknown session", move || {
             let request = Request { message: Some(peek(black_box(CALL))), ..attached };
-            admit(black_box(&request), Lookup::Unknown).answer().map(|answer| answer.body())
+            admit(black_box(&request), Lookup::Unknown).response().map(|answer| answer.body())
         }),
         case("a body of 130 bytes to the canonical 404", || {
             Answer::not_found(peek(black_box(CALL)).echoed_id()).body()
@@ -104,9 +104,9 @@ fn session_case() -> Case {
     let mut session = live();
     case("Session: before and after a call", move || {
         let call = Outgoing::post(black_box(CALL));
-        let Before::Send(send) = session.before_request(&call) else { return None };
+        let Before::Transmit(sent) = session.before_request(call) else { return None };
         let ok = Response::new(StatusCode::OK);
-        Some(session.after_response(send.exchange, &call, black_box(&ok)))
+        session.after_response(sent.exchange, black_box(&ok)).ok()
     })
 }
 
@@ -115,18 +115,18 @@ fn recovery_case() -> Case {
     case("Session: from a 404 to the answer", || {
         let mut session = live();
         let call = Outgoing::post(black_box(CALL));
-        let Before::Send(send) = session.before_request(&call) else { return None };
+        let Before::Transmit(sent) = session.before_request(call) else { return None };
         let not_found = Response::new(StatusCode::NOT_FOUND);
-        let After::Lead(lead, hold) = session.after_response(send.exchange, &call, &not_found)
-        else {
-            return None;
-        };
+        let after = session.after_response(sent.exchange, &not_found).ok()?;
+        let AfterStep::Lead(lead, hold) = after.step else { return None };
         let answer = Response { session_id: Some(b"second"), ..Response::new(StatusCode::OK) };
         let result = br#"{"id":0,"result":{"protocolVersion":"2025-11-25"}}"#;
-        let introduced = session.initialize_answered(lead, &answer, Some(result)).ok()?;
-        session.initialized_answered(introduced, StatusCode::ACCEPTED).ok()?;
-        let Before::Send(send) = session.after_recovery(hold, &call) else { return None };
-        Some(session.after_response(send.exchange, &call, &Response::new(StatusCode::OK)))
+        let answer = InitializeAnswer::new(&answer, Some(result));
+        let initialized = session.initialize_answered(lead, &answer).ok()?.ok()?;
+        let _replaced =
+            session.initialized_answered(initialized, StatusCode::ACCEPTED).ok()?.ok()?;
+        let Before::Transmit(sent) = session.after_recovery(hold).ok()? else { return None };
+        session.after_response(sent.exchange, &Response::new(StatusCode::OK)).ok()
     })
 }
 
@@ -141,9 +141,9 @@ fn event_case() -> Case {
 fn live() -> Session {
     let mut session = Session::new(Options::default());
     let initialize = Outgoing::post(br#"{"id":0,"method":"initialize"}"#);
-    if let Before::Send(send) = session.before_request(&initialize) {
+    if let Before::Transmit(sent) = session.before_request(initialize) {
         let response = Response { session_id: Some(b"1868a90c"), ..Response::new(StatusCode::OK) };
-        drop(session.after_response(send.exchange, &initialize, &response));
+        drop(session.after_response(sent.exchange, &response));
     }
     session
 }

@@ -1,0 +1,74 @@
+"""How things are shown: on a terminal, in a pipe, in JSON."""
+
+import re
+from urllib.parse import unquote
+
+from rich.console import Console
+
+from mcp_session._fingerprint import fingerprint
+
+__all__ = ["arrow", "console_for_output", "escaped", "named", "route", "shortened", "shown_id"]
+
+# Wide enough for any row: what is piped into a file or another program is not folded.
+_UNFOLDED = 100_000
+
+_FINGERPRINT_DIGITS = 6
+
+_LONGEST = 200
+
+# A longer part of a path with a digit in it may be a credential.
+_LONGEST_PART = 16
+
+
+def console_for_output() -> Console:
+    """Return a console that folds nothing but for a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_UNFOLDED)
+
+
+def arrow(console: Console) -> str:
+    """Return an arrow that the output can show."""
+    return "→" if console.encoding.startswith("utf") else "->"
+
+
+def escaped(text: str) -> str:
+    r"""Return a text that moves no cursor and hides nothing.
+
+    >>> print(escaped("a\x1b[2J\u202e\n"))
+    a\x1b[2J\u202e\n
+    """
+    if text.isprintable():
+        return text
+    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
+
+
+def named(text: str) -> str:
+    """Return a name that somebody else chose: escaped, and not without end."""
+    text = escaped(text[: _LONGEST + 1])
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+def route(endpoint: str) -> str:
+    """Return an endpoint without what may be a credential in its path.
+
+    >>> route("server.example/sessions/1868a90c-5f2e-4c0d/mcp")
+    'server.example/sessions/*/mcp'
+    """
+    host, *parts = endpoint.split("/")
+    return named("/".join([host.rpartition("@")[2], *map(_route_part, parts)]))
+
+
+def _route_part(part: str) -> str:
+    plain = unquote(part)
+    is_telling = len(plain) > _LONGEST_PART and re.search(r"\d", plain)
+    return "*" if is_telling else part
+
+
+def shown_id(session_id: str) -> str:
+    """Return what stands for an ID, which is a credential."""
+    return shortened(fingerprint(session_id))
+
+
+def shortened(whole: str) -> str:
+    """Return as much of a fingerprint as tells the sessions of one recording apart."""
+    return whole[:_FINGERPRINT_DIGITS]

@@ -1,0 +1,109 @@
+"""What makes an HTTP client one that follows its sessions, for either library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from mcp_session._client.driver import Driver
+from mcp_session._client.options import Options
+from mcp_session._enums import ResendPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from mcp_session._client.events import SessionEvent
+    from mcp_session._client.library import Library
+
+__all__ = ["FollowsSessions", "sdk_follows_redirects"]
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+class FollowsSessions(Generic[RequestT, ResponseT]):
+    """The options of both clients; it stands before the library's class among the bases."""
+
+    _library: ClassVar[Library]
+
+    def __init__(  # noqa: PLR0913 - options come by name
+        self,
+        *,
+        quirks: bool = True,
+        misreports: Collection[tuple[int, str]] = (),
+        resend: ResendPolicy = ResendPolicy.ALL,
+        bound: int = 2,
+        outage_shield: bool = True,
+        status_shield: bool | None = None,
+        stream_guard: bool = True,
+        on_event: Callable[[SessionEvent], object] | None = None,
+        recovery_timeout: float = 30.0,
+        hold_timeout: float = 60.0,
+        **keywords: Any,  # noqa: ANN401 - what goes through to the library has its types there
+    ) -> None:
+        """Make a client that follows the sessions which are opened through it.
+
+        `keywords` are those of the library's own `AsyncClient`.
+
+        - `quirks` (`bool`): whether known misreports of a terminated session count too.
+        - `misreports` (collection of pairs of a status, `int`, and a text, `str`): the words in
+          which these servers report a terminated session, beside the listed ones.
+        - `resend` (`ResendPolicy`): which requests are sent again.
+        - `bound` (`int`): how many sessions may end before one success until no new one is
+          made for a while: 1 s, then twice as long each time, up to 60 s.
+        - `outage_shield` (`bool`): a call to a server that is not there ends with a JSON-RPC
+          error for that call, a notification is answered 202, a GET waits until it is back.
+        - `status_shield` (`bool` or `None`): a call that is refused by an HTTP status (400 or
+          more, but for 401, 403 and 404) ends with such an error too. By default where the
+          SDKs would end with the first such call: with `httpx`.
+        - `stream_guard` (`bool`): so does an answer that breaks off, or answers nothing; a
+          stream that is cut, or is of a session that was replaced, ends cleanly.
+        - `on_event` (callable or `None`): called, and awaited if it can be, with each
+          `SessionEvent`. What it raises is logged and harms nobody.
+        - `recovery_timeout` (`float`, seconds): how long a re-initialization may take, and how
+          long those who wait for it wait for the application's hook.
+        - `hold_timeout` (`float`, seconds): how long a call may be held in all; then it ends
+          with an error.
+
+        Raises `TypeError` and `ValueError` that name the option.
+        """
+        options = Options(
+            quirks=quirks,
+            misreports=misreports,
+            resend=resend,
+            bound=bound,
+            outage_shield=outage_shield,
+            status_shield=status_shield,
+            stream_guard=stream_guard,
+            on_event=on_event,
+            recovery_timeout=recovery_timeout,
+            hold_timeout=hold_timeout,
+        )
+        super().__init__(**keywords)
+        # The library's class comes next among the bases: nobody but `object` comes after it.
+        base: Any = super()
+        client: Any = self
+        self._driver = Driver(client, base.send, self._library, options)
+
+    async def send(
+        self,
+        request: RequestT,
+        *,
+        stream: bool = False,
+        **send_options: Any,  # noqa: ANN401 - as above
+    ) -> ResponseT:
+        """Send a request, in the session that stands now, if it is of one."""
+        of_library: Any = request
+        response: Any = await self._driver.send(of_library, stream=stream, **send_options)
+        return response  # type: ignore[no-any-return]
+
+
+def sdk_follows_redirects() -> bool:
+    """Say whether the factory of the installed SDK leaves redirects to its HTTP library.
+
+    It does until the SDK follows them itself, within the origin.
+    """
+    try:
+        from mcp.shared import _httpx_utils  # noqa: PLC0415 - it may not be installed
+    except ImportError:
+        return False
+    return not hasattr(_httpx_utils, "next_request_within_origin")

@@ -1,0 +1,98 @@
+"""The HTTP library of a client, and the client as requests are sent by it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from types import AsyncGeneratorType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+
+    import httpx2
+
+    from mcp_session._client.options import Options
+
+__all__ = ["Body", "Library", "Wire", "end_reading"]
+
+
+@dataclass(frozen=True)
+class Library:
+    """What is used of an HTTP library: its classes, and its errors by what they mean."""
+
+    request: type[httpx2.Request]
+    response: type[httpx2.Response]
+    body: Callable[[AsyncIterable[bytes], Callable[[], Awaitable[None]]], httpx2.AsyncByteStream]
+    """A subclass of `Body` and of the library's own stream of bytes."""
+    whole_body: type[httpx2.ByteStream]
+    """What a message streams whose body is there whole."""
+    unsent: tuple[type[Exception], ...]
+    """Errors that leave no doubt: the server has not seen the request."""
+    outages: tuple[type[Exception], ...]
+    """Errors of a server or a network that is not there."""
+    decoding: type[Exception]
+    refused: type[httpx2.HTTPStatusError]
+    timeout: Callable[[str], Exception]
+    status_shield: bool
+    """Whether the SDKs of this library end with an HTTP status."""
+
+    @classmethod
+    def of(cls, http: Any, *, status_shield: bool) -> Library:  # noqa: ANN401 - one of the two
+        """Take the library by its module."""
+        return cls(
+            request=http.Request,
+            response=http.Response,
+            body=type("Body", (Body, http.AsyncByteStream), {}),
+            whole_body=http.ByteStream,
+            unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),
+            outages=(
+                http.NetworkError,
+                http.TimeoutException,
+                http.RemoteProtocolError,
+                http.ProxyError,
+            ),
+            decoding=http.DecodingError,
+            refused=http.HTTPStatusError,
+            timeout=http.ReadTimeout,
+            status_shield=status_shield,
+        )
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a request is sent by: the client, and how it sends without us."""
+
+    client: httpx2.AsyncClient
+    send: Callable[..., Awaitable[httpx2.Response]]
+    library: Library
+    options: Options
+
+
+class Body:
+    """An asynchronous stream of bytes; each HTTP library has a class of its own for these.
+
+    `chunks` is where the bytes come from, `close` gives back what they come over.
+    """
+
+    def __init__(self, chunks: AsyncIterable[bytes], close: Callable[[], Awaitable[None]]) -> None:
+        """Read from `chunks`, and end by `close`."""
+        self._chunks = chunks
+        self._close = close
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks.__aiter__()
+
+    async def aclose(self) -> None:
+        """Give back the connection."""
+        try:
+            await end_reading(self._chunks)
+        finally:
+            await self._close()
+
+
+async def end_reading(chunks: object) -> None:
+    """End a generator: trio wants none left to the collector."""
+    if isinstance(chunks, AsyncGeneratorType):
+        with suppress(RuntimeError):  # its reader is in it, and ends it
+            await chunks.aclose()

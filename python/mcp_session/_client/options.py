@@ -1,0 +1,104 @@
+"""What a client adapter may be told to do otherwise."""
+
+import inspect
+import logging
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from mcp_session._client.events import SessionEvent, event_of
+from mcp_session._core import Client
+from mcp_session._enums import ResendPolicy
+
+__all__ = ["Options"]
+
+logger = logging.getLogger("mcp_session")
+
+# How many sessions one client remembers; those that were used longest ago are forgotten.
+REMEMBERED = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The keyword options of the clients, checked. The clients say what each means.
+
+    Raises `TypeError` and `ValueError` that name the option.
+    """
+
+    quirks: bool
+    resend: ResendPolicy
+    bound: int
+    outage_shield: bool
+    stream_guard: bool
+    on_event: Callable[[SessionEvent], object] | None
+    recovery_timeout: float
+    hold_timeout: float
+    status_shield: bool | None
+    misreports: Collection[tuple[int, str]]
+
+    def __post_init__(self) -> None:
+        """Check every option, those that a session takes by making a machine."""
+        _check_bool("outage_shield", self.outage_shield)
+        _check_bool("stream_guard", self.stream_guard)
+        if self.status_shield is not None:
+            _check_bool("status_shield", self.status_shield)
+        _check_callable("on_event", self.on_event)
+        _check_seconds("recovery_timeout", self.recovery_timeout)
+        _check_seconds("hold_timeout", self.hold_timeout)
+        self.machine(status_shield=False)
+
+    def machine(self, *, status_shield: bool) -> Client:
+        """Make the machine of one HTTP client; `status_shield` is what counts without ours."""
+        return Client(
+            quirks=self.quirks,
+            resend=self.resend,
+            bound=self.bound,
+            outage_shield=self.outage_shield,
+            status_shield=status_shield if self.status_shield is None else self.status_shield,
+            stream_guard=self.stream_guard,
+            misreports=self.misreports,
+            remembered=REMEMBERED,
+        )
+
+    async def tell(self, events: Sequence[tuple[Any, ...]]) -> None:
+        """Log what happened and call the application's hook with it.
+
+        A hook that raises, or does not return within `recovery_timeout`, harms nobody.
+        """
+        for fields in events:
+            event, level, text = event_of(fields)
+            logger.log(level, "%s", text)
+            if self.on_event is None:
+                continue
+            try:
+                with anyio.move_on_after(self.recovery_timeout):
+                    told = self.on_event(event)
+                    if inspect.isawaitable(told):
+                        await told
+            except Exception as error:  # noqa: BLE001 - its text is the application's own
+                name, kind = type(event).__name__, type(error).__name__
+                logger.error("the hook on_event failed with %s: %s", name, kind)  # noqa: TRY400
+
+
+def _check_bool(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        message = f"{name} must be a bool, not {value!r}"
+        raise TypeError(message)
+
+
+def _check_callable(name: str, value: object) -> None:
+    if not (value is None or callable(value)):
+        message = f"{name} must be callable or None, not {value!r}"
+        raise TypeError(message)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"{name} must be a number of seconds, not {value!r}"
+        raise TypeError(message)
+    if not (value > 0 and math.isfinite(value)):
+        message = f"{name} must be positive and finite, not {value!r}"
+        raise ValueError(message)

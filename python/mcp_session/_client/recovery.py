@@ -1,0 +1,191 @@
+"""The messages of our own: those that make a new session, and those that end one."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mcp_session._client.streams import GuardedStream, drain, pieces
+from mcp_session._client.waiting import Waiting
+from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from mcp_session._client.library import Wire
+    from mcp_session._core import RecoveryRun
+
+__all__ = ["DELETE_SECONDS", "FollowedSession", "Opening"]
+__all__ += ["delete", "newer_cookies", "recover"]
+
+DELETE_SECONDS = 5.0
+
+# What is not repeated when an `initialize` is sent again: what is of one request, of one
+# session or of one connection.
+NOT_REPEATED = {
+    *(b"content-length", b"transfer-encoding", b"accept-encoding"),
+    *(b"mcp-session-id", b"mcp-protocol-version", b"last-event-id"),
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a session was opened: all that its `initialize` needs to be sent again."""
+
+    url: httpx2.URL
+    headers: list[tuple[bytes, bytes]]
+    extensions: dict[str, object]
+    send_options: dict[str, object]
+
+    @classmethod
+    def of(
+        cls, request: httpx2.Request, send_options: dict[str, object], client: httpx2.AsyncClient
+    ) -> Opening:
+        """Take what is the request's own, before an auth flow adds a token that will expire.
+
+        What it has of the client's defaults, of its address and of the cookie jar it gets anew
+        when it is sent again.
+        """
+        defaults = {(name.lower(), value) for name, value in client.headers.raw}
+        defaults.add((b"host", request.url.netloc))
+        cookie = {b"cookie"} if newer_cookies(request, client) else set[bytes]()
+        not_repeated = NOT_REPEATED | cookie
+        headers = [
+            (name, value)
+            for name, value in request.headers.raw
+            if name.lower() not in not_repeated and (name.lower(), value) not in defaults
+        ]
+        # Encoded, a short answer could be a long one.
+        headers.append((b"accept-encoding", b"identity"))
+        # A redirect followed by the library would take the credentials to another origin.
+        send_options = send_options | {"follow_redirects": False}
+        return cls(request.url, headers, dict(request.extensions), send_options)
+
+
+@dataclass
+class FollowedSession:
+    """What the driver keeps for one session."""
+
+    opening: Opening
+    waiting: Waiting = field(default_factory=Waiting)
+    streams: set[GuardedStream] = field(default_factory=set[GuardedStream])
+    cooldown: tuple[int, float] = (0, 0.0)
+    """The last that was told of, and since when."""
+    hooks: dict[int, float] = field(default_factory=dict[int, float])
+    """Since when recoveries are over of which the application is being told, by number."""
+
+    def is_released(self, begun: float) -> bool:
+        """Say whether what was begun then need not wait for the application's hook."""
+        return not any(begun < since for since in tuple(self.hooks.values()))
+
+
+async def recover(
+    wire: Wire, session: FollowedSession, recovery: RecoveryRun, timeouts: object
+) -> None:
+    """Make a new session, tell of it, and wake those who wait.
+
+    `timeouts` are those of the request that leads.
+    """
+    options, end = wire.options, None
+    try:
+        with recovery:
+            with anyio.move_on_after(options.recovery_timeout):
+                end = await _send_all(wire, session, recovery, timeouts)
+            if end is None:
+                end = recovery.failed(None)
+            if isinstance(end, RecoveryEnd):
+                if end.has_replaced:
+                    for stream in tuple(session.streams):
+                        stream.end_if_outlived()
+                if end.orphan is not None:
+                    await delete(wire, session.opening, end.orphan)
+            # Whoever waits is let go when the application has set up the new session.
+            await options.tell(recovery.events())
+    finally:
+        session.hooks.pop(recovery.number, None)
+        has_new_session = isinstance(end, RecoveryEnd) and end.has_replaced
+        session.waiting.wake_all(has_new_session=has_new_session)
+
+
+async def delete(wire: Wire, opening: Opening, session_id: str) -> None:
+    """End a session that nobody uses; that it cannot be reached is no harm."""
+    with suppress(Exception), anyio.move_on_after(DELETE_SECONDS):
+        headers = [(b"mcp-session-id", session_id.encode())]
+        await drain(await _send(wire, opening, "DELETE", b"", headers, {}))
+
+
+def newer_cookies(request: httpx2.Request, client: httpx2.AsyncClient) -> httpx2.Cookies | None:
+    """Return the cookies of now, if those that the request bears were of the client's jar."""
+    cookies = client.cookies
+    if not cookies or "cookie" in client.headers:
+        return None
+    borne = request.headers.get("cookie", "").split(";")
+    names = {pair.partition("=")[0].strip() for pair in borne} - {""}
+    return cookies if names <= {cookie.name for cookie in cookies.jar} else None
+
+
+async def _send_all(
+    wire: Wire, session: FollowedSession, recovery: RecoveryRun, timeouts: object
+) -> object:
+    opening = session.opening
+    extensions = {"timeout": timeouts} if timeouts else {}
+    step: object = recovery.message()
+    while isinstance(step, RecoveryMessage):
+        own = (b"mcp-session-id", step.session_id), (b"mcp-protocol-version", step.protocol_version)
+        headers = [(name, text.encode()) for name, text in own if text is not None]
+        try:
+            response = await _send(wire, opening, "POST", step.body, headers, extensions)
+            try:
+                step = recovery.response(response.status_code, response.headers.raw)
+                if isinstance(step, ReadAnswer):
+                    async with aclosing(pieces(response, wire.library)) as chunks:
+                        async for piece in chunks:
+                            if not recovery.piece(piece):
+                                break
+                    step = recovery.body_ended()
+                if isinstance(step, RecoveryEnd):
+                    # Before anything else can run: from now on requests go out again.
+                    session.hooks[recovery.number] = time.monotonic()
+                await drain(response)
+            finally:
+                await response.aclose()
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
+            return recovery.failed(type(error).__name__)
+    return step
+
+
+async def _send(  # noqa: PLR0913, PLR0917 - what a request is made of
+    wire: Wire,
+    opening: Opening,
+    method: str,
+    body: bytes,
+    own: list[tuple[bytes, bytes]],
+    extensions: dict[str, object],
+) -> httpx2.Response:
+    client = wire.client
+    request = client.build_request(
+        method,
+        opening.url,
+        content=body or None,
+        headers=opening.headers + own,
+        extensions=opening.extensions | extensions,
+    )
+    response = await wire.send(request, stream=True, **opening.send_options)
+    for _ in range(client.max_redirects):
+        following = response.next_request
+        # Those are followed which repeat the message and stay within the origin, as
+        # `next_request_within_origin` of `mcp.shared._httpx_utils` has it.
+        if following is None or _sent_to(following) != _sent_to(request):
+            break
+        await drain(response)
+        response = await wire.send(following, stream=True, **opening.send_options)
+    return response
+
+
+def _sent_to(request: httpx2.Request) -> tuple[object, ...]:
+    url = request.url
+    return request.method, url.scheme, url.netloc, url.userinfo

@@ -1,0 +1,84 @@
+"""Tasks of any event loop, in any thread, that wait for one session."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.lowlevel import current_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Waiting", "call_in"]
+
+NEW_SESSION = object()
+
+
+class Waiting:
+    """Those who wait for a recovery, by the ids of their requests; and for a new session."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._waiters: dict[object, dict[anyio.Event, object]] = {}
+        self._lock = Lock()
+
+    async def until(self, is_settled: Callable[[], bool], key: bytes | None) -> None:
+        """Wait until this is so; it is asked again whenever somebody is woken."""
+        while not await self._woken(is_settled, key):
+            pass
+
+    async def for_a_new_session(self) -> None:
+        """Wait until another session stands."""
+        await self._woken(lambda: False, NEW_SESSION)
+
+    def wake(self, key: bytes | None) -> None:
+        """Let those look again whose request this is."""
+        if key is not None:
+            self._wake(key)
+
+    def wake_all(self, *, has_new_session: bool = False) -> None:
+        """Let all who are held look again: the recovery is over, or one of them may lead."""
+        with self._lock:
+            keys = tuple(self._waiters)
+        for key in keys:
+            if has_new_session or key is not NEW_SESSION:
+                self._wake(key)
+
+    async def _woken(self, is_settled: Callable[[], bool], key: object) -> bool:
+        event = anyio.Event()
+        with self._lock:
+            self._waiters.setdefault(key, {})[event] = current_token()
+        try:
+            # Asked once it can be woken, so that no other thread comes in between.
+            if is_settled():
+                return True
+            await event.wait()
+            return False
+        finally:
+            with self._lock:
+                waiters = self._waiters[key]
+                del waiters[event]
+                if not waiters:
+                    del self._waiters[key]
+
+    def _wake(self, key: object) -> None:
+        with self._lock:
+            waiters = tuple(self._waiters.get(key, {}).items())
+        for event, token in waiters:
+            call_in(token, event.set)
+
+
+def call_in(token: object, function: Callable[[], object]) -> None:
+    """Call a function in the event loop that has this token."""
+    with suppress(Exception):  # outside any event loop there is no token of one's own
+        if token == current_token():
+            function()
+            return
+    # asyncio's event loop and trio's token have each a way in for other threads.
+    loop: Any = getattr(token, "native_token", token)
+    enter = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    with suppress(RuntimeError):  # it has come to its end, and nobody waits there
+        enter(function)

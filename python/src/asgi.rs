@@ -1,0 +1,501 @@
+//! The server machine as ASGI speaks to it: told messages, it says which messages go out.
+
+use std::sync::{Arc, PoisonError};
+
+use mcp_session_core::server::{Exchange, RequestHead, shown_method};
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
+
+use crate::arguments::{Body, MethodArgument, StatusArgument};
+use crate::enums::{self, ServerStep};
+use crate::server::{Driven, ServerPolicy, each_header, text, without_session_id};
+use crate::values::Answer;
+
+/// One exchange of an ASGI application.
+///
+/// `of` begins with the scope of a connection. Messages that are held back are copied, so what
+/// the application does with its own afterwards is its business; all others are its own.
+///
+/// >>> from mcp_session._core import AsgiMachine, ServerPolicy
+/// >>> scope = {"type": "http", "method": "GET", "path": "/mcp"}
+/// >>> scope["headers"] = [(b"mcp-session-id", b"1868a90c")]
+/// >>> machine = AsgiMachine.of(ServerPolicy(), scope)
+/// >>> answer = machine.response({"type": "http.response.start", "status": 404, "headers": []})
+/// >>> [message["type"] for message in answer], answer[1]["body"][-44:]
+/// (['http.response.start', 'http.response.body'], b'code":-32001,"message":"Session not found"}}')
+///
+/// Source: the laws of the server machine, and https://asgi.readthedocs.io/en/latest/specs/www.html
+#[pyclass(module = "mcp_session._core")]
+pub(crate) struct AsgiMachine {
+    driven: Driven,
+    policy: Py<ServerPolicy>,
+    /// Taken when it begins: what is mounted inside may change the scope.
+    method: String,
+    path: String,
+    status: u16,
+    held: Vec<Py<PyAny>>,
+    passes: Passes,
+}
+
+/// What of the answer goes out without being looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passes {
+    Nothing,
+    AllButTrailers,
+    Everything,
+}
+
+#[pymethods]
+impl AsgiMachine {
+    /// Begin with the scope of a connection (`AsgiMachine`); `None` where there is nothing to
+    /// be done, nor to be told: for what is no HTTP, and at a path that the policy does not
+    /// cover, unless an ID is attached. Raises `TypeError` and `KeyError` for what is no scope.
+    #[staticmethod]
+    #[pyo3(signature = (policy, scope, /))]
+    fn of(policy: &Bound<'_, ServerPolicy>, scope: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let py = scope.py();
+        let scope = Message(scope);
+        if scope.required(intern!(py, "type"))?.extract::<&str>()? != "http" {
+            return Ok(None);
+        }
+        let name = scope.required(intern!(py, "method"))?;
+        let Ok(method) = name.extract::<MethodArgument>() else {
+            // For the server to refuse.
+            return Ok(None);
+        };
+        let query = scope.get(intern!(py, "query_string"))?;
+        let query = query.as_ref().map(|it| Body::of("query_string", it.as_borrowed()));
+        let query = query.transpose()?;
+        let mut head = RequestHead::new(method.0, query.as_ref().map_or(b"", Body::bytes));
+        each_header(&scope.required(intern!(py, "headers"))?, |name, value| {
+            head.add_header(name, value)
+        })?;
+        let path: String = scope.required(intern!(py, "path"))?.extract()?;
+        let ServerPolicy { options, paths, .. } = policy.get();
+        let is_covered = match paths {
+            Some(paths) => {
+                let root = scope.get(intern!(py, "root_path"))?;
+                paths.cover(&path, root.as_ref().map_or(Ok(""), |root| root.extract())?)
+            }
+            None => true,
+        };
+        let machine = match (is_covered, head.attached_id()) {
+            (true, _) => Exchange::new(Arc::clone(options), head),
+            (false, Some(_)) => Exchange::elsewhere(Arc::clone(options), head),
+            (false, None) => return Ok(None),
+        };
+        Ok(Some(Self {
+            driven: Driven::new(machine),
+            policy: policy.clone().unbind(),
+            method: name.extract()?,
+            path,
+            status: 0,
+            held: Vec::new(),
+            passes: Passes::Nothing,
+        }))
+    }
+
+    /// Whether to read a message, tell of it by `request`, and ask again, before the
+    /// application runs (`bool`).
+    #[getter]
+    fn reads_on(&mut self) -> bool {
+        matches!(self.driven.before_handler(), ServerStep::Read)
+    }
+
+    /// The scope for the application: this one, or a copy without the session header.
+    #[pyo3(signature = (scope, /))]
+    fn scope<'py>(&mut self, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if matches!(self.driven.before_handler(), ServerStep::RunWithoutSessionId) {
+            without(scope)
+        } else {
+            Ok(scope.clone())
+        }
+    }
+
+    /// Whether it has to be told of what the application reads (`bool`).
+    #[getter]
+    fn remembers_request(&self) -> bool {
+        self.driven.machine.remembers_request()
+    }
+
+    /// Tell of what the server's `receive` returned; of `None` if it raised.
+    #[pyo3(signature = (message, /))]
+    fn request(&mut self, py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        match message.map(Message) {
+            Some(message)
+                if message.required(intern!(py, "type"))?.extract::<&str>()? == "http.request" =>
+            {
+                message.with_piece(py, |piece, more| {
+                    self.driven.request_piece(piece, more);
+                    Ok(())
+                })
+            }
+            Some(_) | None => {
+                self.driven.machine.request_cut();
+                Ok(())
+            }
+        }
+    }
+
+    /// Tell that the application has waited for the request long enough.
+    fn wait_over(&mut self) {
+        self.driven.machine.wait_over();
+    }
+
+    /// Tell of what the application sends; return what goes out now (`list` of messages).
+    #[pyo3(signature = (message, /))]
+    fn response<'py>(&mut self, message: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let py = message.py();
+        let mut message = message.clone();
+        let kind = Message(&message).required(intern!(py, "type"))?;
+        let step = match kind.extract::<&str>()? {
+            "http.response.body" => Message(&message)
+                .with_piece(py, |piece, more| self.driven.response_piece(py, piece, more))?,
+            "http.response.start" => {
+                message = with_headers_to_keep(message)?;
+                self.head(&Message(&message))?
+            }
+            "http.response.trailers" => self.driven.step(py, Exchange::response_trailers)?,
+            _ => self.driven.step(py, Exchange::response_other)?,
+        };
+        self.outgoing(py, step, Some(message))
+    }
+
+    /// Tell that the application is done; return what goes out of an answer that was cut off.
+    fn end<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        if self.driven.decided.is_some() {
+            return Ok(Vec::new());
+        }
+        let step = self.driven.step(py, Exchange::response_other)?;
+        self.outgoing(py, step, None)
+    }
+
+    /// Whether it needs to be told of no further message of the answer (`bool`).
+    #[getter]
+    fn passes(&self) -> bool {
+        self.passes == Passes::Everything
+    }
+
+    /// Whether it needs to be told of none but trailers (`bool`).
+    #[getter]
+    fn passes_all_but_trailers(&self) -> bool {
+        self.passes == Passes::AllButTrailers
+    }
+
+    /// The row that decided (`Rule`), `None` before that.
+    #[getter]
+    fn rule(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.driven.decided.map(|decided| enums::rule(py, decided.rule)).transpose()
+    }
+
+    /// Whether it says that the answer has to be changed (`bool`).
+    #[getter]
+    fn corrects(&self) -> bool {
+        self.driven.decided.is_some_and(|decided| decided.corrects)
+    }
+
+    /// What was decided (`VerdictEvent`). Raises `ValueError` before that.
+    fn event(&self, py: Python<'_>) -> PyResult<VerdictEvent> {
+        let Some(decided) = self.driven.decided else {
+            return Err(PyValueError::new_err("nothing is decided yet"));
+        };
+        let attached = self.driven.machine.request().attached_id();
+        let session_id = attached.or_else(|| self.driven.response_ids.first().map(Vec::as_slice));
+        let fingerprint = |id: &[u8]| -> PyResult<String> {
+            let module = py.import("mcp_session._fingerprint")?;
+            module.getattr("fingerprint")?.call1((text(id),))?.extract()
+        };
+        Ok(VerdictEvent {
+            rule: enums::rule(py, decided.rule)?,
+            action: enums::action(py, decided.action)?,
+            method: shown_method(&self.method).to_owned(),
+            path: self.driven.shown_path(&self.path),
+            status: self.status,
+            fingerprint: session_id.map(fingerprint).transpose()?,
+            applied: decided.is_applied,
+        })
+    }
+
+    /// Take what a person should be told about the application (`list[str]`), each kind once
+    /// for the policy.
+    fn take_remarks(&mut self) -> Vec<String> {
+        let remarks = std::mem::take(&mut self.driven.remarks);
+        if remarks.is_empty() {
+            return Vec::new();
+        }
+        let policy = self.policy.get();
+        let mut remarked = policy.remarked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = Vec::new();
+        for remark in remarks {
+            if !remarked.contains(&remark) {
+                remarked.push(remark);
+                told.push(format!("{remark}: {}", self.driven.shown_path(&self.path)));
+            }
+        }
+        told
+    }
+}
+
+impl AsgiMachine {
+    fn head(&mut self, start: &Message<'_, '_>) -> PyResult<ServerStep> {
+        let py = start.0.py();
+        let status = start.required(intern!(py, "status"))?;
+        let Ok(known) = status.extract::<StatusArgument>() else {
+            // For the server to refuse.
+            self.passes = Passes::Everything;
+            return Ok(ServerStep::Pass);
+        };
+        self.status = known.0.as_u16();
+        let headers =
+            start.get(intern!(py, "headers"))?.unwrap_or_else(|| PyTuple::empty(py).into_any());
+        let step = self.driven.response_head(py, &known, &headers)?;
+        if step == ServerStep::Pass {
+            self.passes = Passes::Everything;
+        }
+        Ok(step)
+    }
+
+    fn outgoing<'py>(
+        &mut self,
+        py: Python<'py>,
+        step: ServerStep,
+        message: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        match step {
+            ServerStep::Hold => {
+                if let Some(message) = message {
+                    self.held.push(held(&message)?.into_any().unbind());
+                }
+                return Ok(Vec::new());
+            }
+            ServerStep::Discard => return Ok(Vec::new()),
+            ServerStep::PassWithoutSessionId => {
+                return message.iter().map(without).collect();
+            }
+            ServerStep::LetGo => self.passes = Passes::Everything,
+            ServerStep::LetGoWithoutSessionId => self.passes = Passes::AllButTrailers,
+            ServerStep::Replace
+            | ServerStep::Watch
+            | ServerStep::Pass
+            | ServerStep::Read
+            | ServerStep::Run
+            | ServerStep::RunWithoutSessionId => {}
+        }
+        let kept = std::mem::take(&mut self.held);
+        let outgoing: Vec<Bound<'py, PyAny>> =
+            kept.into_iter().map(|kept| kept.into_bound(py)).chain(message).collect();
+        if let (ServerStep::Replace, Some(answer)) = (step, &self.driven.answer) {
+            let replaced = outgoing.first().map(|start| replacement(start, answer.get()));
+            return Ok(replaced.transpose()?.into_iter().flatten().collect());
+        }
+        if step == ServerStep::LetGoWithoutSessionId {
+            return outgoing.iter().map(without).collect();
+        }
+        Ok(outgoing)
+    }
+}
+
+/// A verdict on one exchange, for hooks that count or report.
+///
+/// `rule` (`Rule`): the row that decided; made for labels, as there are few. `action`
+/// (`Action`): what it says to do. `method` (`str`): of the request, `*` if unregistered.
+/// `path` (`str`): its route-like shape, `*` for each part that may be an ID. `status` (`int`):
+/// what the application answered. `fingerprint` (`str` or `None`): what stands for the session
+/// ID in this process. `applied` (`bool`): whether the answer was changed; `False` with
+/// `report_only`, and for rules that are switched off.
+///
+/// Frozen; two that say the same are equal; its text is a line for a log.
+///
+/// >>> from mcp_session import Action, Rule
+/// >>> from mcp_session.asgi import VerdictEvent
+/// >>> event = VerdictEvent(
+/// ...     rule=Rule.UNCANONICAL_NOT_FOUND, action=Action.NOT_FOUND_RESPONSE, method="POST",
+/// ...     path="/mcp", status=404, fingerprint="5d41402abc4b", applied=True,
+/// ... )
+/// >>> print(event)
+/// UncanonicalNotFound: POST /mcp was answered 404; session 5d41402abc4b; corrected
+///
+/// Source: the rows behind `classify`, on the side of servers.
+#[pyclass(frozen, get_all, module = "mcp_session.asgi")]
+pub(crate) struct VerdictEvent {
+    rule: Py<PyAny>,
+    action: Py<PyAny>,
+    method: String,
+    path: String,
+    status: u16,
+    fingerprint: Option<String>,
+    applied: bool,
+}
+
+#[pymethods]
+impl VerdictEvent {
+    #[new]
+    #[pyo3(signature = (rule, action, method, path, status, fingerprint, applied))]
+    fn new(
+        rule: Py<PyAny>,
+        action: Py<PyAny>,
+        method: String,
+        path: String,
+        status: u16,
+        fingerprint: Option<String>,
+        applied: bool,
+    ) -> Self {
+        Self { rule, action, method, path, status, fingerprint, applied }
+    }
+
+    #[classattr]
+    fn __match_args__(py: Python<'_>) -> PyResult<Py<PyTuple>> {
+        Ok(PyTuple::new(py, FIELDS)?.unbind())
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> PyResult<bool> {
+        self.values(py)?.eq(other.values(py)?)
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.values(py)?.hash()
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        Ok((slf.get_type().into_any(), slf.get().values(slf.py())?))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let values = self.values(py)?;
+        let shown = FIELDS.iter().zip(values.iter());
+        let shown: PyResult<Vec<String>> =
+            shown.map(|(name, value)| Ok(format!("{name}={}", value.repr()?))).collect();
+        Ok(format!("VerdictEvent({})", shown?.join(", ")))
+    }
+
+    fn __str__(&self, py: Python<'_>) -> PyResult<String> {
+        let Self { method, path, status, fingerprint, .. } = self;
+        let rule = self.rule.bind(py).getattr("value")?;
+        let fingerprint = fingerprint.as_deref().unwrap_or("none");
+        let done = if self.applied { "corrected" } else { "left as it is" };
+        Ok(format!("{rule}: {method} {path} was answered {status}; session {fingerprint}; {done}"))
+    }
+}
+
+const FIELDS: [&str; 7] = ["rule", "action", "method", "path", "status", "fingerprint", "applied"];
+
+impl VerdictEvent {
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let Self { rule, action, method, path, status, fingerprint, applied } = self;
+        (rule.bind(py), action.bind(py), method, path, status, fingerprint, applied)
+            .into_pyobject(py)
+    }
+}
+
+/// A scope or a message of ASGI: a `dict`, or another mapping.
+struct Message<'a, 'py>(&'a Bound<'py, PyAny>);
+
+impl<'py> Message<'_, 'py> {
+    fn get(&self, key: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.0.cast::<PyDict>() {
+            Ok(dict) => dict.get_item(key),
+            Err(_) => match self.0.get_item(key) {
+                Err(error) if error.is_instance_of::<PyKeyError>(self.0.py()) => Ok(None),
+                found => found.map(Some),
+            },
+        }
+    }
+
+    fn required(&self, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        self.get(key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+    }
+
+    /// Hands out the piece of a body, and whether more follows.
+    fn with_piece<R>(
+        &self,
+        py: Python<'py>,
+        take: impl FnOnce(&Body<'_>, bool) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let more =
+            self.get(intern!(py, "more_body"))?.map_or(Ok(false), |more| more.is_truthy())?;
+        let piece =
+            self.get(intern!(py, "body"))?.unwrap_or_else(|| PyBytes::new(py, b"").into_any());
+        take(&Body::of("body", piece.as_borrowed())?, more)
+    }
+}
+
+/// A head whose headers can be looked at more than once: ASGI allows any iterable.
+fn with_headers_to_keep(start: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let name = intern!(start.py(), "headers");
+    match Message(&start).get(name)? {
+        Some(headers)
+            if !headers.is_instance_of::<PyList>() && !headers.is_instance_of::<PyTuple>() =>
+        {
+            let headers: Vec<_> = headers.try_iter()?.collect::<PyResult<_>>()?;
+            let copy = copied(&start)?;
+            copy.set_item(name, headers)?;
+            Ok(copy.into_any())
+        }
+        Some(_) | None => Ok(start),
+    }
+}
+
+fn copied<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    if let Ok(dict) = message.cast::<PyDict>() {
+        return dict.copy();
+    }
+    let copy = PyDict::new(message.py());
+    copy.update(message.cast::<PyMapping>()?)?;
+    Ok(copy)
+}
+
+/// A copy that nobody else can change.
+fn held<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let py = message.py();
+    let (copy, message) = (copied(message)?, Message(message));
+    if let Some(piece) = message.get(intern!(py, "body"))? {
+        let piece = Body::of("body", piece.as_borrowed())?;
+        copy.set_item(intern!(py, "body"), PyBytes::new(py, piece.bytes()))?;
+    }
+    if let Some(headers) = message.get(intern!(py, "headers"))? {
+        let kept = PyList::empty(py);
+        for pair in headers.try_iter()? {
+            let pair = pair?;
+            let part = |index: usize| pair.get_item(index);
+            kept.append(PyTuple::new(py, [part(0)?, part(1)?])?)?;
+        }
+        copy.set_item(intern!(py, "headers"), kept)?;
+    }
+    Ok(copy)
+}
+
+/// The message itself where it bears no session header.
+fn without<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let name = intern!(message.py(), "headers");
+    let Some(headers) = Message(message).get(name)? else { return Ok(message.clone()) };
+    let kept = without_session_id(&headers)?;
+    if headers.len()? == kept.len() {
+        return Ok(message.clone());
+    }
+    let copy = copied(message)?;
+    copy.set_item(name, kept)?;
+    Ok(copy.into_any())
+}
+
+/// The answer, with those headers of the head it replaces that do not belong to the old one.
+fn replacement<'py>(
+    start: &Bound<'py, PyAny>,
+    answer: &Answer,
+) -> PyResult<[Bound<'py, PyAny>; 2]> {
+    let py = start.py();
+    let headers = Message(start).get(intern!(py, "headers"))?;
+    let headers = headers.unwrap_or_else(|| PyTuple::empty(py).into_any());
+    let head = copied(start)?;
+    head.set_item(intern!(py, "headers"), answer.replacing(py, &headers)?)?;
+    head.set_item(intern!(py, "status"), answer.status())?;
+    // Trailers would be those of the replaced body.
+    head.set_item(intern!(py, "trailers"), false)?;
+    let body = PyDict::new(py);
+    body.set_item(intern!(py, "type"), intern!(py, "http.response.body"))?;
+    body.set_item(intern!(py, "body"), answer.body(py))?;
+    Ok([head.into_any(), body.into_any()])
+}

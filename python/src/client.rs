@@ -1,0 +1,404 @@
+//! The client machine for Python: one machine for one HTTP client, whatever threads use it.
+
+use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
+use std::iter;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use mcp_session_core::client::{
+    AnswerBody, Begin, Client as CoreClient, Credentials, Endpoint, HoldEnd, Look, Misuse, Options,
+    RequestHead, RequestRun as CoreRun, Sent, Shield, Step, TransportFailure,
+};
+use mcp_session_core::{Misreports, session};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::arguments::{
+    Body, BoundArgument, FlagArgument, MethodArgument, MisreportsArgument, Optional,
+    QuirksArgument, ResendArgument, StatusArgument, Text,
+};
+use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
+use crate::client_steps::step_object;
+use crate::headers::values;
+
+/// The sessions of one HTTP client.
+///
+/// Sans-IO: a driver tells it of each request that it is about to send, and does what it
+/// answers. The options are those of the clients, checked there. `remembered` (`int`): how many
+/// sessions are remembered.
+///
+/// >>> from mcp_session.client import Client, Transmit
+/// >>> body = b'{"jsonrpc":"2.0","id":0,"method":"initialize"}'
+/// >>> headers = [(b"host", b"mcp.example"), (b"content-type", b"application/json")]
+/// >>> run = Client().begin("POST", "https", b"/mcp", headers, body)
+/// >>> run.step
+/// Transmit(changes=[], body=None, is_first=True, is_trial=False)
+///
+/// Source: the laws at the head of the crate's module `client`.
+#[pyclass(frozen, module = "mcp_session.client")]
+pub(crate) struct Client(Arc<Shared>);
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(
+        signature = (
+            *,
+            quirks=QuirksArgument(mcp_session_core::Quirks::Recognize),
+            resend=ResendArgument(session::ResendPolicy::All),
+            bound=BoundArgument(2),
+            outage_shield=FlagArgument(true),
+            status_shield=FlagArgument(false),
+            stream_guard=FlagArgument(true),
+            misreports=MisreportsArgument(Misreports::none()),
+            remembered=4096,
+        ),
+        text_signature = "(*, quirks=True, resend=ResendPolicy.ALL, bound=2, outage_shield=True, \
+            status_shield=False, stream_guard=True, misreports=(), remembered=4096)",
+    )]
+    #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
+    fn new(
+        quirks: QuirksArgument,
+        resend: ResendArgument,
+        bound: BoundArgument,
+        outage_shield: FlagArgument,
+        status_shield: FlagArgument,
+        stream_guard: FlagArgument,
+        misreports: MisreportsArgument,
+        remembered: usize,
+    ) -> Self {
+        let options = Options {
+            session: session::Options { quirks: quirks.0, resend: resend.0, bound: bound.0 },
+            misreports: misreports.0,
+            outage_shield: shield(outage_shield),
+            status_shield: shield(status_shield),
+            stream_guard: shield(stream_guard),
+        };
+        let seed = RandomState::new().hash_one(0);
+        let client = CoreClient::new(options, seed).remembering(remembered);
+        Self(Arc::new(Shared::new(client)))
+    }
+
+    /// Take a request that is about to be sent.
+    ///
+    /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
+    /// `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
+    /// the HTTP client, with a method `get`: credentials that stand there too are the
+    /// client's, not the request's own.
+    ///
+    /// Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
+    /// for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
+    /// arguments.
+    #[pyo3(signature = (method, scheme, path, headers, body, defaults=None))]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a request")]
+    fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        method: MethodArgument,
+        scheme: &Bound<'py, PyAny>,
+        path: &[u8],
+        headers: &Bound<'py, PyAny>,
+        body: Option<Bound<'py, PyBytes>>,
+        defaults: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let scheme = Text::of("scheme", scheme.as_borrowed())?;
+        let path = path_of(path);
+        let [host, session_id, protocol_version, last_event_id, content_type, authorization] =
+            values(
+                headers,
+                [
+                    "host",
+                    "mcp-session-id",
+                    "mcp-protocol-version",
+                    "last-event-id",
+                    "content-type",
+                    "authorization",
+                ],
+            )?;
+        let head = RequestHead {
+            method: method.0,
+            endpoint: Endpoint {
+                scheme: scheme.as_str(),
+                host: host.as_deref().unwrap_or_default(),
+                path: &path,
+            },
+            credentials: credentials(authorization.as_deref(), defaults)?,
+            session_id: session_id.as_deref(),
+            protocol_version: protocol_version.as_deref(),
+            last_event_id: last_event_id.as_deref(),
+            content_type: content_type.as_deref(),
+        };
+        let look = self.0.lock().look(&head);
+        let body = match (look, body) {
+            (Look::Pass, _) | (Look::AtMessage, None) => return Ok(None),
+            (Look::AtSession, None) => {
+                return Ok(Some(true.into_pyobject(py)?.to_owned().into_any()));
+            }
+            (Look::AtMessage | Look::AtSession, Some(body)) => body,
+        };
+        // A subclass of `bytes` may run Python where it is dropped; a copy cannot.
+        let body = if body.is_exact_instance_of::<PyBytes>() {
+            PyBackedBytes::from(body)
+        } else {
+            PyBackedBytes::from(PyBytes::new(py, body.as_bytes()))
+        };
+        let is_long = is_long(body.len());
+        let read = || head.outgoing(body);
+        let outgoing = if is_long { py.detach(read) } else { read() };
+        let begun = self.0.lock().begin(&head, outgoing);
+        match begun {
+            Begin::Pass => Ok(None),
+            Begin::Run(run, step) => {
+                let step = step_object(py, &self.0, step)?;
+                let run = RequestRun::new(&self.0, run, step);
+                Ok(Some(Bound::new(py, run)?.into_any()))
+            }
+        }
+    }
+
+    /// Say whether the session of this number (`int`) is still kept (`bool`).
+    fn knows(&self, session: u64) -> bool {
+        self.0.lock().knows(session.into())
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<Client>"
+    }
+}
+
+/// One request on its way through its session.
+///
+/// `step` is what to do next; each method tells what came of that and returns the step after
+/// it. A context manager: left before its end, it counts as abandoned, and whoever waits for it
+/// goes on. Raises `AlreadyUsedError` where it does not wait for what it is told.
+///
+/// >>> from mcp_session.client import RequestRun
+/// >>> RequestRun.__name__
+/// 'RequestRun'
+///
+/// Source: law 3 of the crate's module `client`.
+#[pyclass(frozen, module = "mcp_session.client")]
+pub(crate) struct RequestRun {
+    client: Arc<Shared>,
+    run: Mutex<Option<Box<CoreRun<PyBackedBytes>>>>,
+    step: Mutex<Py<PyAny>>,
+}
+
+impl RequestRun {
+    fn read<R>(&self, read: impl FnOnce(&CoreRun<PyBackedBytes>) -> Option<R>) -> Option<R> {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.as_deref().and_then(read)
+    }
+
+    fn new(client: &Arc<Shared>, run: Box<CoreRun<PyBackedBytes>>, step: Py<PyAny>) -> Self {
+        Self { client: Arc::clone(client), run: Mutex::new(Some(run)), step: Mutex::new(step) }
+    }
+
+    fn tell(
+        &self,
+        py: Python<'_>,
+        tell: impl FnOnce(&mut CoreRun<PyBackedBytes>, &mut CoreClient) -> Result<Step, Misuse>,
+    ) -> PyResult<Py<PyAny>> {
+        let step = {
+            let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+            let run = run.as_mut().ok_or_else(used)?;
+            tell(run, &mut self.client.lock()).map_err(|_| used())?
+        };
+        let step = step_object(py, &self.client, step)?;
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.clone_ref(py);
+        Ok(step)
+    }
+}
+
+#[pymethods]
+impl RequestRun {
+    /// What to do next: the last step that was returned.
+    #[getter]
+    fn step(&self, py: Python<'_>) -> Py<PyAny> {
+        self.step.lock().unwrap_or_else(PoisonError::into_inner).clone_ref(py)
+    }
+
+    /// Whether what a `Hold` waits for has come to its end, or the request itself has (`bool`).
+    #[getter]
+    fn is_settled(&self) -> bool {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.as_deref().is_none_or(CoreRun::is_settled)
+    }
+
+    /// The number of its session (`int`), or `None` if it is of none.
+    #[getter]
+    fn session(&self) -> Option<u64> {
+        self.read(|run| run.session().map(u64::from))
+    }
+
+    /// Whether it is an `initialize`, which opens a session (`bool`).
+    #[getter]
+    fn is_initialize(&self) -> bool {
+        self.read(|run| Some(run.is_initialize())).unwrap_or_default()
+    }
+
+    /// By what it is known while it is held (`bytes`), or `None`.
+    #[getter]
+    fn waits_as<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.read(|run| run.waits_as().map(<[u8]>::to_vec)).map(|key| PyBytes::new(py, &key))
+    }
+
+    /// Who is to be woken because this request has ended it (`bytes`), or `None`.
+    #[getter]
+    fn wakes<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.read(|run| run.wakes().map(<[u8]>::to_vec)).map(|key| PyBytes::new(py, &key))
+    }
+
+    /// Whether it closes its session (`bool`): those who wait are to be woken.
+    #[getter]
+    fn closes(&self) -> bool {
+        self.read(|run| Some(run.closes())).unwrap_or_default()
+    }
+
+    /// Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
+    /// not, at `path` (`bytes`).
+    fn redirected(&self, scheme: &str, host: &str, path: &[u8]) {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = run.as_ref() {
+            let endpoint = Endpoint { scheme, host, path: &path_of(path) };
+            run.redirected(&mut self.client.lock(), endpoint);
+        }
+    }
+
+    /// Take that the response in hand was drained; return the next step if it has changed,
+    /// else `None`: a request that was called off meanwhile is not sent again.
+    fn drained(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let step = {
+            let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+            run.as_mut().and_then(|run| run.drained(&mut self.client.lock()))
+        };
+        step.map(|step| step_object(py, &self.client, step)).transpose()
+    }
+
+    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
+    /// `bytes`). `is_decoded` (`bool`): whether its body will be given decoded.
+    #[pyo3(
+        signature = (status, headers, *, is_decoded=FlagArgument(false)),
+        text_signature = "($self, status, headers, *, is_decoded=False)",
+    )]
+    fn response(
+        &self,
+        py: Python<'_>,
+        status: StatusArgument,
+        headers: &Bound<'_, PyAny>,
+        is_decoded: FlagArgument,
+    ) -> PyResult<Py<PyAny>> {
+        with_head(&status, headers, is_decoded, |head| {
+            self.tell(py, |run, client| run.response(client, head))
+        })
+    }
+
+    /// Take the body of a refusal (`bytes`), or `None` if it is not known whole.
+    fn refusal_read(&self, py: Python<'_>, body: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+        let body = Body::optional("body", body)?;
+        self.tell(py, |run, client| run.refusal_read(client, body.as_ref().map(Body::bytes)))
+    }
+
+    /// Take an answer that was read whole, decoded (`bytes`).
+    fn answer_read(&self, py: Python<'_>, body: &Bound<'_, PyBytes>) -> PyResult<Py<PyAny>> {
+        let bytes = body.as_bytes();
+        self.tell(py, |run, client| {
+            let mut read = || run.answer_read(client, AnswerBody::Whole(bytes));
+            if is_long(bytes.len()) { py.detach(read) } else { read() }
+        })
+    }
+
+    /// Take that an answer broke off, or could not be decoded, by an error of this type
+    /// (`str`).
+    fn answer_cut(&self, py: Python<'_>, kind: &str) -> PyResult<Py<PyAny>> {
+        self.tell(py, |run, client| run.answer_read(client, AnswerBody::Cut(kind)))
+    }
+
+    /// Take that no response came, by an error of this type (`str`); `is_unsent` (`bool`): the
+    /// server has not seen the request.
+    #[pyo3(signature = (kind, *, is_unsent))]
+    fn failed(&self, py: Python<'_>, kind: &str, is_unsent: FlagArgument) -> PyResult<Py<PyAny>> {
+        let sent = if is_unsent.0 { Sent::No } else { Sent::InDoubt };
+        self.tell(py, |run, client| run.failed(client, TransportFailure { kind, sent }))
+    }
+
+    /// Take the end of a `Hold`, or of the `Lead`'s recovery. `timed_out` (`bool`): it was held
+    /// for too long.
+    #[pyo3(
+        signature = (*, timed_out=FlagArgument(false)),
+        text_signature = "($self, *, timed_out=False)",
+    )]
+    fn hold_over(&self, py: Python<'_>, timed_out: FlagArgument) -> PyResult<Py<PyAny>> {
+        let end = if timed_out.0 { HoldEnd::TimedOut } else { HoldEnd::Settled };
+        self.tell(py, |run, client| run.hold_over(client, end))
+    }
+
+    /// Take the end of a `Wait`.
+    fn wait_over(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, CoreRun::wait_over)
+    }
+
+    /// Take that the time of a `CircuitOpen` has passed since its number was seen first.
+    fn circuit_cooled(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, CoreRun::circuit_cooled)
+    }
+
+    /// Take that the time of a `CircuitOpen` has not passed.
+    fn circuit_stands(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, CoreRun::circuit_stands)
+    }
+
+    /// Take that nothing will come of the request.
+    fn abandon(&self) {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _client = self.client.lock();
+        drop(run);
+    }
+
+    /// Hand out what happened to the session: a list of tuples, oldest first.
+    fn events(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = self.client.lock();
+        let events = iter::from_fn(|| run.as_ref()?.next_event(&mut client)).collect();
+        drop((run, client));
+        event_objects(py, events)
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
+        self.abandon();
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<RequestRun>"
+    }
+}
+
+/// The path of a target, without its query.
+fn path_of(target: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(target.split(|byte| *byte == b'?').next().unwrap_or(target))
+}
+
+fn shield(flag: FlagArgument) -> Shield {
+    if flag.0 { Shield::Up } else { Shield::Down }
+}
+
+/// Whose a request is, by a hash that is keyed for this process.
+fn credentials(own: Option<&str>, defaults: Option<&Bound<'_, PyAny>>) -> PyResult<Credentials> {
+    static KEYS: LazyLock<[RandomState; 2]> =
+        LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    let Some(own) = own else { return Ok(Credentials::OfClient) };
+    if let Some(defaults) = defaults {
+        let default = defaults.call_method1("get", ("authorization",))?;
+        if default.extract::<&str>().is_ok_and(|default| default == own) {
+            return Ok(Credentials::OfClient);
+        }
+    }
+    let [high, low] = KEYS.each_ref().map(|key| u128::from(key.hash_one(own)));
+    Ok(Credentials::OfRequest(high << 64 | low))
+}

@@ -1,0 +1,89 @@
+//! What the handles of one client have in common.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use crate::arguments::{FlagArgument, StatusArgument};
+use crate::enums;
+use crate::headers::values;
+use crate::session::AlreadyUsedError;
+
+/// What every run of one client shares.
+pub(crate) struct Shared(Mutex<CoreClient>);
+
+impl Shared {
+    pub(crate) fn new(client: CoreClient) -> Self {
+        Self(Mutex::new(client))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, CoreClient> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events as tuples: the name of the kind, the ID by which the session goes, and what else
+/// there is to say.
+pub(crate) fn event_objects(py: Python<'_>, events: Vec<Event>) -> PyResult<Py<PyList>> {
+    let list = PyList::empty(py);
+    for event in events {
+        list.append(match event {
+            Event::Terminated { session, rule } => {
+                ("terminated", session.as_str(), enums::rule(py, rule)?)
+                    .into_pyobject(py)?
+                    .into_any()
+            }
+            Event::Reinitialized { session, replaced_by, result, refused } => (
+                "reinitialized",
+                session.as_str(),
+                replaced_by.as_ref().map(|id| id.as_str()),
+                PyBytes::new(py, &result),
+                PyTuple::new(py, refused)?,
+            )
+                .into_pyobject(py)?
+                .into_any(),
+            Event::Revived { session } => {
+                ("revived", session.as_str()).into_pyobject(py)?.into_any()
+            }
+            Event::RecoveryFailed { session, reason, detail } => {
+                ("recovery_failed", session.as_str(), enums::reason(py, reason)?, detail)
+                    .into_pyobject(py)?
+                    .into_any()
+            }
+            Event::RequestGivenUp { session, reason, detail } => {
+                ("request_given_up", session.as_str(), enums::reason(py, reason)?, detail)
+                    .into_pyobject(py)?
+                    .into_any()
+            }
+        })?;
+    }
+    Ok(list.unbind())
+}
+
+pub(crate) fn with_head<R>(
+    status: &StatusArgument,
+    headers: &Bound<'_, PyAny>,
+    is_decoded: FlagArgument,
+    look: impl FnOnce(&ResponseHead<'_>) -> PyResult<R>,
+) -> PyResult<R> {
+    let names = ["mcp-session-id", "content-type", "content-encoding", "www-authenticate"];
+    let [session_id, content_type, content_encoding, www_authenticate] = values(headers, names)?;
+    look(&ResponseHead {
+        session_id: session_id.as_deref(),
+        content_type: content_type.as_deref(),
+        content_encoding: content_encoding.as_deref().filter(|_| !is_decoded.0),
+        www_authenticate: www_authenticate.as_deref(),
+        ..ResponseHead::new(status.0)
+    })
+}
+
+pub(crate) fn used() -> PyErr {
+    AlreadyUsedError::new_err("it does not wait for that now")
+}
+
+/// Bodies longer than this are looked at without holding up other Python threads.
+pub(crate) fn is_long(length: usize) -> bool {
+    length >= 64 * 1024
+}

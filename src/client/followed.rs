@@ -1,0 +1,334 @@
+//! One session of one caller's, followed across its replacements.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::backoff;
+use super::event::{Event, Events, SessionName};
+use super::head::{Credentials, Endpoint};
+use super::local_answer::shown;
+use super::owned::OwnedEndpoint;
+use crate::session::{Reason, Seen, Session, Stream};
+use crate::table::Rule;
+
+/// How many credentials may act in one session: those that opened it, and renewed ones.
+const CREDENTIALS: usize = 8;
+
+/// How many IDs of one session are kept from being shown.
+const IDS: usize = 8;
+
+/// How many streams that can be resumed are remembered, and of how long event IDs.
+const INTERRUPTED: usize = 1024;
+const EVENT_ID_BYTES: usize = 1024;
+
+/// How often the stream of an unanswered request is asked for in vain until its caller is told
+/// that no answer will come. The SDKs themselves would ask twice.
+pub(super) const RESUMPTIONS: u32 = 3;
+
+/// How often a stream that the server has never given is asked for. The plain SDKs ask twice.
+const TRIES_WITHOUT_A_STREAM: u32 = 2;
+
+/// A stream that ends before it is so old has died young.
+const YOUNG: Duration = Duration::from_secs(15);
+
+pub(super) struct FollowedSession {
+    pub(super) session: Session,
+    pub(super) events: Events,
+    pub(super) standalone: StandaloneStream,
+    pub(super) interrupted: InterruptedRequests,
+    endpoint: OwnedEndpoint,
+    /// The ID that the caller stamps on its requests; empty as long as there is none.
+    known_as: Box<str>,
+    /// The last of its server's IDs.
+    ids: VecDeque<Box<str>>,
+    credentials: VecDeque<Credentials>,
+    /// What came back when a recovery failed last.
+    failure: String,
+    is_ended: bool,
+}
+
+impl FollowedSession {
+    pub(super) fn new(session: Session, endpoint: Endpoint<'_>, credentials: Credentials) -> Self {
+        Self {
+            session,
+            events: Events::default(),
+            standalone: StandaloneStream::default(),
+            interrupted: InterruptedRequests::default(),
+            endpoint: OwnedEndpoint::new(endpoint),
+            known_as: "".into(),
+            ids: VecDeque::new(),
+            credentials: [credentials].into(),
+            failure: String::new(),
+            is_ended: false,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> &OwnedEndpoint {
+        &self.endpoint
+    }
+
+    pub(super) fn set_known_as(&mut self, id: &str) {
+        self.known_as = id.into();
+    }
+
+    /// Remembers an ID of its server's, so that it is shown to nobody when it is not live any
+    /// more: one that counted as ended can be revived.
+    pub(super) fn had_id(&mut self, id: &str) {
+        if self.ids.len() == IDS {
+            self.ids.pop_front();
+        }
+        self.ids.push_back(id.into());
+    }
+
+    /// Whether DELETE was sent and did what it was for.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_ended || self.session.is_closed()
+    }
+
+    pub(super) fn belongs_to(&self, credentials: Credentials) -> bool {
+        self.credentials.contains(&credentials)
+    }
+
+    /// Learns credentials that the server has accepted for this session.
+    pub(super) fn accepted(&mut self, credentials: Credentials) {
+        if self.credentials.contains(&credentials) {
+            return;
+        }
+        if self.credentials.len() == CREDENTIALS {
+            // The first are those of the opener.
+            self.credentials.remove(1);
+        }
+        self.credentials.push_back(credentials);
+    }
+
+    /// What is said of a request that was given up.
+    pub(super) fn given_up(&self, reason: Reason) -> String {
+        let of_a_recovery = match reason {
+            Reason::InitializeRefused
+            | Reason::InitializedRefused
+            | Reason::ModernOnlyServer
+            | Reason::Transport => !self.failure.is_empty(),
+            Reason::Closed
+            | Reason::NoInitialize
+            | Reason::IllFormedSessionId
+            | Reason::BoundReached
+            | Reason::NotResent
+            | Reason::Cancelled
+            | Reason::StreamLost => false,
+        };
+        if of_a_recovery { format!("{reason}: {}", self.failure) } else { format!("{reason}") }
+    }
+
+    pub(super) fn note_failure(&mut self, detail: String) {
+        self.failure = detail;
+    }
+
+    pub(super) fn failure(&self) -> &str {
+        &self.failure
+    }
+
+    /// The ID that stands.
+    pub(super) fn live_id(&self) -> Option<String> {
+        Some(self.session.session_id()?.session_id()?.as_str().to_owned())
+    }
+
+    /// Takes a message that came in; gives what its reader sees, where that is another.
+    pub(super) fn saw_message(&mut self, stream: Stream, data: &[u8]) -> Option<Vec<u8>> {
+        match self.session.saw_message(stream, data) {
+            Seen::Rewritten(data) => Some(data),
+            Seen::Unchanged => None,
+        }
+    }
+
+    /// The messages that end the open questions of a session that was replaced.
+    pub(super) fn take_notices(&mut self) -> Vec<Box<[u8]>> {
+        self.session.take_notices()
+    }
+
+    pub(super) fn name(&self) -> SessionName {
+        SessionName::new(&self.known_as)
+    }
+
+    pub(super) fn note_terminated(&mut self, rule: Rule) {
+        let session = self.name();
+        self.events.push(Event::Terminated { session, rule });
+    }
+
+    pub(super) fn note_revived(&mut self) {
+        let session = self.name();
+        self.events.push(Event::Revived { session });
+    }
+
+    pub(super) fn note_given_up(&mut self, reason: Reason, detail: &str) {
+        let session = self.name();
+        let detail = detail.to_owned();
+        self.events.push(Event::RequestGivenUp { session, reason, detail });
+    }
+
+    /// What a server said, fit to be shown.
+    pub(super) fn shown(&self, text: &str) -> String {
+        let live = self.live_id();
+        let ids = self.ids.iter().map(|id| &**id).chain(live.as_deref()).chain([&*self.known_as]);
+        shown(text, ids)
+    }
+}
+
+/// What became of the streams for push of one session, over all its generations.
+#[derive(Default)]
+pub(super) struct StandaloneStream {
+    was_open: bool,
+    /// Refusals, and streams that died young, since the last that lived.
+    failures: u32,
+}
+
+impl StandaloneStream {
+    pub(super) fn was_open(&self) -> bool {
+        self.was_open
+    }
+
+    /// The wait before the stream is asked for.
+    pub(super) fn delay(&self) -> Duration {
+        // A stream that dies once is opened anew at once: it may have been a restart.
+        backoff::delay(self.failures.saturating_sub(1))
+    }
+
+    pub(super) fn opened(&mut self) {
+        self.was_open = true;
+    }
+
+    /// Takes the end of a stream that was open for so long.
+    pub(super) fn ended(&mut self, lived: Duration) {
+        self.failures = if lived < YOUNG { self.failures.saturating_add(1) } else { 0 };
+    }
+
+    /// Takes a refusal; says how long to wait until the stream is asked for again, if it is.
+    pub(super) fn refused(&mut self) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        if !self.was_open && self.failures >= TRIES_WITHOUT_A_STREAM {
+            return None;
+        }
+        Some(backoff::delay(self.failures))
+    }
+
+    /// Takes a new session: its streams have not failed yet.
+    pub(super) fn replaced(&mut self) {
+        self.failures = self.failures.min(1);
+    }
+}
+
+/// Requests whose stream was cut and can be resumed, by the ID of the last event.
+///
+/// Two streams cut after the same event ID are two requests: each resumption is for one.
+#[derive(Default)]
+pub(super) struct InterruptedRequests {
+    by_event: BTreeMap<Box<str>, VecDeque<(u64, Interrupted)>>,
+    by_age: BTreeMap<u64, Box<str>>,
+    noted: u64,
+}
+
+/// The requests of one stream, and how often it was resumed without one new event.
+#[derive(Clone, Debug)]
+pub(super) struct Interrupted {
+    pub(super) ids: Vec<String>,
+    pub(super) in_vain: u32,
+}
+
+impl InterruptedRequests {
+    /// Remembers requests whose stream ended after an event; hands them back if its ID is too
+    /// long to be remembered.
+    pub(super) fn note(
+        &mut self,
+        event_id: &str,
+        interrupted: Interrupted,
+    ) -> Result<(), Interrupted> {
+        if event_id.len() > EVENT_ID_BYTES {
+            return Err(interrupted);
+        }
+        while self.by_age.len() >= INTERRUPTED {
+            self.forget_oldest();
+        }
+        self.noted += 1;
+        self.by_age.insert(self.noted, event_id.into());
+        self.by_event.entry(event_id.into()).or_default().push_back((self.noted, interrupted));
+        Ok(())
+    }
+
+    /// Takes the requests that a GET with this event ID is to resume.
+    pub(super) fn take(&mut self, event_id: &str) -> Option<Interrupted> {
+        let waiting = self.by_event.get_mut(event_id)?;
+        let (noted, taken) = waiting.pop_front()?;
+        if waiting.is_empty() {
+            self.by_event.remove(event_id);
+        }
+        self.by_age.remove(&noted);
+        Some(taken)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, event_id)) = self.by_age.pop_first() {
+            // The oldest of all is the oldest of its event ID.
+            if let Some(waiting) = self.by_event.get_mut(&event_id) {
+                waiting.pop_front();
+                if waiting.is_empty() {
+                    self.by_event.remove(&event_id);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interrupted(id: &str) -> Interrupted {
+        Interrupted { ids: [id.to_owned()].into(), in_vain: 0 }
+    }
+
+    fn taken(requests: &mut InterruptedRequests, event_id: &str) -> Option<Vec<String>> {
+        requests.take(event_id).map(|taken| taken.ids)
+    }
+
+    #[test]
+    fn of_the_streams_that_could_be_resumed_the_latest_are_remembered() {
+        let mut requests = InterruptedRequests::default();
+        for number in 0..=INTERRUPTED {
+            let noted =
+                requests.note(&format!("event-{number}"), interrupted(&format!("{number}")));
+            assert!(noted.is_ok());
+        }
+
+        assert_eq!(None, taken(&mut requests, "event-0"));
+        for number in 1..=INTERRUPTED {
+            let found = taken(&mut requests, &format!("event-{number}"));
+            assert_eq!(Some([format!("{number}")].into()), found);
+        }
+        assert!(requests.by_event.is_empty() && requests.by_age.is_empty());
+    }
+
+    #[test]
+    fn two_streams_cut_after_the_same_event_are_two_requests() {
+        let mut requests = InterruptedRequests::default();
+        for id in ["1", "2"] {
+            assert!(requests.note("event", interrupted(id)).is_ok());
+        }
+
+        assert_eq!(Some(["1".to_owned()].into()), taken(&mut requests, "event"));
+        assert_eq!(Some(["2".to_owned()].into()), taken(&mut requests, "event"));
+        assert_eq!(None, taken(&mut requests, "event"));
+    }
+
+    #[test]
+    fn an_event_id_that_is_too_long_is_not_remembered() {
+        let mut requests = InterruptedRequests::default();
+        let longest = "x".repeat(EVENT_ID_BYTES);
+
+        assert!(requests.note(&longest, interrupted("1")).is_ok());
+        assert!(requests.note(&format!("{longest}x"), interrupted("2")).is_err());
+    }
+}

@@ -1,0 +1,332 @@
+//! One request of a caller's, from its first step to its end.
+
+mod answers;
+mod begin;
+mod state;
+mod streams;
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::event::Event;
+use super::followed::{FollowedSession, Interrupted};
+use super::head::{Credentials, Endpoint, ResponseHead};
+use super::local_answer::Posted;
+use super::owned::{OwnedEndpoint, OwnedHead};
+use super::recovery::RecoveryRun;
+use super::refusal::{IN_DOUBT, Refusal};
+use super::registry::Slot;
+use super::step::{
+    Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial, Turn,
+};
+use super::{Client, Misuse, SessionNumber};
+use crate::exchange::Method;
+use crate::jsonrpc::RequestIdKey;
+use crate::session::{Before, Hold, Lead, Outgoing, Reason, Transmit};
+
+pub use begin::{Begin, Look};
+
+use state::State;
+
+/// One request on its way. It is used up by its last step.
+#[derive(Debug)]
+#[must_use = "its caller waits for it"]
+pub struct RequestRun<B> {
+    slot: Option<Slot>,
+    /// Keeps its session, forgotten or not.
+    alive: Option<Arc<()>>,
+    facts: Facts,
+    turn: Turn,
+    /// Whether it has gone out in its session.
+    was_sent: bool,
+    tries: u32,
+    resumes: Option<Interrupted>,
+    state: State<B>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    method: Method,
+    role: Role,
+    posted: Posted,
+    endpoint: OwnedEndpoint,
+    credentials: Credentials,
+    waits_as: Option<RequestIdKey>,
+    wakes: Option<RequestIdKey>,
+    session_id: Option<String>,
+    protocol_version: Option<String>,
+    last_event_id: Option<String>,
+}
+
+/// Requests that get what they would get without us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Initialize,
+    /// Any other by which a client finds out what the server is.
+    Discover,
+    Ordinary,
+}
+
+impl<B> RequestRun<B> {
+    /// The number of its session, if it is of one.
+    pub fn session(&self) -> Option<SessionNumber> {
+        self.slot.map(SessionNumber)
+    }
+
+    /// Whether it is an `initialize`, which opens a session.
+    pub fn is_initialize(&self) -> bool {
+        self.facts.role == Role::Initialize && self.slot.is_some()
+    }
+
+    /// By what it is known while it is held: its id's value.
+    pub fn waits_as(&self) -> Option<&[u8]> {
+        self.facts.waits_as.as_ref().map(RequestIdKey::as_bytes)
+    }
+
+    /// Who is to be woken because this request has ended it: the id's value.
+    pub fn wakes(&self) -> Option<&[u8]> {
+        self.facts.wakes.as_ref().map(RequestIdKey::as_bytes)
+    }
+
+    /// Whether it closes its session: none is made any more, and those who wait are let go.
+    pub fn closes(&self) -> bool {
+        self.facts.method == Method::Delete && self.slot.is_some()
+    }
+
+    /// Takes that its caller is led to another endpoint; its session is known there too, if
+    /// that is of the same origin.
+    pub fn redirected(&self, client: &mut Client, endpoint: Endpoint<'_>) {
+        let own = self.facts.endpoint.borrowed();
+        let is_same_origin = (own.scheme, own.host) == (endpoint.scheme, endpoint.host);
+        if let (Some(slot), Some(id), true) = (self.slot, &self.facts.session_id, is_same_origin) {
+            client.registry.also_named(slot, endpoint, id);
+        }
+    }
+
+    /// Whether what it is held for has come to its end, or it has itself.
+    pub fn is_settled(&self) -> bool {
+        match &self.state {
+            State::Held(hold) => hold.is_settled(),
+            State::Unfollowed
+            | State::Sent(_)
+            | State::Refused(..)
+            | State::UnfollowedRefused(_)
+            | State::Answering(_)
+            | State::Waiting(_)
+            | State::CircuitOpen(..)
+            | State::Ended => true,
+        }
+    }
+
+    /// Hands out the oldest event of its session that nobody was told of.
+    pub fn next_event(&self, client: &mut Client) -> Option<Event> {
+        client.registry.session(self.slot?)?.events.pop()
+    }
+}
+
+impl<B: AsRef<[u8]>> RequestRun<B> {
+    /// Takes the head of the response.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the request was not sent.
+    pub fn response(
+        &mut self,
+        client: &mut Client,
+        head: &ResponseHead<'_>,
+    ) -> Result<Step, Misuse> {
+        if self.state.take_unfollowed() {
+            if self.is_shielded_without_session(client, head.status) {
+                self.state = State::UnfollowedRefused(head.status);
+                return Ok(Step::Read(ReadLimit::REFUSAL));
+            }
+            return Ok(self.unfollowed_response(client, head));
+        }
+        let exchange = self.state.take_sent().ok_or(Misuse)?;
+        if self.must_read(&exchange, &client.options, head) {
+            self.state = State::Refused(exchange, OwnedHead::new(head));
+            return Ok(Step::Read(ReadLimit::REFUSAL));
+        }
+        Ok(self.answered(client, exchange, head, None))
+    }
+
+    /// Takes that the response in hand was drained; says what is next if that has changed.
+    ///
+    /// A request that was called off meanwhile is not sent again.
+    pub fn drained(&mut self, client: &mut Client) -> Option<Step> {
+        let is_called_off = matches!(&self.state, State::Sent(exchange) if exchange.is_cancelled());
+        if !is_called_off {
+            return None;
+        }
+        self.state = State::Ended;
+        let followed = self.followed(client)?;
+        let detail = followed.given_up(Reason::Cancelled);
+        followed.note_given_up(Reason::Cancelled, &detail);
+        Some(self.ending(detail))
+    }
+
+    /// Takes what was read of a refusal; `None` if it is not known whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: nothing was to be read.
+    pub fn refusal_read(
+        &mut self,
+        client: &mut Client,
+        body: Option<&[u8]>,
+    ) -> Result<Step, Misuse> {
+        if let Some(status) = self.state.take_unfollowed_refused() {
+            let refusal = Refusal::of(status, body, &client.options);
+            return Ok(self.refused(client, refusal, Handover::plain()));
+        }
+        let (exchange, head) = self.state.take_refused().ok_or(Misuse)?;
+        Ok(self.answered(client, exchange, &head.borrowed(), body))
+    }
+
+    /// Takes that no response came.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the request was not sent.
+    pub fn failed(
+        &mut self,
+        client: &mut Client,
+        failure: TransportFailure<'_>,
+    ) -> Result<Step, Misuse> {
+        let is_unfollowed =
+            self.state.take_unfollowed() || self.state.take_unfollowed_refused().is_some();
+        let outgoing = if is_unfollowed {
+            None
+        } else {
+            let refused = |state: &mut State<B>| Some(state.take_refused()?.0);
+            let sent = self.state.take_sent().or_else(|| refused(&mut self.state));
+            Some(sent.ok_or(Misuse)?.into_request())
+        };
+        let sent = match failure.sent {
+            Sent::No => "it was not sent",
+            Sent::InDoubt => IN_DOUBT,
+        };
+        let detail = format!("the server could not be reached: {}; {sent}", failure.kind);
+        Ok(self.unreachable(client, outgoing, detail))
+    }
+
+    /// Takes the end of a hold, or of the recovery that this request has led.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the request is not held.
+    pub fn hold_over(&mut self, client: &mut Client, end: HoldEnd) -> Result<Step, Misuse> {
+        let hold = self.state.take_held().ok_or(Misuse)?;
+        self.turn = Turn::Later;
+        let Some(followed) = self.followed(client) else { return Ok(Step::Raise) };
+        match end {
+            HoldEnd::Settled => {
+                let before = followed.session.after_recovery(hold);
+                let Ok(before) = before else { return Ok(Step::Raise) };
+                Ok(self.proceed(client, before))
+            }
+            HoldEnd::TimedOut => {
+                let detail = "the session has ended, and no new one came in time".to_owned();
+                followed.note_given_up(Reason::Transport, &detail);
+                Ok(self.ended_while_held(client, hold.into_request(), detail))
+            }
+        }
+    }
+
+    /// Takes the end of a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the request does not wait.
+    pub fn wait_over(&mut self, client: &mut Client) -> Result<Step, Misuse> {
+        let outgoing = self.state.take_waiting().ok_or(Misuse)?;
+        self.turn = Turn::Later;
+        Ok(self.start(client, outgoing))
+    }
+
+    /// Takes that the time of an open circuit has passed: this request may lead.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the request was not told of an open circuit.
+    pub fn circuit_cooled(&mut self, client: &mut Client) -> Result<Step, Misuse> {
+        let (outgoing, cooldown, _) = self.state.take_circuit_open().ok_or(Misuse)?;
+        if let Some(followed) = self.followed(client) {
+            followed.session.cooldown_over(cooldown);
+        }
+        Ok(self.start(client, outgoing))
+    }
+
+    /// Takes that the time of an open circuit has not passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the request was not told of an open circuit.
+    pub fn circuit_stands(&mut self, client: &mut Client) -> Result<Step, Misuse> {
+        let (outgoing, cooldown, reason) = self.state.take_circuit_open().ok_or(Misuse)?;
+        Ok(self.cut_off(client, outgoing, cooldown, reason))
+    }
+
+    fn followed<'c>(&self, client: &'c mut Client) -> Option<&'c mut FollowedSession> {
+        client.registry.session(self.slot?)
+    }
+
+    fn start(&mut self, client: &mut Client, outgoing: Outgoing<B>) -> Step {
+        let Some(followed) = self.followed(client) else { return Step::Raise };
+        if let Some(wait) = self.wait_before(followed) {
+            self.state = State::Waiting(outgoing);
+            return Step::Wait(wait);
+        }
+        let before = followed.session.before_request(outgoing);
+        self.proceed(client, before)
+    }
+
+    fn proceed(&mut self, client: &mut Client, before: Before<B>) -> Step {
+        match before {
+            Before::Transmit(transmit) => self.transmit(transmit),
+            Before::Hold(hold) => self.hold(hold),
+            Before::Lead(lead, hold) => self.lead(lead, hold),
+            Before::Drop(_) => self.dropped(),
+            Before::GiveUp(given_up) => self.give_up(client, given_up),
+        }
+    }
+
+    fn transmit(&mut self, transmit: Transmit<B>) -> Step {
+        let session_id = transmit.session_id().map(|id| id.as_str().to_owned());
+        let last_event_id = transmit.last_event_id().map(str::to_owned);
+        let mut changes = Vec::new();
+        if session_id != self.facts.session_id {
+            changes.push(("mcp-session-id", session_id));
+        }
+        if last_event_id != self.facts.last_event_id {
+            changes.push(("last-event-id", last_event_id));
+        }
+        if let Some(version) = transmit.protocol_version() {
+            if self.facts.protocol_version.as_deref() != Some(version) {
+                changes.push(("mcp-protocol-version", Some(version.to_owned())));
+            }
+        }
+        let body = transmit.replaced_body().map(<[u8]>::to_vec);
+        let turn = core::mem::replace(&mut self.turn, Turn::Later);
+        let trial = if transmit.is_trial() { Trial::Yes } else { Trial::No };
+        self.was_sent = true;
+        self.state = State::Sent(transmit.exchange);
+        Step::Transmit(Transmission { changes, body, turn, trial })
+    }
+
+    fn lead(&mut self, lead: Lead, hold: Hold<B>) -> Step {
+        let recovery = RecoveryRun::new(self.slot, self.alive.clone(), lead);
+        self.state = State::Held(hold);
+        Step::Lead(Box::new(recovery))
+    }
+
+    fn hold(&mut self, hold: Hold<B>) -> Step {
+        let recovery = hold.recovery();
+        self.state = State::Held(hold);
+        Step::Hold(recovery)
+    }
+}

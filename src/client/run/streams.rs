@@ -1,0 +1,114 @@
+//! The streams that a GET opens: for push, or to resume that of a request.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use http::StatusCode;
+
+use super::{RequestRun, State};
+use crate::client::followed::{FollowedSession, RESUMPTIONS};
+use crate::client::head::{Media, ResponseHead};
+use crate::client::local_answer::{CallError, LocalAnswer};
+use crate::client::refusal::{self, gateway};
+use crate::client::step::{Handover, Step, Turn};
+use crate::client::watch::Watch;
+use crate::client::{Client, Shield, backoff};
+use crate::exchange::Method;
+use crate::session::{Outgoing, Stream};
+
+impl<B: AsRef<[u8]>> RequestRun<B> {
+    /// The wait before a stream is asked for whose predecessors died young.
+    pub(super) fn wait_before(&self, followed: &FollowedSession) -> Option<Duration> {
+        let is_first_try = self.facts.method == Method::Get
+            && self.facts.last_event_id.is_none()
+            && self.turn == Turn::First;
+        is_first_try.then(|| followed.standalone.delay()).filter(|delay| !delay.is_zero())
+    }
+
+    /// Takes the response to a GET that is to be delivered, as far as the session goes.
+    pub(super) fn stream_answered(
+        &mut self,
+        client: &mut Client,
+        request: Outgoing<B>,
+        stream: Stream,
+        head: &ResponseHead<'_>,
+        handover: Handover,
+        body: Option<&[u8]>,
+    ) -> Step {
+        let guard = client.options.stream_guard;
+        if head.status.is_success() {
+            return match (head.media(), self.slot) {
+                (Media::EventStream, Some(slot)) => {
+                    if let Some(followed) = self.followed(client) {
+                        followed.standalone.opened();
+                    }
+                    let resumed = self.resumes.take().zip(self.facts.last_event_id.clone());
+                    let watch = Watch::of_get(slot, self.alive.clone(), stream, resumed, guard);
+                    Step::Deliver(Handover { watch: Some(Box::new(watch)), ..handover })
+                }
+                (Media::EventStream | Media::Json | Media::Other, _) if self.resumes.is_some() => {
+                    self.lost("the server gave no stream")
+                }
+                (Media::EventStream | Media::Json | Media::Other, _) => Step::Deliver(handover),
+            };
+        }
+        let is_ours = refusal::is_refusal(head.status)
+            && head.status != StatusCode::UNAUTHORIZED
+            && (head.status != StatusCode::METHOD_NOT_ALLOWED || self.resumes.is_some());
+        if !is_ours || client.options.outage_shield == Shield::Down {
+            return Step::Deliver(handover);
+        }
+        let is_outage = refusal::is_outage(head.status) && refusal::server_error(body).is_none();
+        if self.resumes.is_some() {
+            return if is_outage {
+                self.wait_for_server(client, request, gateway(head.status))
+            } else {
+                self.lost(&format!(
+                    "the server refused its stream with HTTP status {}",
+                    head.status.as_u16()
+                ))
+            };
+        }
+        let Some(followed) = self.followed(client) else { return Step::Deliver(handover) };
+        let may_wait = followed.standalone.was_open() || is_outage;
+        match may_wait.then(|| followed.standalone.refused()).flatten() {
+            Some(delay) => {
+                self.tries += 1;
+                self.state = State::Waiting(request);
+                Step::Wait(delay)
+            }
+            None => Step::Deliver(handover),
+        }
+    }
+
+    /// Lets a stream wait until the server is back: the SDKs would give up for good.
+    pub(super) fn wait_for_server(
+        &mut self,
+        client: &Client,
+        request: Outgoing<B>,
+        detail: String,
+    ) -> Step {
+        if client.options.outage_shield == Shield::Down {
+            return self.lost(&detail);
+        }
+        self.tries = self.tries.saturating_add(1);
+        if self.resumes.is_some() && self.tries >= RESUMPTIONS {
+            return self.lost(&detail);
+        }
+        self.state = State::Waiting(request);
+        Step::Wait(backoff::delay(self.tries))
+    }
+
+    /// Answers for a stream that is gone, or will not come.
+    pub(super) fn lost(&mut self, detail: &str) -> Step {
+        Step::Answer(match self.resumes.take() {
+            Some(interrupted) => {
+                let error = CallError::connection_closed(format!("no answer came: {detail}"));
+                LocalAnswer::stream_of(&error, interrupted.ids.iter().map(String::as_str))
+            }
+            None => LocalAnswer::not_found(),
+        })
+    }
+}

@@ -1,0 +1,138 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::format;
+
+use http::StatusCode;
+
+use super::refusal::Refusal;
+use super::*;
+use crate::exchange::Method;
+
+const HEAD: RequestHead<'_> = RequestHead {
+    method: Method::Post,
+    endpoint: Endpoint { scheme: "https", host: "mcp.example", path: "/mcp" },
+    credentials: Credentials::OfClient,
+    session_id: None,
+    protocol_version: None,
+    last_event_id: None,
+    content_type: Some("application/json"),
+};
+
+/// A client whose endpoint has answered once.
+fn client() -> Client {
+    let mut client = Client::new(Options::default(), 7);
+    let (mut run, _sent) = begun(&mut client, br#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#);
+    let answer = run.response(&mut client, &ResponseHead::new(StatusCode::OK)).unwrap();
+    assert!(matches!(answer, Step::Deliver(_)));
+    client
+}
+
+fn begun<'b>(client: &mut Client, body: &'b [u8]) -> (RequestRun<&'b [u8]>, Step) {
+    match client.begin(&HEAD, HEAD.outgoing(body)) {
+        Begin::Run(run, step) => (*run, step),
+        Begin::Pass => panic!("it passes"),
+    }
+}
+
+/// How a POST ends whose server is not there: the status, and the body.
+#[track_caller]
+fn ended_in_an_outage(body: &str) -> (u16, String) {
+    let mut client = client();
+    let (mut run, _sent) = begun(&mut client, body.as_bytes());
+    let failure = TransportFailure { kind: "ConnectError", sent: Sent::No };
+    let step = run.failed(&mut client, failure).unwrap();
+    let Step::Answer(answer) = step else { panic!("{step:?}") };
+    (answer.status(), String::from_utf8(answer.body().to_vec()).unwrap())
+}
+
+fn ids(body: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        id: &'a serde_json::value::RawValue,
+    }
+    let answers: Vec<Answer<'_>> = if body.starts_with('[') {
+        serde_json::from_str(body).unwrap()
+    } else {
+        [serde_json::from_str(body).unwrap()].into()
+    };
+    answers.iter().map(|it| it.id.get().into()).collect()
+}
+
+#[test]
+fn an_id_is_repeated_as_it_stood_whatever_it_is() {
+    let digits = "7".repeat(5000);
+    for id in ["1", "-0.0", "1e400", &digits, r#""a\u0000\"""#, r#""é""#] {
+        let call = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+
+        assert_eq!([id], *ids(&ended_in_an_outage(&call).1), "{id:.40}");
+        assert_eq!(
+            [id, "2"],
+            *ids(&ended_in_an_outage(&format!(
+                r#"[{call},{{"jsonrpc":"2.0","id":2,"method":"ping"}}]"#
+            ))
+            .1),
+            "{id:.40}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_with_a_member_that_is_no_message_ends_in_an_error_for_each_request() {
+    let (status, body) =
+        ended_in_an_outage(r#"[1,{"jsonrpc":"2.0","id":1,"method":"ping"},{"a":[]}]"#);
+
+    assert_eq!((200, ["1".into()].to_vec()), (status, ids(&body)));
+}
+
+#[test]
+fn parameters_of_any_depth_end_in_an_error() {
+    let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
+    let call = format!(r#"{{"jsonrpc":"2.0","id":"x","method":"ping","params":{deep}}}"#);
+
+    assert_eq!(["\"x\""], *ids(&ended_in_an_outage(&call).1));
+}
+
+#[test]
+fn a_batch_of_notifications_and_a_reply_end_as_accepted() {
+    for body in [
+        r#"[{"jsonrpc":"2.0","method":"notifications/progress"}]"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#,
+        r#"{"jsonrpc":"2.0","id":4,"result":{}}"#,
+    ] {
+        assert_eq!((202, String::new()), ended_in_an_outage(body), "{body}");
+    }
+}
+
+/// What becomes of each refusal, written once more.
+#[test]
+fn every_status_is_refused_as_the_shields_say() {
+    let error: &[u8] = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32050,"message":"quota"}}"#;
+    let codeless: &[u8] = br#"{"jsonrpc":"2.0","error":{"code":"x"}}"#;
+    let gateway = [502, 503, 504, 520, 521, 522, 523, 524, 530];
+    for (outage_shield, status_shield) in [
+        (Shield::Up, Shield::Up),
+        (Shield::Up, Shield::Down),
+        (Shield::Down, Shield::Up),
+        (Shield::Down, Shield::Down),
+    ] {
+        let options = Options { outage_shield, status_shield, ..Options::default() };
+        for number in 100..1000_u16 {
+            let status = StatusCode::from_u16(number).unwrap();
+            for body in [None, Some(&b"go away"[..]), Some(error), Some(codeless)] {
+                let is_outage = gateway.contains(&number);
+                let is_the_callers = number < 400 || [401, 403, 404].contains(&number);
+                let expected = match (is_the_callers, is_outage, body == Some(error)) {
+                    (true, _, _) => "AsItCame",
+                    (_, _, true) if status_shield == Shield::Up => "Failed",
+                    (_, _, true) => "AsItCame",
+                    (_, true, false) if outage_shield == Shield::Up => "Outage",
+                    (_, _, false) if status_shield == Shield::Up => "Failed",
+                    (_, _, false) => "AsItCame",
+                };
+                let refusal = format!("{:?}", Refusal::of(status, body, &options));
+                assert!(refusal.starts_with(expected), "{number} {expected} {refusal}");
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! A stream of events on its way to its reader.
+//!
+//! Each event is told to the session, and goes out with the bytes it came in. A stream that
+//! is cut ends as if the server had ended it: the SDKs then open the next. One that ends
+//! without the answers it was for ends on a JSON-RPC error for each, unless it can be
+//! resumed: mcp 1.x waits for such an answer for ever.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use super::followed::{FollowedSession, Interrupted, RESUMPTIONS};
+use super::large_event::LargeEvent;
+use super::local_answer::{CallError, event};
+use super::registry::Slot;
+use super::server_message::PendingAnswers;
+use super::{Client, Shield};
+use crate::session::{Generation, Stream};
+use crate::sse::{EndSeen, EventReader, EventView};
+
+/// An event that is longer than this goes out as its bytes come in.
+const HELD_BACK: usize = 64 * 1024;
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug)]
+pub enum StreamEnd<'a> {
+    /// The server ended it.
+    Clean,
+    /// It was cut, or could not be decoded: the type of the error.
+    Cut(&'a str),
+    /// We ended it: another session stands in place of the one it was of.
+    Outlived,
+}
+
+/// A stream of events on its way to its reader.
+#[must_use = "its stream goes through it"]
+pub struct Watch {
+    slot: Slot,
+    /// Keeps its session, forgotten or not.
+    _alive: Option<Arc<()>>,
+    stream: Stream,
+    guard: Shield,
+    source: Source,
+    reader: EventReader,
+    pending: PendingAnswers,
+    /// The ID of the last event, or the one that the stream was resumed with.
+    last_event_id: Option<Arc<str>>,
+    /// Whether an event with an ID of its own has come in.
+    has_progressed: bool,
+    in_vain: u32,
+    /// The beginning of an event that is not whole yet, and has not gone out.
+    held_back: Vec<u8>,
+    /// Whether the beginning of the current event has gone out.
+    is_within_event: bool,
+    large: LargeEvent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Answer,
+    Standalone,
+    Resumption,
+}
+
+impl Watch {
+    pub(super) fn of_answer(
+        slot: Slot,
+        alive: Option<Arc<()>>,
+        stream: Stream,
+        pending: PendingAnswers,
+        guard: Shield,
+    ) -> Self {
+        Self {
+            slot,
+            _alive: alive,
+            stream,
+            guard,
+            source: Source::Answer,
+            reader: EventReader::default(),
+            pending,
+            last_event_id: None,
+            has_progressed: true,
+            in_vain: 0,
+            held_back: Vec::new(),
+            is_within_event: false,
+            large: LargeEvent::default(),
+        }
+    }
+
+    /// `resumed` is what the stream is to bring the answers to, and the event ID it starts from.
+    pub(super) fn of_get(
+        slot: Slot,
+        alive: Option<Arc<()>>,
+        stream: Stream,
+        resumed: Option<(Interrupted, String)>,
+        guard: Shield,
+    ) -> Self {
+        let watch = Self::of_answer(slot, alive, stream, PendingAnswers::default(), guard);
+        match resumed {
+            None => Self { source: Source::Standalone, ..watch },
+            Some((interrupted, event_id)) => Self {
+                source: Source::Resumption,
+                pending: PendingAnswers::of(&interrupted.ids),
+                last_event_id: Some(event_id.into()),
+                has_progressed: false,
+                in_vain: interrupted.in_vain,
+                ..watch
+            },
+        }
+    }
+
+    /// The generation whose stream it is.
+    pub fn generation(&self) -> Generation {
+        self.stream.generation()
+    }
+
+    /// Whether the session of its stream has been replaced: its reader is to open the next.
+    pub fn is_outlived(&self, client: &mut Client) -> bool {
+        let is_ended_by_us = match self.source {
+            Source::Standalone | Source::Resumption => self.guard == Shield::Up,
+            Source::Answer => false,
+        };
+        is_ended_by_us
+            && client.registry.session(self.slot).is_some_and(|followed| {
+                followed.session.is_live() && followed.session.generation() != self.generation()
+            })
+    }
+
+    /// Takes what came in, decoded; gives what goes out, in the same order.
+    ///
+    /// What goes out may be empty: the beginning of an event that is not whole waits for its
+    /// end, up to 64 KiB of it.
+    pub fn piece<'p>(&mut self, client: &mut Client, piece: &'p [u8]) -> Cow<'p, [u8]> {
+        let Some(followed) = client.registry.session(self.slot) else {
+            return Cow::Borrowed(piece);
+        };
+        let mut output = Output { piece, sent: 0, made: Vec::new() };
+        let mut start = 0;
+        if !self.is_within_event && self.held_back.is_empty() {
+            let notices = followed.take_notices();
+            if !notices.is_empty() && piece.starts_with(b"\n") {
+                // It may end the line of which the carriage return went out.
+                output.push(b"\n");
+                output.skip_until(1);
+                start = 1;
+            }
+            for notice in notices {
+                output.push(&message_event(&notice));
+            }
+        }
+        let mut last_event_id = Arc::clone(self.reader.shared_last_event_id());
+        let Self { reader, stream, pending, held_back, is_within_event, large, .. } = self;
+        let mut events = reader.read_in_place(piece);
+        while let Some(EndSeen { end, event, event_id }) = events.next_end() {
+            let raw = piece.get(start..end).unwrap_or_default();
+            if !Arc::ptr_eq(event_id, &last_event_id) {
+                self.has_progressed = true;
+                self.last_event_id = (!event_id.is_empty()).then(|| Arc::clone(event_id));
+                if !event_id.is_empty() {
+                    followed.session.saw_event_id(*stream, event_id);
+                }
+                last_event_id = Arc::clone(event_id);
+            }
+            let rewritten = match event {
+                Some(EventView::Message { data, .. }) => {
+                    pending.saw(data.as_bytes());
+                    followed.saw_message(*stream, data.as_bytes())
+                }
+                Some(EventView::TooLong) => {
+                    large.end(held_back, raw, pending);
+                    None
+                }
+                None => None,
+            };
+            match rewritten.filter(|_| !*is_within_event) {
+                Some(data) => {
+                    output.send_until(start);
+                    held_back.extend_from_slice(raw);
+                    output.push(&with_data(held_back, &data));
+                    output.skip_until(end);
+                }
+                None => output.push_first(held_back),
+            }
+            held_back.clear();
+            *is_within_event = false;
+            *large = LargeEvent::default();
+            start = end;
+        }
+        drop(events);
+        self.hold_back(&mut output, start);
+        output.into_bytes()
+    }
+
+    /// Takes the end of the stream, which was open for so long; gives the last that goes out.
+    pub fn end(&mut self, client: &mut Client, end: StreamEnd<'_>, lived: Duration) -> Vec<u8> {
+        let held_back = core::mem::take(&mut self.held_back);
+        let Some(followed) = client.registry.session(self.slot) else { return held_back };
+        if self.source == Source::Standalone && !matches!(end, StreamEnd::Outlived) {
+            followed.standalone.ended(lived);
+        }
+        let notices: Vec<u8> =
+            followed.take_notices().iter().flat_map(|it| message_event(it)).collect();
+        if self.guard == Shield::Down || self.pending.is_empty() || self.is_to_be_resumed(followed)
+        {
+            return match end {
+                StreamEnd::Clean if notices.is_empty() => held_back,
+                StreamEnd::Clean | StreamEnd::Cut(_) | StreamEnd::Outlived => {
+                    [self.end_of_event(), &notices].concat()
+                }
+            };
+        }
+        let detail = match end {
+            StreamEnd::Clean => "no answer came: its stream ended".into(),
+            StreamEnd::Cut(kind) => format!("no answer came: its stream was cut ({kind})"),
+            StreamEnd::Outlived => "no answer came: its session has ended".into(),
+        };
+        let error = CallError::connection_closed(detail);
+        let mut last = [self.end_of_event(), &notices].concat();
+        last.extend(self.pending.unanswered().flat_map(|id| event(&error, id)));
+        last
+    }
+
+    /// Remembers the requests that wait, if the SDK can resume their stream.
+    fn is_to_be_resumed(&self, followed: &mut FollowedSession) -> bool {
+        let Some(event_id) = &self.last_event_id else { return false };
+        let in_vain = if self.has_progressed { 0 } else { self.in_vain + 1 };
+        let ids = self.pending.unanswered().map(Into::into).collect();
+        in_vain < RESUMPTIONS
+            && followed.interrupted.note(event_id, Interrupted { ids, in_vain }).is_ok()
+    }
+
+    /// Of an event cut short neither its data nor its type may count as part of what follows.
+    fn end_of_event(&self) -> &'static [u8] {
+        if self.is_within_event { b"\nevent: cut\n\n" } else { b"" }
+    }
+
+    /// Keeps the beginning of an event that is not whole, unless it is long.
+    fn hold_back(&mut self, output: &mut Output<'_>, start: usize) {
+        let tail = output.piece.get(start..).unwrap_or_default();
+        if self.is_within_event {
+            self.large.go_on(tail);
+        } else if self.reader.is_between_events() {
+            // Comments, and fields without data: nothing in them waits for more.
+            output.push_first(&self.held_back);
+            self.held_back.clear();
+        } else if self.held_back.len() + tail.len() <= HELD_BACK {
+            output.send_until(start);
+            output.skip_until(output.piece.len());
+            self.held_back.extend_from_slice(tail);
+        } else {
+            self.large = LargeEvent::begin(&self.held_back, tail);
+            output.push_first(&self.held_back);
+            self.held_back.clear();
+            self.is_within_event = true;
+        }
+        output.send_until(output.piece.len());
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Watch").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// What goes out of one piece: it itself, as long as nothing in it changes.
+struct Output<'p> {
+    piece: &'p [u8],
+    /// How far the piece has gone out, or is not to.
+    sent: usize,
+    made: Vec<u8>,
+}
+
+impl<'p> Output<'p> {
+    fn push(&mut self, bytes: &[u8]) {
+        self.made.extend_from_slice(bytes);
+    }
+
+    /// Puts out what was held back of the pieces before, before anything of this one.
+    fn push_first(&mut self, held_back: &[u8]) {
+        self.made.extend_from_slice(held_back);
+    }
+
+    fn send_until(&mut self, end: usize) {
+        if self.made.is_empty() && self.sent == 0 && end == self.piece.len() {
+            return;
+        }
+        self.made.extend_from_slice(self.piece.get(self.sent..end).unwrap_or_default());
+        self.sent = end;
+    }
+
+    fn skip_until(&mut self, end: usize) {
+        self.sent = end;
+    }
+
+    fn into_bytes(self) -> Cow<'p, [u8]> {
+        if self.made.is_empty() && self.sent == 0 {
+            Cow::Borrowed(self.piece)
+        } else {
+            Cow::Owned(self.made)
+        }
+    }
+}
+
+fn message_event(message: &[u8]) -> Vec<u8> {
+    [b"event: message\ndata: ", message, b"\n\n"].concat()
+}
+
+/// The same event with other data; its ID, its type and its comments stay.
+fn with_data(raw: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut event = Vec::with_capacity(raw.len());
+    for line in raw.split(|byte| matches!(byte, b'\r' | b'\n')) {
+        let is_data =
+            line.strip_prefix(b"data").is_some_and(|rest| matches!(rest, [] | [b':', ..]));
+        if !line.is_empty() && !is_data {
+            event.extend_from_slice(line);
+            event.push(b'\n');
+        }
+    }
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(data);
+    event.extend_from_slice(b"\n\n");
+    event
+}

@@ -1,0 +1,192 @@
+//! Ids of JSON-RPC, compared as JSON values.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::json;
+
+/// A JSON-RPC id, exactly as it stood in the body: a JSON string or number.
+///
+/// ```
+/// use mcp_session_core::peek;
+///
+/// let id = peek(br#"{"id":"\u0061","method":"ping"}"#).id().expect("a request has an id");
+///
+/// assert_eq!(id.as_str(), r#""\u0061""#);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId<'a>(pub(super) &'a str);
+
+impl<'a> RequestId<'a> {
+    /// The longest id that is sent back, in bytes, a string's quotes included.
+    pub const ECHO_LIMIT: usize = 256;
+
+    /// Ids longer than this are the same only if they are spelled the same, so that
+    /// comparing costs bounded memory.
+    const COMPARED_LIMIT: usize = 4096;
+
+    /// An id longer than this, in bytes, is passed on and never remembered.
+    pub(crate) const REMEMBERED_LIMIT: usize = 1024;
+
+    pub(crate) fn from_json(value: &'a str) -> Option<Self> {
+        matches!(value.bytes().next(), Some(b'"' | b'-' | b'0'..=b'9')).then_some(Self(value))
+    }
+
+    /// The JSON text, quotes included.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// Whether both are the same JSON value, however they are spelled.
+    ///
+    /// Numbers are compared by their exact value: `7`, `7.0` and `70e-1` are one id, 2^64
+    /// and 2^64+1 are two.
+    pub fn is_same_value(self, other: RequestId<'_>) -> bool {
+        self.0 == other.0
+            || (self.0.len().max(other.0.len()) <= Self::COMPARED_LIMIT
+                && self.value_key() == other.value_key())
+    }
+
+    /// What tells this id's value from every other: two ids have equal keys exactly if they are
+    /// the [same value](Self::is_same_value).
+    ///
+    /// For tables of ids; to make one takes as long as the id is.
+    ///
+    /// ```
+    /// use mcp_session_core::peek;
+    ///
+    /// let key = |body: &'static str| peek(body.as_bytes()).id().map(|id| id.value_key());
+    ///
+    /// assert_eq!(key(r#"{"id":7,"result":{}}"#), key(r#"{"id":70e-1,"method":"ping"}"#));
+    /// assert_ne!(key(r#"{"id":7,"result":{}}"#), key(r#"{"id":"7","result":{}}"#));
+    /// ```
+    pub fn value_key(self) -> RequestIdKey {
+        let by_value = || match json::string_bytes(self.0) {
+            Some(bytes) => Some([b"\"", bytes.as_slice()].concat()),
+            None => Decimal::parse(self.0).map(|number| number.key()),
+        };
+        let is_short = self.0.len() <= Self::COMPARED_LIMIT;
+        // Too long or too large to be compared by its value, it equals none but itself.
+        let by_spelling = || [b"?", self.0.as_bytes()].concat();
+        let key = is_short.then(by_value).flatten().unwrap_or_else(by_spelling);
+        RequestIdKey(key.into_boxed_slice())
+    }
+
+    /// The key under which an id is remembered; `None` for one of more than
+    /// [`REMEMBERED_LIMIT`](Self::REMEMBERED_LIMIT) bytes.
+    pub(crate) fn key(self) -> Option<RequestIdKey> {
+        (self.0.len() <= Self::REMEMBERED_LIMIT).then(|| self.value_key())
+    }
+}
+
+impl fmt::Debug for RequestId<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+/// The value of a JSON-RPC id, as [`RequestId::value_key`] makes it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestIdKey(Box<[u8]>);
+
+impl RequestIdKey {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RequestIdKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be of any length, and is no text to be read.
+        formatter.debug_struct("RequestIdKey").finish_non_exhaustive()
+    }
+}
+
+/// A JSON number by its exact value: sign, digits without outer zeros, power of ten.
+struct Decimal {
+    negative: bool,
+    digits: Vec<u8>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// `None` where the exponent is beyond all measure; such a number equals none but
+    /// itself.
+    fn parse(number: &str) -> Option<Self> {
+        let (negative, unsigned) =
+            number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut exponent =
+            exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+        let mut digits: Vec<u8> =
+            whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0').collect();
+        while digits.last() == Some(&b'0') {
+            digits.pop();
+            exponent = exponent.checked_add(1)?;
+        }
+        if digits.is_empty() {
+            return Some(Self { negative: false, digits, exponent: 0 });
+        }
+        Some(Self { negative, digits, exponent })
+    }
+
+    fn key(&self) -> Vec<u8> {
+        let sign = if self.negative { b'-' } else { b'+' };
+        [&[sign], self.exponent.to_be_bytes().as_slice(), &self.digits].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ids_have_one_key_exactly_if_they_are_the_same_value() {
+        let ids = [
+            "0",
+            "-0",
+            "0e9",
+            "7",
+            "7.0",
+            "70e-1",
+            "-7",
+            "70",
+            "1e400",
+            "10e399",
+            "1e-400",
+            "18446744073709551616",
+            "18446744073709551617",
+            "1e99999999999999999999",
+            "1e99999999999999999998",
+            r#""7""#,
+            r#""+7""#,
+            r#""""#,
+            r#""a""#,
+            r#""\u0061""#,
+            r#""A""#,
+            r#""\ud800""#,
+            r#""\uD800""#,
+            r#""\\""#,
+            r#""\u005c""#,
+        ];
+        for left in ids.map(RequestId) {
+            for right in ids.map(RequestId) {
+                let is_same = left.key() == right.key();
+
+                assert_eq!(left.is_same_value(right), is_same, "{left:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_of_more_than_1024_bytes_has_no_key() {
+        for (length, has_key) in [(1024, true), (1025, false)] {
+            let digits = "7".repeat(length);
+            assert_eq!(has_key, RequestId(&digits).key().is_some(), "{length}");
+            let string = std::format!("\"{}\"", "x".repeat(length - 2));
+            assert_eq!(has_key, RequestId(&string).key().is_some(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A bounded look into JSON.
+//!
+//! Nothing is built and nothing copied: members and elements are handed out as slices of the
+//! text. There is one reader for all of it, [`grammar`]; the tests hold it against `serde_json`.
+
+mod grammar;
+mod spelling;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use grammar::{Fault, space_end, value_end};
+use spelling::Spelled;
+
+/// Nesting beyond this many levels is not read; it bounds the memory a body can cost.
+pub(crate) const DEPTH_LIMIT: usize = 1 << 20;
+
+/// A member of an object that was asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member<'a> {
+    Absent,
+    /// Its value, as it stands in the text.
+    Once(&'a str),
+    /// The last of several.
+    Repeated(&'a str),
+}
+
+impl<'a> Member<'a> {
+    /// The value that a reader which lets the last one win would see.
+    pub(crate) fn last(self) -> Option<&'a str> {
+        match self {
+            Self::Absent => None,
+            Self::Once(value) | Self::Repeated(value) => Some(value),
+        }
+    }
+
+    /// This member with one more of its name behind it.
+    fn and(self, value: &'a str) -> Self {
+        match self {
+            Self::Absent => Self::Once(value),
+            Self::Once(_) | Self::Repeated(_) => Self::Repeated(value),
+        }
+    }
+
+    /// The value, if there is no other.
+    pub(crate) fn once(self) -> Option<&'a str> {
+        match self {
+            Self::Once(value) => Some(value),
+            Self::Absent | Self::Repeated(_) => None,
+        }
+    }
+}
+
+/// The text of a body that is worth reading: UTF-8.
+pub(crate) fn text(body: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(body).ok()
+}
+
+/// Reads `text` whole as one JSON object and hands out the members of these names.
+///
+/// `None` if `text` is anything else. Names are compared as decoded, so `"\u0069d"` is
+/// `"id"`.
+pub(crate) fn members<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Option<[Member<'a>; N]> {
+    members_inlined(text, names)
+}
+
+/// As [`members`]; where the names are known, comparing with them costs half as much.
+#[inline(always)]
+pub(crate) fn members_inlined<'a, const N: usize>(
+    text: &'a str,
+    names: [&str; N],
+) -> Option<[Member<'a>; N]> {
+    let mut found = [Member::Absent; N];
+    let bytes = text.as_bytes();
+    let mut at = space_end(bytes, 0);
+    if bytes.get(at) != Some(&b'{') {
+        return None;
+    }
+    at = space_end(bytes, at + 1);
+    let mut is_closed = bytes.get(at) == Some(&b'}');
+    while !is_closed {
+        let name = grammar::name(bytes, at).ok()?;
+        let start = space_end(bytes, name.behind);
+        let end = value_end(bytes, start, DEPTH_LIMIT - 1).ok()?;
+        let inner = bytes.get(name.quoted.start + 1..name.quoted.behind - 1)?;
+        let first = name.quoted.has_escape.then(|| spelling::first_byte(inner));
+        for (asked, member) in names.iter().zip(&mut found) {
+            let is_named = match first {
+                None => inner == asked.as_bytes(),
+                // To decode a name for each that is asked for would cost more than the rest.
+                Some(first) => {
+                    first == asked.as_bytes().first().copied() && spelling::stands_for(inner, asked)
+                }
+            };
+            if is_named {
+                *member = member.and(text.get(start..end)?);
+                break;
+            }
+        }
+        at = space_end(bytes, end);
+        is_closed = match bytes.get(at)? {
+            b',' => false,
+            b'}' => true,
+            _ => return None,
+        };
+        at += usize::from(!is_closed);
+    }
+    (space_end(bytes, at + 1) == bytes.len()).then_some(found)
+}
+
+/// The elements of an array.
+#[derive(Clone, Debug)]
+pub(crate) struct Elements<'a> {
+    text: &'a str,
+    /// The place of the bracket or the comma before the next one.
+    at: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// `array` has been found to be valid.
+    pub(crate) fn of_valid(array: &'a str) -> Self {
+        Self { text: array, at: space_end(array.as_bytes(), 0) }
+    }
+
+    /// None at all.
+    pub(crate) fn none() -> Self {
+        Self { text: "", at: 0 }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.text.as_bytes();
+        let start = space_end(text, self.at + 1);
+        let end = value_end(text, start, DEPTH_LIMIT).ok()?;
+        self.at = space_end(text, end);
+        self.text.get(start..end)
+    }
+}
+
+/// Whether `text` is, whole, one JSON value.
+pub(crate) fn is_valid(text: &str) -> bool {
+    value_end(text.as_bytes(), 0, DEPTH_LIMIT).is_ok_and(|end| is_end(text, end))
+}
+
+/// Whether these bytes are JSON so far, and begin an object. UTF-8 is not looked at.
+pub(crate) fn begins_object(start: &[u8]) -> bool {
+    start.first() == Some(&b'{')
+        && match value_end(start, 0, DEPTH_LIMIT) {
+            Ok(end) => space_end(start, end) == start.len(),
+            Err(Fault::Cut) => true,
+            Err(Fault::Broken) => false,
+        }
+}
+
+/// The first character of the value that `text` holds, leading white space passed over.
+pub(crate) fn first_byte(text: &str) -> Option<u8> {
+    let text = text.as_bytes();
+    text.get(space_end(text, 0)).copied()
+}
+
+/// The bytes that a JSON string stands for; a lone surrogate is three bytes of WTF-8.
+///
+/// `None` if `value` is no string.
+pub(crate) fn string_bytes(value: &str) -> Option<Vec<u8>> {
+    Spelled::of(value).map(Spelled::bytes)
+}
+
+/// The text that a JSON string stands for.
+///
+/// `None` if `value` is no string, or has a lone surrogate.
+pub(crate) fn string(value: &str) -> Option<String> {
+    String::from_utf8(string_bytes(value)?).ok()
+}
+
+/// The first characters that a JSON string stands for, at most so many bytes. A lone surrogate
+/// reads as U+FFFD, once for each of the three bytes it would take.
+///
+/// `None` if `value` is no string.
+pub(crate) fn string_beginning(value: &str, limit: usize) -> Option<String> {
+    Spelled::of(value).map(|spelled| spelled.beginning(limit))
+}
+
+/// Whether the JSON string `value`, quotes included, stands for `expected`.
+pub(crate) fn string_is(value: &str, expected: &str) -> bool {
+    Spelled::of(value).is_some_and(|spelled| spelled.stands_for(expected))
+}
+
+fn is_end(text: &str, at: usize) -> bool {
+    space_end(text.as_bytes(), at) == text.len()
+}
+
+#[cfg(test)]
+mod tests;

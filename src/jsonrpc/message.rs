@@ -1,0 +1,280 @@
+//! A bounded look at a JSON-RPC message: its kind, its method, its id.
+//!
+//! Any bytes may come in. The body is read whole, so that a malformed tail or a second
+//! `id` is never overlooked; nothing is copied; memory is bounded by the depth of nesting: one
+//! bit for each level.
+//! [`peek`] never fails: what is no message is [`Kind::Malformed`].
+//!
+//! # Rulings
+//!
+//! Where readers of JSON differ, this is what holds here. "As `Value`" means: as
+//! `serde_json::Value` rules it.
+//!
+//! | input | ruling | reason |
+//! |---|---|---|
+//! | empty, or white space only | malformed | as `Value` |
+//! | invalid UTF-8 anywhere | malformed | as `Value`; "JSON-RPC messages **MUST** be UTF-8 encoded" |
+//! | a byte order mark | malformed | as `Value`; RFC 8259, section 8.1 forbids sending one |
+//! | anything but white space behind the message | malformed | as `Value` |
+//! | `NaN`, `Infinity`, `01`, `.5`, control characters in strings | malformed | as `Value` |
+//! | a name spelled with escapes (`"\u0069d"`) | the same name | as `Value` |
+//! | a second `id` or `method` | malformed | unlike `Value`, which lets the last one win: two readers that choose differently would not mean the same request |
+//! | any other repeated name | the last one wins | as `Value` |
+//! | nesting up to 1,048,576 levels | read | unlike `Value`, which stops at 128: a peer that reads deeper would get no id back |
+//! | nesting beyond | malformed | bounds the memory one body can cost to 128 KiB |
+//! | a number beyond `f64` (`1e400`) | a number | unlike `Value`: the grammar has no range, and an id is echoed, not computed with |
+//! | 2^64, `-0`, `7.0`, 5,000 digits | a number, kept as it stands | `Value` would round the first |
+//! | a lone surrogate (`"\ud800"`) | a string, kept as it stands | unlike `Value`: RFC 8259, section 8.2 has it in the grammar, and the Python and JavaScript SDKs read it |
+//! | a batch, `[]` included | [`Kind::Batch`] | an array that is malformed inside is malformed |
+//! | `null` or any other value for `id` beside `method` | malformed | "Unlike base JSON-RPC, the ID **MUST NOT** be `null`" |
+//! | `null` or any other value for `id` beside `result` or `error` | a response without an id | what servers answer when they could not read the request |
+//! | no `jsonrpc`, or another version | not looked at | the kind does not depend on it |
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt;
+
+use super::id::RequestId;
+use super::json::{self, Elements, Member};
+
+/// Looks at the body of a POST.
+///
+/// Time is linear in the length of the body. See the [module](self) for what counts as
+/// malformed.
+///
+/// ```
+/// use mcp_session_core::{Kind, peek};
+///
+/// let message = peek(br#"{"jsonrpc":"2.0","id":7.0,"method":"tools/list"}"#);
+///
+/// assert_eq!(message.kind(), Kind::Request);
+/// assert_eq!(message.method().as_deref(), Some("tools/list"));
+/// assert_eq!(message.id().map(|id| id.as_str()), Some("7.0"));
+/// assert_eq!(peek(b"{").kind(), Kind::Malformed);
+/// ```
+pub fn peek(body: &[u8]) -> Message<'_> {
+    json::text(body).map_or(Message::MALFORMED, Message::of)
+}
+
+/// What a body is, in JSON-RPC's terms.
+///
+/// Exhaustive on purpose: JSON-RPC has no further kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A `method`, and an `id` that is a string or a number.
+    Request,
+    /// A `method` and no `id`.
+    Notification,
+    /// No `method`, but a `result` or an `error`.
+    Response,
+    /// An array.
+    Batch,
+    /// Anything else.
+    Malformed,
+}
+
+/// What [`peek`] saw, borrowed from the body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    kind: Kind,
+    method: Option<&'a str>,
+    id: Option<RequestId<'a>>,
+    /// The `params` of a request or notification, the text of a batch, the `error` or else the
+    /// `result` of a response.
+    content: Option<&'a str>,
+    is_result: bool,
+}
+
+impl<'a> Message<'a> {
+    const MALFORMED: Self =
+        Self { kind: Kind::Malformed, method: None, id: None, content: None, is_result: false };
+
+    /// What a text is: a body, or a member of a batch.
+    fn of(text: &'a str) -> Self {
+        match json::first_byte(text) {
+            Some(b'{') => single(text).unwrap_or(Self::MALFORMED),
+            Some(b'[') if json::is_valid(text) => {
+                let array = text.trim_matches([' ', '\t', '\n', '\r']);
+                Self { kind: Kind::Batch, content: Some(array), ..Self::MALFORMED }
+            }
+            Some(_) | None => Self::MALFORMED,
+        }
+    }
+
+    /// What the body is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The method of a request or a notification.
+    ///
+    /// Borrowed unless the body spells it with escapes. A lone surrogate reads as U+FFFD,
+    /// once for each of the three bytes it would take.
+    pub fn method(&self) -> Option<Cow<'a, str>> {
+        let value = self.method?;
+        let plain = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        match plain {
+            Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+            Some(_) | None => json::string_bytes(value)
+                .map(|bytes| Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())),
+        }
+    }
+
+    /// The id of a request, or the one a response answers to.
+    pub fn id(&self) -> Option<RequestId<'a>> {
+        self.id
+    }
+
+    /// The id to repeat in an answer to this message: a request's, unless it is too long
+    /// to be sent back (see [`RequestId::ECHO_LIMIT`]).
+    pub fn echoed_id(&self) -> Option<RequestId<'a>> {
+        match self.kind {
+            Kind::Request => self.id.filter(|id| id.as_str().len() <= RequestId::ECHO_LIMIT),
+            Kind::Notification | Kind::Response | Kind::Batch | Kind::Malformed => None,
+        }
+    }
+
+    /// Whether this is a single request of the method `initialize`.
+    pub fn is_initialize(&self) -> bool {
+        self.kind == Kind::Request
+            && self.method.is_some_and(|method| json::string_is(method, "initialize"))
+    }
+
+    /// The members of a batch, in order; none of what is no batch.
+    ///
+    /// A member that is no message is [`Kind::Malformed`]; a batch may stand in a batch.
+    ///
+    /// ```
+    /// use mcp_session_core::{Kind, peek};
+    ///
+    /// let kinds = peek(br#"[{"id":1,"method":"ping"},7]"#).members().map(|it| it.kind());
+    ///
+    /// assert!(kinds.eq([Kind::Request, Kind::Malformed]));
+    /// ```
+    pub fn members(&self) -> Members<'a> {
+        let array = self.content.filter(|_| self.kind == Kind::Batch);
+        Members(array.map_or_else(Elements::none, Elements::of_valid))
+    }
+
+    /// Whether this is a response to the request of that id, or a batch that has one.
+    ///
+    /// A response has a `result`, or an `error` that is not `null`; ids are compared as JSON
+    /// values.
+    ///
+    /// ```
+    /// use mcp_session_core::peek;
+    ///
+    /// let id = peek(br#"{"id":7,"method":"ping"}"#).id().expect("a request has an id");
+    ///
+    /// assert!(peek(br#"[{"jsonrpc":"2.0","id":7.0,"result":{},"error":null}]"#).answers(id));
+    /// assert!(!peek(br#"{"jsonrpc":"2.0","id":7,"error":null}"#).answers(id));
+    /// ```
+    pub fn answers(&self, id: RequestId<'_>) -> bool {
+        let is_answer = |message: &Self| {
+            message.kind == Kind::Response
+                && message.content.is_some()
+                && message.id.is_some_and(|answered| answered.is_same_value(id))
+        };
+        is_answer(self) || self.members().any(|member| is_answer(&member))
+    }
+
+    /// The id of the request that a `notifications/cancelled` names.
+    pub(crate) fn cancelled_id(&self) -> Option<RequestId<'a>> {
+        let is_cancelled = self.kind == Kind::Notification
+            && self.method.is_some_and(|it| json::string_is(it, "notifications/cancelled"));
+        let [id] = json::members(self.content.filter(|_| is_cancelled)?, ["requestId"])?;
+        RequestId::from_json(id.last()?)
+    }
+
+    /// The members of a batch, as they stand; nothing for anything else.
+    pub(crate) fn elements(&self) -> Elements<'a> {
+        self.members().0
+    }
+
+    /// Whether it is a response with a result, and with no error beside it but `null`.
+    pub(crate) fn is_result(&self) -> bool {
+        self.is_result
+    }
+
+    /// The JSON value of a member of `params`.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&'a str> {
+        let [parameter] = json::members(self.params()?, [name])?;
+        parameter.last()
+    }
+
+    /// Whether `params.cursor` is there.
+    pub(crate) fn has_cursor(&self) -> bool {
+        self.params()
+            .and_then(|params| json::members(params, ["cursor"]))
+            .is_some_and(|[cursor]| cursor != Member::Absent)
+    }
+
+    /// The JSON value of the version named in `params._meta`.
+    pub(crate) fn meta_protocol_version(&self) -> Option<&'a str> {
+        let [meta] = json::members(self.params()?, ["_meta"])?;
+        let [version] = json::members(meta.last()?, [META_PROTOCOL_VERSION])?;
+        version.last()
+    }
+
+    fn params(&self) -> Option<&'a str> {
+        match self.kind {
+            Kind::Request | Kind::Notification => self.content,
+            Kind::Response | Kind::Batch | Kind::Malformed => None,
+        }
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Params hold what users say to tools; they are nobody's to log.
+        formatter
+            .debug_struct("Message")
+            .field("kind", &self.kind)
+            .field("method", &self.method())
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The members of a batch, as [`Message::members`] hands them out.
+#[derive(Clone, Debug)]
+pub struct Members<'a>(Elements<'a>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Message<'a>;
+
+    fn next(&mut self) -> Option<Message<'a>> {
+        self.0.next().map(Message::of)
+    }
+}
+
+/// The member of a request's `params._meta` by which a modern request names its version.
+pub(crate) const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+fn single(text: &str) -> Option<Message<'_>> {
+    let names = ["id", "method", "params", "result", "error"];
+    let [id, method, params, result, error] = json::members_inlined(text, names)?;
+    let request_id = id.last().and_then(RequestId::from_json);
+    let kind = match (method, id, request_id) {
+        (Member::Repeated(_), _, _) | (_, Member::Repeated(_), _) => return None,
+        (Member::Once(name), _, _) if !name.starts_with('"') => return None,
+        (Member::Once(_), Member::Once(_), Some(_)) => Kind::Request,
+        (Member::Once(_), Member::Once(_), None) => return None,
+        (Member::Once(_), Member::Absent, _) => Kind::Notification,
+        (Member::Absent, _, _) if (result, error) == (Member::Absent, Member::Absent) => {
+            return None;
+        }
+        (Member::Absent, _, _) => Kind::Response,
+    };
+    let content = match kind {
+        Kind::Response => error.last().filter(|error| *error != "null").or_else(|| result.last()),
+        Kind::Request | Kind::Notification | Kind::Batch | Kind::Malformed => params.last(),
+    };
+    let is_result = kind == Kind::Response
+        && result.last().is_some()
+        && matches!(error.last(), None | Some("null"));
+    Some(Message { kind, method: method.once(), id: request_id, content, is_result })
+}
+
+#[cfg(test)]
+mod tests;

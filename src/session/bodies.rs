@@ -1,0 +1,41 @@
+//! Parts of bodies: where they stand, and how one takes the place of another.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::jsonrpc::{Message, peek};
+
+/// Looks at each member of a batch, and at where it stands.
+pub(super) fn for_each_member<'a>(
+    body: &'a [u8],
+    mut look: impl FnMut(Range<usize>, &Message<'a>),
+) {
+    for member in peek(body).elements() {
+        if let Some(range) = range_of(body, member.as_bytes()) {
+            look(range, &peek(member.as_bytes()));
+        }
+    }
+}
+
+/// Where a part that was borrowed from `body` stands in it.
+pub(super) fn range_of(body: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= body.len()).then_some(start..end)
+}
+
+/// A body with other bytes in place of some ranges, which are in order.
+pub(super) fn spliced<'a>(
+    body: &[u8],
+    edits: impl Iterator<Item = (Range<usize>, &'a [u8])>,
+) -> Vec<u8> {
+    let mut edited = Vec::with_capacity(body.len());
+    let mut copied = 0;
+    for (range, replacement) in edits {
+        edited.extend(body.get(copied..range.start).unwrap_or_default());
+        edited.extend(replacement);
+        copied = range.end;
+    }
+    edited.extend(body.get(copied..).unwrap_or_default());
+    edited
+}

@@ -1,0 +1,11 @@
+//! The session machine: its model, its world, its guarantees.
+
+mod belongings;
+mod drafts;
+pub mod guarantees;
+mod messages;
+pub mod model;
+pub mod operations;
+pub mod past;
+pub mod words;
+pub mod world;

@@ -1,0 +1,336 @@
+"""The official SDKs, over our client, in what the field reported of them."""
+
+import functools
+import json
+from typing import Any
+
+import anyio
+import pytest
+
+import sdk
+from callers import CONNECTION_CLOSED
+from scripted import Exchange, Script, SmallServer, scripted_server
+from servers import GENERATIONS, Servers
+
+pytestmark = pytest.mark.anyio
+
+SOON_SECONDS = 20.0
+KINDS = [kind for kind in sdk.KINDS if kind != sdk.AUTO]
+EVENTS = {"content-type": "text/event-stream"}
+JSON = {"content-type": "application/json"}
+
+
+async def call_and_fail(client: sdk.Connected) -> sdk.CallError:
+    with anyio.fail_after(SOON_SECONDS), pytest.raises(sdk.CallError) as raised:
+        await client.call("session")
+    return raised.value
+
+
+def with_id(body: str) -> Script:
+    """Answer with this body; `$id` is the request's."""
+
+    async def answer(exchange: Exchange) -> None:
+        request_id = json.dumps(exchange.request.message["id"])
+        headers = EVENTS if body.startswith("data") else JSON
+        await exchange.answer(200, body.replace("$id", request_id).encode(), headers)
+
+    return answer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"not now"}}',
+        '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32000,"message":"not now"}}',
+        '{"jsonrpc":"2.0","id":999,"result":{}}',
+        '""',
+        "",
+        'data: {"error":"not now"}\n\n',
+        'data: {"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"not now"}}\n\n',
+    ],
+)
+async def test_no_call_hangs_because_its_answer_is_for_another(kind: str, body: str) -> None:
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts["tools/call"] = with_id(body)
+        error = await call_and_fail(client)
+        if not body.startswith("data"):
+            assert error.code == CONNECTION_CLOSED
+            assert "not now" in error.message or "not now" not in body
+
+        del small.parts["tools/call"]
+        assert await client.call("session") == "session-1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [202, 204, 400, 405, 409, 429, 500, 502, 503, 521, 530])
+async def test_no_status_of_one_call_ends_a_client(kind: str, status: int) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        if status == 204:
+            await exchange.begin(204)
+            await exchange.finish()
+        else:
+            await exchange.answer(status, b"<html>")
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        assert await client.call("session") == "session-1"
+        small.parts["tools/call"] = refuse
+        await call_and_fail(client)
+        small.parts["notifications/progress"] = refuse
+        await client.notify()
+
+        del small.parts["tools/call"]
+        assert await client.call("session") == "session-1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [400, 429, 500, 502, 503, 504])
+async def test_a_refusal_that_says_why_reaches_the_application(kind: str, status: int) -> None:
+    error = {"code": -32050, "message": "quota exhausted"}
+
+    async def refuse(exchange: Exchange) -> None:
+        message = {"jsonrpc": "2.0", "id": exchange.request.message["id"], "error": error}
+        await exchange.answer_json(message, status)
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts["tools/call"] = refuse
+
+        raised = await call_and_fail(client)
+
+        assert (raised.code, raised.message) == (-32050, "quota exhausted")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_answer_that_cannot_be_decoded_ends_the_call_alone(kind: str) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(200, b"no gzip", JSON | {"content-encoding": "gzip"})
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts["tools/call"] = answer
+        assert (await call_and_fail(client)).code == CONNECTION_CLOSED
+        del small.parts["tools/call"]
+        assert await client.call("session") == "session-1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_two_replicas_that_misreport_sessions_of_each_other_end_no_client(kind: str) -> None:
+    small = SmallServer()
+
+    async def one_of_two(exchange: Exchange) -> None:
+        # The one that does not know the session gets every second call.
+        if len(exchange.server.seen("tools/call")) % 2:
+            await small.usual(exchange)
+        else:
+            error = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
+            await exchange.answer_json({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+
+    small.parts["tools/call"] = one_of_two
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        for _ in range(6):
+            try:
+                await client.call("session")
+            except sdk.CallError as error:
+                # Which of the two it meets is not the point.
+                assert error.message
+        small.parts.clear()
+        with anyio.fail_after(SOON_SECONDS):
+            while True:
+                try:
+                    assert (await client.call("session")).startswith("session-")
+                    break
+                except sdk.CallError:
+                    await anyio.sleep(0.1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_stream_that_ends_clean_before_its_answer_is_resumed_until_it_comes(
+    kind: str,
+) -> None:
+    resumed = 0
+    asked: list[Any] = []
+
+    async def prime(exchange: Exchange) -> None:
+        asked.append(exchange.request.message["id"])
+        await exchange.answer(200, b"id: e1\nretry: 50\ndata: \n\n", EVENTS)
+
+    async def resume(exchange: Exchange) -> None:
+        nonlocal resumed
+        if exchange.request.header("last-event-id") is None:
+            await small.usual(exchange)
+            return
+        resumed += 1
+        result = {"content": [{"type": "text", "text": "at last"}]}
+        message = {"jsonrpc": "2.0", "id": asked[0], "result": result}
+        body = f"data: {json.dumps(message)}\n\n" if resumed == 2 else "retry: 50\n\n"
+        await exchange.answer(200, body.encode(), EVENTS)
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts |= {"tools/call": prime, "GET": resume}
+        with anyio.fail_after(SOON_SECONDS):
+            assert await client.call("session") == "at last"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_mounted_application_that_redirects_to_the_slash_is_reached(kind: str) -> None:
+    small = SmallServer()
+
+    async def mounted(exchange: Exchange) -> None:
+        if exchange.request.target == "/mcp":
+            await exchange.answer(307, headers={"location": "/mcp/"})
+        else:
+            await small(exchange)
+
+    async with (
+        scripted_server(mounted) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        for number in (1, 2):
+            assert await client.call("session") == f"session-{number}"
+            small.forget()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_stray_404_and_a_server_that_knows_its_client_cost_one_call(kind: str) -> None:
+    small = SmallServer()
+
+    async def stray(exchange: Exchange) -> None:
+        del small.parts["tools/call"]
+        await exchange.answer(404, b"404 page not found")
+
+    async def already(exchange: Exchange) -> None:
+        error = {"code": -32600, "message": "Invalid Request: Server already initialized"}
+        await exchange.answer_json({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts |= {"tools/call": stray, "initialize": already}
+        error = await call_and_fail(client)
+        assert "Server already initialized" in error.message
+        assert await client.call("session") == "session-1"
+
+
+@pytest.mark.skipif(not sdk.MODERN_SDK, reason="mcp 1.x reads on when a question is answered")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_question_of_the_new_session_is_answered_though_an_old_one_is_open(
+    kind: str,
+) -> None:
+    small = SmallServer()
+    never = anyio.Event()
+    asked: list[str] = []
+
+    async def question(exchange: Exchange) -> None:
+        schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
+        parameters = {"message": str(exchange.request.session), "requestedSchema": schema}
+        message = {"jsonrpc": "2.0", "id": 0, "method": "elicitation/create"}
+        await exchange.begin_events()
+        await exchange.send_event(message | {"params": parameters})
+        if exchange.request.session == "session-1":
+            await exchange.until_left()
+            return
+        await exchange.server.until(lambda server: server.seen("reply"))
+        await exchange.send_event(small.result(exchange.request))
+        await exchange.finish()
+
+    async def answer(text: str) -> str:
+        asked.append(text)
+        if text == "session-1":
+            await never.wait()
+        return "yes"
+
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client, answer=answer) as client,
+    ):
+        await client.call("session")
+        small.parts["tools/call"] = question
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.call, "session")
+                while not asked:  # noqa: ASYNC110  # an event is no gain
+                    await anyio.sleep(0.005)
+                small.forget()
+                small.parts["tools/call"] = functools.partial(only_live, small, question)
+                assert await client.call("session") == "session-2"
+                tasks.cancel_scope.cancel()
+
+        assert [it.session for it in server.seen("reply")][-1] == "session-2"
+        assert server.seen("reply")[-1].message["id"] == 0
+
+
+async def only_live(small: SmallServer, script: Script, exchange: Exchange) -> None:
+    await (script if exchange.request.session in small.live else small.usual)(exchange)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_idle_client_whose_stream_is_cut_at_once_asks_no_more_often_than_the_plain_one(
+    kind: str,
+) -> None:
+    counts = []
+    for create in (sdk.create_plain_http_client, sdk.create_http_client):
+        small = SmallServer()
+
+        async def cut(exchange: Exchange) -> None:
+            await exchange.answer(200, b"", EVENTS)
+
+        small.parts["GET"] = cut
+        async with (
+            scripted_server(small) as server,
+            sdk.connect(kind, server.url, create) as client,
+        ):
+            await client.call("session")
+            await anyio.sleep(5.0)
+            counts.append(len(server.seen("GET")))
+    plain, ours = counts
+    # The plain one gives up for good; ours goes on, ever more slowly.
+    assert ours <= max(plain, 4)
+
+
+@pytest.mark.skipif(not sdk.MODERN_SDK, reason="the default mode is one of mcp 2.x")
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("options", [(), ("--stateless",)])
+@pytest.mark.parametrize("kind", [sdk.AUTO, sdk.LEGACY])
+async def test_a_call_while_the_server_is_down_ends_alone_sessions_or_none(
+    generation: str, options: tuple[str, ...], kind: str, servers: Servers
+) -> None:
+    async with (
+        servers.use(generation, *options) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        assert await client.call("echo", text="hello") == "hello"
+        server.kill()
+        for _ in range(2):
+            with anyio.fail_after(SOON_SECONDS), pytest.raises(sdk.CallError) as raised:
+                await client.call("echo", text="lost")
+            assert raised.value.code == CONNECTION_CLOSED
+        await server.start()
+        assert await client.call("echo", text="again") == "again"
