@@ -307,9 +307,6 @@ impl Session {
                 | Errand::Stream
                 | Errand::Other,
             ) if self.pending().is_some() => self.recover(run),
-            (State::Fresh | State::Live(_) | State::Closed(_), Errand::Stream) => {
-                self.open_stream(run)
-            }
             (
                 State::Fresh | State::Live(_) | State::Closed(_),
                 Errand::Initialize
@@ -319,9 +316,25 @@ impl Session {
                 | Errand::Initialized
                 | Errand::Replies
                 | Errand::Malformed
+                | Errand::Stream
                 | Errand::Other
                 | Errand::Terminate,
-            ) => self.transmit(run, EventOrigin::Post),
+            ) => self.send(run),
+        }
+    }
+
+    fn send<B: AsRef<[u8]>>(&mut self, run: Run<B>) -> Before<B> {
+        match run.request.facts.errand {
+            Errand::Stream => self.open_stream(run),
+            Errand::Initialize
+            | Errand::Request
+            | Errand::Batch
+            | Errand::Notification
+            | Errand::Initialized
+            | Errand::Replies
+            | Errand::Malformed
+            | Errand::Terminate
+            | Errand::Other => self.transmit(run, EventOrigin::Post),
         }
     }
 
@@ -348,24 +361,14 @@ impl Session {
     /// Sends a request with the ID of a session that was taken for dead. Others wait for what
     /// comes of it.
     fn try_out<B: AsRef<[u8]>>(&mut self, run: Run<B>) -> Before<B> {
-        let before = match run.request.facts.errand {
-            Errand::Stream => self.open_stream(run),
-            Errand::Initialize
-            | Errand::Request
-            | Errand::Batch
-            | Errand::Notification
-            | Errand::Initialized
-            | Errand::Replies
-            | Errand::Malformed
-            | Errand::Terminate
-            | Errand::Other => self.transmit(run, EventOrigin::Post),
-        };
-        match before {
+        match self.send(run) {
             Before::Transmit(mut transmit) => {
                 transmit.exchange.trial = Some(Trial(self.begin_recovery()));
                 Before::Transmit(transmit)
             }
-            Before::Hold(_) | Before::Lead(..) | Before::Drop(_) | Before::GiveUp(_) => before,
+            before @ (Before::Hold(_) | Before::Lead(..) | Before::Drop(_) | Before::GiveUp(_)) => {
+                before
+            }
         }
     }
 
