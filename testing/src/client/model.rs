@@ -352,13 +352,7 @@ impl Model {
     pub fn timed_out(&mut self, request: usize) -> Step {
         self.requests[request].is_first = false;
         self.let_go(request);
-        // A stream has time.
-        let cause =
-            if self.requests[request].what.is_get() { Cause::NoServer } else { Cause::GivenUp };
-        match self.ended(request, cause) {
-            Some(step) => step,
-            None => self.ended(request, Cause::GivenUp).unwrap(),
-        }
+        self.not_let_through(request)
     }
 
     /// Takes that a response in hand was drained; says what is next, if that has changed.
@@ -378,11 +372,7 @@ impl Model {
         if it.what.is_get() && it.resumes.is_none() {
             return Step::Wait(Duration::from_secs(seconds));
         }
-        let cause = if it.what.is_get() { Cause::NoServer } else { Cause::GivenUp };
-        match self.ended(request, cause) {
-            Some(step) => step,
-            None => self.ended(request, Cause::GivenUp).unwrap(),
-        }
+        self.not_let_through(request)
     }
 
     /// Takes that the time of an open circuit has passed.
@@ -476,9 +466,7 @@ impl Model {
                 it.cooldown = self.sessions[it.session.unwrap()].session.cooldowns();
                 Step::Circuit(seconds)
             }
-            SessionStep::GiveUp(reason, _) if it.what.is_get() && may_pass(reason) => self
-                .ended(request, Cause::NoServer)
-                .unwrap_or_else(|| self.ended(request, Cause::GivenUp).unwrap()),
+            SessionStep::GiveUp(reason, _) if may_pass(reason) => self.not_let_through(request),
             SessionStep::GiveUp(..) => self.ended(request, Cause::GivenUp).unwrap(),
             SessionStep::Deliver(_) => panic!("delivered before it was answered"),
         }
@@ -636,6 +624,16 @@ impl Model {
                 self.ended(request, Cause::Refused).unwrap()
             }
             _ => self.ended(request, cause).unwrap(),
+        }
+    }
+
+    /// How one ends that no session could be had for in time; a stream has more of it.
+    fn not_let_through(&mut self, request: usize) -> Step {
+        let cause =
+            if self.requests[request].what.is_get() { Cause::NoServer } else { Cause::GivenUp };
+        match self.ended(request, cause) {
+            Some(step) => step,
+            None => self.ended(request, Cause::GivenUp).unwrap(),
         }
     }
 
