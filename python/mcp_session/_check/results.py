@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_session import Rule
 
-__all__ = ["Breach", "Entry", "Outcome", "Result", "Sentence", "Skip", "count"]
+__all__ = ["Breach", "Entry", "Outcome", "Result", "Sentence", "Skip", "breach", "count", "skip"]
 
 
 class Outcome(str, Enum):
@@ -70,6 +70,16 @@ class Skip(Exception):  # noqa: N818 - as above
         """Take the reason."""
         super().__init__(reason)
         self.reason = reason
+
+
+def breach(reason: str, outcome: Outcome | None = None) -> NoReturn:
+    """End the check at hand: the sentence is broken."""
+    raise Breach(reason, outcome)
+
+
+def skip(reason: str) -> NoReturn:
+    """End the check at hand: it does not arise."""
+    raise Skip(reason)
 
 
 @dataclass(frozen=True)

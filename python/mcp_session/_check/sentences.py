@@ -19,7 +19,9 @@ __all__ = [
 
 _LEGACY = "https://modelcontextprotocol.io/specification/2025-11-25/basic"
 _TRANSPORTS = f"{_LEGACY}/transports"
-_MODERN = "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+_MODERN = (
+    "https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http"
+)
 
 
 def _legacy(text: str, place: str) -> Sentence:

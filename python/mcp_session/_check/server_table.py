@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mcp_session import Lookup, Rule, Side, admit
 from mcp_session._check import server_checks as checks
-from mcp_session._check.results import Breach, Entry, Outcome, Sentence, Skip
+from mcp_session._check import server_http_checks as http
+from mcp_session._check.results import Entry, Outcome, Sentence, breach, skip
 from mcp_session._check.sentences import (
     ACCEPTED,
     ANSWER_ID,
@@ -48,10 +49,10 @@ REPLY = {"jsonrpc": "2.0", "id": 1, "result": {}}
 
 @dataclass(frozen=True)
 class ServerCheck:
-    """An entry, what a breach of it is, and what runs it."""
+    """An entry, the outcome of a breach, and what runs it."""
 
     entry: Entry
-    breach: Outcome
+    level: Outcome
     judge: Judge
 
 
@@ -63,28 +64,28 @@ class Says(Protocol):
         ...
 
 
-def check(
+def check(  # noqa: PLR0913, PLR0917 - the columns of the table
     name: str,
     basis: Rule | Sentence,
     sends: str,
     wants: str,
     judge: Says,
-    breach: Outcome = Outcome.FAIL,
+    level: Outcome = Outcome.FAIL,
 ) -> ServerCheck:
     """Return a check with what is wanted written out."""
     rule = basis if isinstance(basis, Rule) else None
     sentence = Sentence.of(basis) if isinstance(basis, Rule) else basis
-    return ServerCheck(Entry(name, sentence, rule, sends, wants), breach, judge)
+    return ServerCheck(Entry(name, sentence, rule, sends, wants), level, judge)
 
 
-def admitted(
+def admitted(  # noqa: PLR0913 - as above
     name: str,
     method: str,
     who: Who,
     message: dict[str, Any] | None = None,
     *,
     headers: tuple[tuple[str, bytes], ...] = (),
-    breach: Outcome = Outcome.FAIL,
+    level: Outcome = Outcome.FAIL,
 ) -> ServerCheck:
     """Return a check of an answer that the core's `admit` gives."""
     verdict = admit(
@@ -101,25 +102,25 @@ def admitted(
     async def judge(subject: Subject) -> None:
         attached = await subject.attached(who)
         if not await subject.is_offered(method):
-            reason = f"the server offers no {method} (405)"
-            raise Skip(reason)
+            skip(f"the server offers no {method} (405)")
         seen = await subject.send(method, session=attached, message=message, headers=headers)
         if seen.status == wanted.status:
             return
         if who is Who.NOBODY and seen.is_success:
-            reason = f"it serves a {method} without an ID: it requires none"
-            raise Skip(reason)
-        reason = f"answered {subject.shown(seen)}{subject.misreport(seen)}"
-        raise Breach(reason, _mildest(breach, seen, wanted.status))
+            skip(f"it serves a {method} without an ID: it requires none")
+        breach(
+            f"answered {subject.shown(seen)}{subject.misreport(seen)}",
+            _mildest(level, seen, wanted.status),
+        )
 
     entry = Entry(name, Sentence.of(verdict.rule), verdict.rule, sends, str(wanted.status))
-    return ServerCheck(entry, breach, judge)
+    return ServerCheck(entry, level, judge)
 
 
-def _mildest(breach: Outcome, seen: Seen, wanted: int) -> Outcome:
+def _mildest(level: Outcome, seen: Seen, wanted: int) -> Outcome:
     """Return a warning where a client does the same as if the right answer had come."""
     right = seen.with_status(wanted).verdict(Side.CLIENT).action
-    return Outcome.WARNING if seen.verdict(Side.CLIENT).action is right else breach
+    return Outcome.WARNING if seen.verdict(Side.CLIENT).action is right else level
 
 
 TABLE: tuple[ServerCheck, ...] = (
@@ -181,10 +182,10 @@ TABLE: tuple[ServerCheck, ...] = (
     admitted("unknown-reply", "POST", Who.UNKNOWN, REPLY),
     admitted("unknown-get", "GET", Who.UNKNOWN),
     admitted("unknown-delete", "DELETE", Who.UNKNOWN),
-    admitted("ill-formed-post", "POST", Who.ILL_FORMED, PING, breach=Outcome.WARNING),
-    admitted("ill-formed-get", "GET", Who.ILL_FORMED, breach=Outcome.WARNING),
-    admitted("ill-formed-delete", "DELETE", Who.ILL_FORMED, breach=Outcome.WARNING),
-    admitted("repeated-header", "POST", Who.REPEATED, PING, breach=Outcome.WARNING),
+    admitted("ill-formed-post", "POST", Who.ILL_FORMED, PING, level=Outcome.WARNING),
+    admitted("ill-formed-get", "GET", Who.ILL_FORMED, level=Outcome.WARNING),
+    admitted("ill-formed-delete", "DELETE", Who.ILL_FORMED, level=Outcome.WARNING),
+    admitted("repeated-header", "POST", Who.REPEATED, PING, level=Outcome.WARNING),
     check(
         "not-found-form",
         Rule.CANONICAL_NOT_FOUND,
@@ -202,9 +203,9 @@ TABLE: tuple[ServerCheck, ...] = (
         Outcome.WARNING,
     ),
     # ---- No ID
-    admitted("missing-post", "POST", Who.NOBODY, PING, breach=Outcome.WARNING),
-    admitted("missing-get", "GET", Who.NOBODY, breach=Outcome.WARNING),
-    admitted("missing-delete", "DELETE", Who.NOBODY, breach=Outcome.WARNING),
+    admitted("missing-post", "POST", Who.NOBODY, PING, level=Outcome.WARNING),
+    admitted("missing-get", "GET", Who.NOBODY, level=Outcome.WARNING),
+    admitted("missing-delete", "DELETE", Who.NOBODY, level=Outcome.WARNING),
     # ---- A session ends
     check(
         "delete",
@@ -256,14 +257,14 @@ TABLE: tuple[ServerCheck, ...] = (
         UNSUPPORTED_VERSION,
         "POST ping in a live session with MCP-Protocol-Version: 1999-01-01",
         "400",
-        checks.version_unknown,
+        http.version_unknown,
     ),
     check(
         "version-missing",
         ASSUMED_VERSION,
         "POST ping in a live session without MCP-Protocol-Version",
         "2xx",
-        checks.version_missing,
+        http.version_missing,
         Outcome.WARNING,
     ),
     check(
@@ -272,14 +273,14 @@ TABLE: tuple[ServerCheck, ...] = (
         "POST ping in a live session with MCP-Protocol-Version: 2026-07-28, of a server that "
         "does not speak it",
         "400",
-        checks.version_modern_refused,
+        http.version_modern_refused,
     ),
     check(
         "version-legacy-refused",
         Rule.MODERN_ONLY_SERVER,
         "POST initialize to a server that speaks 2026-07-28 alone",
         "400 with code -32022",
-        checks.version_legacy_refused,
+        http.version_legacy_refused,
         Outcome.WARNING,
     ),
     check(
@@ -287,7 +288,7 @@ TABLE: tuple[ServerCheck, ...] = (
         Rule.MODERN_REQUEST,
         "POST server/discover of 2026-07-28 with an ID that was never given out",
         "the same answer as without one",
-        checks.modern_ignores_session_id,
+        http.modern_ignores_session_id,
         Outcome.WARNING,
     ),
     check(
@@ -295,7 +296,7 @@ TABLE: tuple[ServerCheck, ...] = (
         Rule.MODERN_ANSWER,
         "POST server/discover of 2026-07-28, with an ID and without",
         "no session header",
-        checks.modern_mints_no_session_id,
+        http.modern_mints_no_session_id,
         Outcome.WARNING,
     ),
     check(
@@ -303,14 +304,14 @@ TABLE: tuple[ServerCheck, ...] = (
         UNKNOWN_METHOD,
         "POST of a method nobody has, of 2026-07-28",
         "404 with code -32601, which ends no session",
-        checks.modern_unknown_method,
+        http.modern_unknown_method,
     ),
     check(
         "modern-get-delete",
         MODERN_GET,
         "GET and DELETE of 2026-07-28 with an ID that was never given out",
         "405",
-        checks.modern_get_delete,
+        http.modern_get_delete,
         Outcome.WARNING,
     ),
     # ---- Other methods, browsers, spellings
@@ -319,14 +320,14 @@ TABLE: tuple[ServerCheck, ...] = (
         Rule.OTHER_METHOD,
         "HEAD and OPTIONS with the ID of a live session, then POST ping in it",
         "no 5xx, and the session is served as before",
-        checks.head_options,
+        http.head_options,
     ),
     check(
         "cors-allows-session-id",
         Rule.SESSION_KNOWN,
         "OPTIONS, as a browser asks before it sends a session header",
         "mcp-session-id among Access-Control-Allow-Headers",
-        checks.cors_allows_session_id,
+        http.cors_allows_session_id,
         Outcome.WARNING,
     ),
     check(
@@ -334,7 +335,7 @@ TABLE: tuple[ServerCheck, ...] = (
         Rule.SESSION_ASSIGNED,
         "POST initialize with an Origin",
         "mcp-session-id among Access-Control-Expose-Headers",
-        checks.cors_exposes_session_id,
+        http.cors_exposes_session_id,
         Outcome.WARNING,
     ),
     check(
@@ -342,7 +343,7 @@ TABLE: tuple[ServerCheck, ...] = (
         Rule.OTHER_METHOD,
         "POST initialize to the URL with a slash at its end, or without the one it has",
         "no 5xx; a redirect keeps method and origin",
-        checks.slash,
+        http.slash,
         Outcome.WARNING,
     ),
     # ---- Several sessions
@@ -403,9 +404,7 @@ TABLE: tuple[ServerCheck, ...] = (
     ),
     admitted("restart-notification", "POST", Who.RESTARTED, NOTIFICATION),
     admitted("restart-get", "GET", Who.RESTARTED),
-    admitted(
-        "restart-resume", "GET", Who.RESTARTED, headers=(("last-event-id", b"1"),)
-    ),
+    admitted("restart-resume", "GET", Who.RESTARTED, headers=(("last-event-id", b"1"),)),
     admitted("restart-delete", "DELETE", Who.RESTARTED),
     check(
         "restart-initialize",

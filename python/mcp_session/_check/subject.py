@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from mcp_session import Action, Rule, Side
-from mcp_session._check.results import Skip
+from mcp_session._check.results import Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from mcp_session import Verdict
-    from mcp_session._check.process import ServerProcess
     from mcp_session._check.wire import Opened, Seen, Wire
+    from mcp_session.testing.processes import CommandServer
 
 __all__ = ["LEGACY", "MODERN", "PING", "Options", "Subject", "Tool", "Who", "encoded", "request"]
 
@@ -57,6 +57,12 @@ class Who(Enum):
     REPEATED = "two session headers"
     RESTARTED = "the ID of a session from before the restart"
     IDLE = "the ID of a session beyond its idle time-out"
+
+
+_NOT_BEFORE = {
+    Who.RESTARTED: "no session was ended by a restart: there was none, or it was kept",
+    Who.IDLE: "--idle does not say after how many seconds the server ends a session",
+}
 
 
 @dataclass(frozen=True)
@@ -105,18 +111,21 @@ class Subject:
 
     wire: Wire
     options: Options
-    process: ServerProcess | None = None
+    process: CommandServer | None = None
+    """The server itself, where it was started for this."""
     looked_at: int = 0
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
     _ids: set[str] = field(default_factory=set[str])
     _offered: dict[str, bool] = field(default_factory=dict[str, bool])
+    _no_session: str = ""
+    """Why there is no session to be had."""
     _modern: bool | None = None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     # ---- One request
 
-    async def send(
+    async def send(  # noqa: PLR0913 - the facts of a request come by name
         self,
         method: str,
         *,
@@ -136,14 +145,14 @@ class Subject:
         return seen
 
     @asynccontextmanager
-    async def opened(self, method: str, **asked: Any) -> AsyncGenerator[Opened]:
+    async def opened(self, method: str, **asked: Any) -> AsyncGenerator[Opened]:  # noqa: ANN401 - see `asked`
         """Send one request and hand on its answer while it is still coming."""
         async with self.wire.opened(self.asked(method, **asked)) as opened:
             self.looked_at += 1
             self._remember(opened.seen)
             yield opened
 
-    def asked(
+    def asked(  # noqa: PLR0913 - as above
         self,
         method: str,
         *,
@@ -178,12 +187,20 @@ class Subject:
 
     # ---- Sessions
 
-    async def initialize(self, session: str | None = None) -> Seen:
+    async def initialize(
+        self,
+        session: str | None = None,
+        *,
+        headers: tuple[tuple[str, bytes], ...] = (),
+        url: str | None = None,
+    ) -> Seen:
         """Send an `initialize`, with an ID attached or without."""
         message = request(
             "initialize", 1, protocolVersion=LEGACY, capabilities={}, clientInfo=_ABOUT_US
         )
-        return await self.send("POST", session=session, message=message, version=None)
+        return await self.send(
+            "POST", session=session, message=message, version=None, headers=headers, url=url
+        )
 
     def session_of(self, seen: Seen) -> Session:
         """Return the session that an answer to `initialize` brought, as the core takes it."""
@@ -193,18 +210,21 @@ class Subject:
             version = answer.get("protocolVersion") if isinstance(answer, dict) else None
             return Session(verdict.session_id, version if isinstance(version, str) else LEGACY)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
-            raise Skip("the server assigns no session ID")
+            skip("the server assigns no session ID")
         if verdict.rule is Rule.ILL_FORMED_SESSION_ID:
-            raise Skip("the server assigns an ill-formed session ID, which no client adopts")
-        raise Skip(f"there is no session: `initialize` was answered {self.shown(seen)}")
+            skip("the server assigns an ill-formed session ID, which no client adopts")
+        return skip(f"there is no session: `initialize` was answered {self.shown(seen)}")
 
     async def open(self) -> Session:
         """Open a session of the caller's own, handshake included."""
-        session = self.session_of(await self.initialize())
-        self._ids.add(session.id)
-        await self.send(
-            "POST", session=session.id, message=INITIALIZED, version=session.version
-        )
+        if self._no_session:
+            skip(self._no_session)
+        try:
+            session = self.session_of(await self.initialize())
+        except Skip as why:
+            self._no_session = why.reason
+            raise
+        await self.send("POST", session=session.id, message=INITIALIZED, version=session.version)
         return session
 
     async def session(self, who: Who = Who.LIVE) -> Session:
@@ -221,9 +241,9 @@ class Subject:
         seen = await self.send("DELETE", session=session.id, version=session.version)
         verdict = seen.verdict(Side.CLIENT)
         if verdict.rule is Rule.DELETE_NOT_OFFERED:
-            raise Skip("the server does not let clients terminate sessions (405)")
+            skip("the server does not let clients terminate sessions (405)")
         if verdict.action is not Action.CLEAR:
-            raise Skip(f"no session could be terminated: DELETE was answered {self.shown(seen)}")
+            skip(f"no session could be terminated: DELETE was answered {self.shown(seen)}")
         return seen
 
     def keep(self, who: Who, session: Session) -> None:
@@ -233,7 +253,7 @@ class Subject:
     async def attached(self, who: Who) -> str | bytes | tuple[bytes, ...] | None:
         """Return what to attach for it. Raises `Skip` where there is no session to speak of."""
         if who in {Who.RESTARTED, Who.IDLE} and who not in self._known:
-            raise Skip("no session was open before")
+            skip(_NOT_BEFORE[who])
         live = await self.session(Who.LIVE if who not in self._known else who)
         if who is Who.NOBODY:
             return None
@@ -266,9 +286,7 @@ class Subject:
     async def is_served(self, session: Session) -> bool:
         """Whether a session answers a ping under its own id."""
         message = request("ping", next(self._numbers))
-        seen = await self.send(
-            "POST", session=session.id, message=message, version=session.version
-        )
+        seen = await self.send("POST", session=session.id, message=message, version=session.version)
         return seen.is_success and seen.answer_to(message["id"]) is not None
 
     # ---- What is said of it

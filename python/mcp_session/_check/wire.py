@@ -7,20 +7,20 @@ is the answer to one request, and credentials go where they were meant to.
 from __future__ import annotations
 
 import json
-import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx2
 
 from mcp_session import EventReader
-from mcp_session._check.results import Breach, Outcome
+from mcp_session._check.results import Outcome, breach
 from mcp_session._core import Event, RecordedExchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from types import TracebackType
 
     from mcp_session import Side, Verdict
 
@@ -72,6 +72,14 @@ class Seen:
         """Return the values of a header of the response, joined."""
         values = [value for key, value in self.headers if key == name]
         return ", ".join(values) if values else None
+
+    def with_status(self, status: int) -> Seen:
+        """Return the exchange as if it had been answered with this status, and nothing else."""
+        return replace(self, status=status, headers=(), body=b"")
+
+    def with_body(self, body: bytes) -> Seen:
+        """Return the exchange as if this had been the body of its answer."""
+        return replace(self, body=body)
 
     def verdict(self, side: Side, *, quirks: bool = False) -> Verdict:
         """Ask the core what this exchange means for its session."""
@@ -145,13 +153,16 @@ class Wire:
     sent: int = 0
     seen: list[Seen] = field(default_factory=list["Seen"])
     """Every exchange, in the order in which they were answered."""
-    _client: httpx2.AsyncClient = field(
-        default_factory=lambda: httpx2.AsyncClient(follow_redirects=False)
-    )
+    _client: httpx2.AsyncClient = field(default_factory=lambda: _client())
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+
+    async def renew(self) -> None:
+        """Close every connection, and begin new ones: the server was restarted."""
+        await self._client.aclose()
+        self._client = _client()
 
     async def send(self, ask: Ask) -> Seen:
         """Send a request and read its answer: all of it, or up to what answers it in a stream."""
@@ -176,8 +187,7 @@ class Wire:
     @asynccontextmanager
     async def _asked(self, ask: Ask) -> AsyncGenerator[httpx2.Response]:
         if self.sent >= self.most:
-            message = f"the bound of {self.most} requests is reached"
-            raise Breach(message, Outcome.FAIL)
+            breach(f"the bound of {self.most} requests is reached", Outcome.FAIL)
         self.sent += 1
         # A repeated header stays repeated.
         headers = [(name.encode(), value) for name, value in (*self.headers, *ask.headers)]
@@ -226,6 +236,10 @@ class Wire:
         )
 
 
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(follow_redirects=False)
+
+
 class _InTime:
     """Turns what HTTP raises, and a wait that is over, into a breach in words of our own."""
 
@@ -237,16 +251,18 @@ class _InTime:
         self._scope = anyio.CancelScope(deadline=anyio.current_time() + self._seconds)
         self._scope.__enter__()
 
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._scope.__exit__(kind, error, traceback):
-            message = f"no answer within {self._seconds:g} s"
-            raise Breach(message, Outcome.FAIL)
+            breach(f"no answer within {self._seconds:g} s", Outcome.FAIL)
         if isinstance(error, httpx2.TimeoutException):
-            message = f"no answer within {self._seconds:g} s"
-            raise Breach(message, Outcome.FAIL) from None
+            breach(f"no answer within {self._seconds:g} s", Outcome.FAIL)
         if isinstance(error, (httpx2.HTTPError, httpx2.StreamError)):
-            message = f"no answer: {type(error).__name__}"
-            raise Breach(message, Outcome.FAIL) from None
+            breach(f"no answer: {type(error).__name__}", Outcome.FAIL)
 
 
 async def _all(pieces: AsyncIterator[bytes]) -> bytes:
@@ -272,7 +288,7 @@ def _answers(message: object, request_id: object) -> bool:
     return "id" in message and repr(message["id"]) == repr(request_id)
 
 
-def _parsed(body: bytes | str) -> Any:
+def _parsed(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
     """Return what JSON says, or `None` if it is none: a tester reads what the core leaves out."""
     try:
         return json.loads(body)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mcp_session import Side, __version__
+from mcp_session._cli.check import check
 from mcp_session._cli.classify import Classified, show, show_as_json
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
@@ -141,3 +142,6 @@ def _say(problems: list[Problem]) -> None:
 
 def _problem_as_json(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "place": problem.place, "what": problem.what}
+
+
+main.add_command(check)

@@ -1,0 +1,166 @@
+"""Runs `check` and `check-client`, and shows what came of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+import click
+from rich.table import Table
+from rich.text import Text
+
+from mcp_session._check.report import Report
+from mcp_session._check.results import Outcome, count
+from mcp_session._check.server_run import Asked, check_server
+from mcp_session._check.subject import Options, Tool
+from mcp_session._cli.terminal import console_for_output, named, route
+from mcp_session.testing.processes import CommandServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mcp_session._check.results import Result
+
+__all__ = ["check"]
+
+FOUND_SOMETHING = 1
+
+COLOURS = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "bold red",
+    Outcome.WARNING: "yellow",
+    Outcome.SKIPPED: "dim",
+}
+
+
+def check(  # noqa: PLR0913 - as it is typed
+    url: str,
+    *,
+    bearer: str | None,
+    headers: tuple[str, ...],
+    tool: str | None,
+    command: str | None,
+    idle: float | None,
+    seconds: float,
+    most_requests: int,
+    shown: dict[str, Any],
+) -> None:
+    """Check a server, show what came of it, and end with the exit status that says so."""
+    options = Options(_tool(tool), idle)
+    process = _process(url, command)
+    asked = Asked(
+        process.url if process else _endpoint(url),
+        _headers(bearer, headers),
+        options,
+        seconds,
+        most_requests,
+        process,
+    )
+    begun = time.monotonic()
+    try:
+        if process is not None:
+            process.start()
+        results = anyio.run(check_server, asked)
+    except RuntimeError as error:
+        if process is None:
+            raise
+        raise click.UsageError(str(error)) from None
+    finally:
+        if process is not None:
+            process.kill()
+    parts = urlsplit(asked.url)
+    target = route(f"{parts.netloc}{parts.path}")
+    _finish(Report("check", target, results, time.monotonic() - begun), **shown)
+
+
+def _endpoint(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        message = "URL has to begin with http:// or https:// and name a host"
+        raise click.UsageError(message)
+    return url
+
+
+def _process(url: str, command: str | None) -> CommandServer | None:
+    if command is None:
+        return None
+    try:
+        return CommandServer(command, url=_endpoint(url.replace("{port}", "0")) and url)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _headers(bearer: str | None, headers: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    sent = [("authorization", f"Bearer {bearer}".encode())] if bearer else []
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip() or not (name + value).isprintable():
+            # What stands in it may be a credential.
+            message = "--header has to be NAME:VALUE"
+            raise click.UsageError(message)
+        sent.append((name.strip().lower(), value.strip().encode()))
+    return tuple(sent)
+
+
+def _tool(tool: str | None) -> Tool | None:
+    if tool is None:
+        return None
+    name, _, arguments = tool.partition("=")
+    try:
+        parsed = json.loads(arguments or "{}")
+    except ValueError:
+        parsed = None
+    if not name or not isinstance(parsed, dict):
+        message = "--tool has to be NAME or NAME={...}"
+        raise click.UsageError(message)
+    return Tool(name, parsed)
+
+
+def _finish(
+    report: Report, *, as_json: bool, junit: Path | None, explain: bool, strict: bool
+) -> None:
+    if junit is not None:
+        try:
+            junit.write_bytes(report.as_junit())
+        except OSError as error:
+            message = f"--junit: {error.strerror or type(error).__name__}"
+            raise click.UsageError(message) from None
+    if as_json:
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+    else:
+        _show(report, explain=explain)
+    if report.has_failed(strict=strict):
+        sys.exit(FOUND_SOMETHING)
+
+
+def _show(report: Report, *, explain: bool) -> None:
+    console = console_for_output()
+    table = Table(box=None, pad_edge=False)
+    for title in ("check", "verdict", ""):
+        table.add_column(title, overflow="fold")
+    for it in report.results:
+        outcome = Text(it.outcome.value, COLOURS[it.outcome])
+        said = it.entry.wants if it.outcome is Outcome.PASS else it.reason
+        table.add_row(Text(it.entry.id), outcome, Text(named(said)))
+    console.print(table)
+    if explain:
+        for line in _explanations(report.results):
+            console.print(Text(line))
+    counts = ", ".join(f"{number} {name}" for name, number in count(report.results).items())
+    console.print(Text(f"{report.target}: {counts}, in {report.seconds:.1f} s"))
+
+
+def _explanations(results: Sequence[Result]) -> list[str]:
+    lines: list[str] = []
+    for it in results:
+        if it.outcome in {Outcome.FAIL, Outcome.WARNING}:
+            entry = it.entry
+            lines += ["", f"{entry.id}: {it.reason}", f"  sends {entry.sends}"]
+            lines += [f"  wants {entry.wants}", f"  > {entry.sentence.text}"]
+            lines += [f"  {entry.sentence.url} (revision {entry.sentence.revision})"]
+    return lines
