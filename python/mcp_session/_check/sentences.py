@@ -8,6 +8,7 @@ __all__ = [
     "ASSUMED_VERSION",
     "DELETE_SESSION",
     "EVENT_IDS",
+    "INITIALIZED",
     "MODERN_GET",
     "STREAM_ENDS",
     "STREAM_OR_405",
@@ -80,6 +81,12 @@ MODERN_GET = Sentence(
     "HTTP GET or DELETE to the MCP endpoint: respond with `405 Method Not Allowed`.",
     f"{_MODERN}#earlier-streamable-http-revisions",
     "2026-07-28",
+)
+INITIALIZED = Sentence(
+    "After successful initialization, the client **MUST** send an `initialized` notification to "
+    "indicate it is ready to begin normal operations",
+    f"{_LEGACY}/lifecycle#initialization",
+    "2025-11-25",
 )
 UNKNOWN_METHOD = Sentence(
     "If the server does not implement the requested RPC method, it **MUST** respond with `404 Not "

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_session import Action, Rule, Side
-from mcp_session._check.results import Breach, Outcome, breach, skip
+from mcp_session._check.results import Breach, Outcome, Skip, breach, skip
 from mcp_session._check.subject import (
     INITIALIZED,
     NOT_OFFERED,
@@ -49,7 +49,7 @@ KEEPING_REDIRECTS, OTHER_REDIRECTS = {307, 308}, {301, 302, 303}
 
 async def initialize(subject: Subject) -> None:
     """See that a session, or at least a server, is there."""
-    seen = await subject.initialize()
+    seen = await subject.first()
     if seen.is_success and "result" in (seen.answer_to(1) or {}):
         return
     if not seen.is_success and await subject.serves_modern():
@@ -61,14 +61,14 @@ async def initialize(subject: Subject) -> None:
 
 async def session_id_assigned(subject: Subject) -> None:
     """See that an ID came."""
-    seen = await subject.initialize()
+    seen = await subject.first()
     if seen.verdict(Side.CLIENT).rule is not Rule.ILL_FORMED_SESSION_ID:
         subject.session_of(seen)
 
 
 async def session_id_well_formed(subject: Subject) -> None:
     """See that an ID that came is one."""
-    seen = await subject.initialize()
+    seen = await subject.first()
     if seen.verdict(Side.CLIENT).rule is Rule.ILL_FORMED_SESSION_ID:
         breach("it has characters that are no visible ASCII, or came in two headers")
     subject.session_of(seen)
@@ -347,7 +347,11 @@ def _idle(subject: Subject) -> float:
 
 async def restart(subject: Subject) -> None:
     """See that a session that a restart ended is answered as one that ended."""
-    session = await subject.open()
+    try:
+        session = await subject.open()
+    except Skip:
+        # Some have room for one.
+        session = await subject.session()
     await _restarted(subject)
     await _ended_or_kept(subject, session)
 
@@ -395,7 +399,7 @@ async def _restarted(subject: Subject) -> None:
         await anyio.to_thread.run_sync(_restart, subject.process)
     except RuntimeError as error:
         breach(f"it could not be restarted: {error}")
-    await subject.wire.renew()
+    await subject.restarted()
 
 
 def _restart(process: CommandServer) -> None:
@@ -416,9 +420,9 @@ async def _ended_or_kept(subject: Subject, session: Session) -> None:
     seen = await subject.send("POST", session=session.id, message=PING, version=session.version)
     if seen.is_success and seen.answer_to(PING["id"]) is not None:
         return
+    subject.keep(Who.RESTARTED, session)
     if seen.verdict(Side.CLIENT).action is not Action.CLEAR_AND_REINIT:
         breach(f"answered {subject.shown(seen)}{subject.misreport(seen)}")
-    subject.keep(Who.RESTARTED, session)
 
 
 # ---- What several ask

@@ -118,6 +118,7 @@ class Subject:
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
     _ids: set[str] = field(default_factory=set[str])
     _offered: dict[str, bool] = field(default_factory=dict[str, bool])
+    _first: Seen | None = None
     _no_session: str = ""
     """Why there is no session to be had."""
     _modern: bool | None = None
@@ -202,6 +203,14 @@ class Subject:
             "POST", session=session, message=message, version=None, headers=headers, url=url
         )
 
+    async def first(self) -> Seen:
+        """Return the first `initialize` of all, which is sent once: some have room for one."""
+        if self._first is None:
+            self._first = await self.initialize()
+        else:
+            self.looked_at += 1
+        return self._first
+
     def session_of(self, seen: Seen) -> Session:
         """Return the session that an answer to `initialize` brought, as the core takes it."""
         verdict = seen.verdict(Side.CLIENT)
@@ -224,15 +233,20 @@ class Subject:
         except Skip as why:
             self._no_session = why.reason
             raise
+        return await self._begun(session)
+
+    async def _begun(self, session: Session) -> Session:
         await self.send("POST", session=session.id, message=INITIALIZED, version=session.version)
         return session
 
     async def session(self, who: Who = Who.LIVE) -> Session:
         """Return the session of this kind that all checks share, made when first asked for."""
         if who not in self._known:
-            session = await self.open()
             if who is Who.TERMINATED:
+                session = await self.open()
                 await self.terminate(session)
+            else:
+                session = await self._begun(self.session_of(await self.first()))
             self._known[who] = session
         return self._known[who]
 
@@ -270,7 +284,11 @@ class Subject:
         if method == "POST":
             return True
         if method not in self._offered:
-            session = await self.open()
+            try:
+                session = await (self.session() if method == "GET" else self.open())
+            except Skip:
+                # There is no session to end for this.
+                return True
             async with self.opened(method, session=session.id, version=session.version) as opened:
                 self._offered[method] = opened.seen.status != NOT_OFFERED
         return self._offered[method]
@@ -288,6 +306,11 @@ class Subject:
         message = request("ping", next(self._numbers))
         seen = await self.send("POST", session=session.id, message=message, version=session.version)
         return seen.is_success and seen.answer_to(message["id"]) is not None
+
+    async def restarted(self) -> None:
+        """Take note that the server was restarted."""
+        await self.wire.renew()
+        self._no_session, self._modern = "", None
 
     # ---- What is said of it
 

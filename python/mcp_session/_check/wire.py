@@ -153,7 +153,10 @@ class Wire:
     sent: int = 0
     seen: list[Seen] = field(default_factory=list["Seen"])
     """Every exchange, in the order in which they were answered."""
-    _client: httpx2.AsyncClient = field(default_factory=lambda: _client())
+    _client: httpx2.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._client = new_client()
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -162,7 +165,7 @@ class Wire:
     async def renew(self) -> None:
         """Close every connection, and begin new ones: the server was restarted."""
         await self._client.aclose()
-        self._client = _client()
+        self._client = new_client()
 
     async def send(self, ask: Ask) -> Seen:
         """Send a request and read its answer: all of it, or up to what answers it in a stream."""
@@ -236,7 +239,7 @@ class Wire:
         )
 
 
-def _client() -> httpx2.AsyncClient:
+def new_client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(follow_redirects=False)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["check"]
+__all__ = ["check", "check_client"]
 
 # What the extra `check` brings.
 NEEDED = {"anyio", "h11", "httpx2"}
@@ -97,6 +97,58 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
         idle=idle,
         seconds=seconds,
         most_requests=max_requests,
+        shown=shown,
+    )
+
+
+@click.command(
+    "check-client",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True)
+@click.option("--scenario", "scenarios", multiple=True, help="Only this one; may be repeated.")
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    help="How many seconds the client may take for one scenario.",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="How many scenarios run side by side.",
+)
+@click.option("--output", is_flag=True, help="Show what the client writes on standard error.")
+@reporting
+def check_client(
+    command: tuple[str, ...],
+    *,
+    scenarios: tuple[str, ...],
+    seconds: float,
+    at_once: int,
+    output: bool,
+    **shown: Any,  # noqa: ANN401 - as above
+) -> None:
+    """Judge a client by what it does when its session is lost.
+
+    COMMAND is run once for each scenario, with the URL of a scripted server on loopback as its
+    last argument. It is a program in any language that connects, lists the tools, calls each of
+    them without arguments, one after the other (all at once if MCP_SESSION_TOGETHER is set), goes
+    on when a call fails, and closes. It is judged from the wire. MCP_SESSION_SCENARIO names the
+    scenario.
+
+    The exit status is 0 if no check failed, 1 if one did, 2 where the command is not understood.
+    """
+    _checking().check_client(
+        command,
+        scenarios=scenarios,
+        seconds=seconds,
+        at_once=at_once,
+        shows_output=output,
         shown=shown,
     )
 

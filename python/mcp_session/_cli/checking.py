@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from mcp_session._check import client_run as clients
+from mcp_session._check.client_table import TABLE as SCENARIOS
 from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, count
 from mcp_session._check.server_run import Asked, check_server
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
     from mcp_session._check.results import Result
 
-__all__ = ["check"]
+__all__ = ["check", "check_client"]
 
 FOUND_SOMETHING = 1
 
@@ -76,6 +80,32 @@ def check(  # noqa: PLR0913 - as it is typed
     parts = urlsplit(asked.url)
     target = route(f"{parts.netloc}{parts.path}")
     _finish(Report("check", target, results, time.monotonic() - begun), **shown)
+
+
+def check_client(  # noqa: PLR0913 - as above
+    command: tuple[str, ...],
+    *,
+    scenarios: tuple[str, ...],
+    seconds: float,
+    at_once: int,
+    shows_output: bool,
+    shown: dict[str, Any],
+) -> None:
+    """Check a client, show what came of it, and end with the exit status that says so."""
+    names = [scenario.name for scenario in SCENARIOS]
+    if unknown := [it for it in scenarios if it not in names]:
+        message = f"no scenario {named(unknown[0])}; there are: {', '.join(names)}"
+        raise click.UsageError(message)
+    chosen = [it for it in SCENARIOS if not scenarios or it.name in scenarios]
+    if shutil.which(command[0]) is None:
+        message = "COMMAND is no program that can be run"
+        raise click.UsageError(message)
+    begun = time.monotonic()
+    asked = clients.AskedClient(command, seconds, at_once, shows_output)
+    results = anyio.run(clients.check_client, asked, chosen)
+    # What stands in the arguments may be a credential.
+    target = named(PurePath(command[0]).name)
+    _finish(Report("check-client", target, results, time.monotonic() - begun), **shown)
 
 
 def _endpoint(url: str) -> str:

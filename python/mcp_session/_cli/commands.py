@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mcp_session import Side, __version__
-from mcp_session._cli.check import check
+from mcp_session._cli.check import check, check_client
 from mcp_session._cli.classify import Classified, show, show_as_json
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
@@ -145,3 +145,4 @@ def _problem_as_json(problem: Problem) -> dict[str, str]:
 
 
 main.add_command(check)
+main.add_command(check_client)
