@@ -96,6 +96,8 @@ def _start(scenario: Scenario, asked: AskedClient, url: str) -> subprocess.Popen
 
 
 def _judge(check: ClientCheck, stage: Stage, seconds: float) -> Result:
+    if not any(it.method == "POST" for it in stage.came):
+        return Result(check.entry, Outcome.FAIL, NOTHING_SEEN, len(stage.turns), seconds)
     outcome, reason = Outcome.PASS, ""
     try:
         check.judge(stage)
@@ -103,6 +105,4 @@ def _judge(check: ClientCheck, stage: Stage, seconds: float) -> Result:
         outcome, reason = breach.outcome or check.level, breach.reason
     except Skip as skip:
         outcome, reason = Outcome.SKIPPED, skip.reason
-    if not stage.came:
-        outcome, reason = Outcome.FAIL, NOTHING_SEEN
     return Result(check.entry, outcome, reason, len(stage.turns), seconds)

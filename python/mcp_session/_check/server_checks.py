@@ -33,6 +33,7 @@ ORIGIN = ("origin", b"http://localhost:6274")
 
 UNSUPPORTED = 400
 ACCEPTED = 202
+REFUSALS = range(400, 500)
 SERVER_ERRORS = 500
 
 # How long a call may need until it is under way.
@@ -52,7 +53,7 @@ async def initialize(subject: Subject) -> None:
     seen = await subject.first()
     if seen.is_success and "result" in (seen.answer_to(1) or {}):
         return
-    if not seen.is_success and await subject.serves_modern():
+    if seen.status in REFUSALS and await subject.serves_modern():
         skip(f"it speaks 2026-07-28 alone: answered {subject.shown(seen)}")
     verdict = seen.verdict(Side.CLIENT)
     why = f": {verdict.rule.summary}" if verdict.rule is Rule.OPENING_NOT_FOUND else ""
