@@ -291,6 +291,6 @@ async def serve(port: int, fault: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(serve, int(sys.argv[1]), *sys.argv[2:3] or [""])
+    anyio.run(serve, int(sys.argv[1]), " ".join(sys.argv[2:]))
 
 __all__ = ["FaultyServer", "scripted_server"]

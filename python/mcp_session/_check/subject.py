@@ -42,6 +42,9 @@ _META = {
 
 _LONGEST = 120
 
+# A shorter header is no credential, and may be part of any word.
+_TELLING = 4
+
 # What a server answers to GET or DELETE that has neither.
 NOT_OFFERED = 405
 
@@ -116,13 +119,19 @@ class Subject:
     looked_at: int = 0
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
-    _ids: set[str] = field(default_factory=set[str])
+    _secrets: set[str] = field(default_factory=set[str])
     _offered: dict[str, bool] = field(default_factory=dict[str, bool])
     _first: Seen | None = None
     _no_session: str = ""
     """Why there is no session to be had."""
     _modern: bool | None = None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
+
+    def __post_init__(self) -> None:
+        """Take the caller's own headers for credentials, should the server say them again."""
+        values = [value.decode() for _, value in self.wire.headers]
+        values += [value.partition(" ")[2] for value in values]
+        self._secrets.update(value for value in values if len(value) > _TELLING)
 
     # ---- One request
 
@@ -287,7 +296,8 @@ class Subject:
             try:
                 session = await (self.session() if method == "GET" else self.open())
             except Skip:
-                # There is no session to end for this.
+                # There is no session to end for this, and no other way to ask.
+                self._offered[method] = True
                 return True
             async with self.opened(method, session=session.id, version=session.version) as opened:
                 self._offered[method] = opened.seen.status != NOT_OFFERED
@@ -315,11 +325,11 @@ class Subject:
     # ---- What is said of it
 
     def shown(self, seen: Seen) -> str:
-        """Return an answer in a few words, with no ID in it."""
-        text = seen.body[: 4 * _LONGEST].decode(errors="replace")
-        for secret in sorted(self._ids, key=len, reverse=True):
-            text = text.replace(secret, "<ID>")
-        text = escaped(text.strip())
+        """Return an answer in a few words, with no ID and no credential in it."""
+        text = seen.body.decode(errors="replace")
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "*")
+        text = escaped(text.strip()[: _LONGEST + 1])
         text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
         kind = (seen.header("content-type") or "").partition(";")[0].strip()
         parts = [str(seen.status), escaped(kind[:_LONGEST])]
@@ -335,13 +345,15 @@ class Subject:
     def _stranger(self, like: str) -> str:
         """Return an ID like one that was given out, and which never was."""
         made = re.sub(r"[0-9A-Za-z]*[0-9][0-9A-Za-z]*", _others, like)
-        made = made if made not in self._ids and made != like else f"{made}{secrets.token_hex(8)}"
-        self._ids.add(made)
+        made = (
+            made if made not in self._secrets and made != like else f"{made}{secrets.token_hex(8)}"
+        )
+        self._secrets.add(made)
         return made
 
     def _remember(self, seen: Seen) -> None:
         if seen.session_id:
-            self._ids.add(seen.session_id)
+            self._secrets.add(seen.session_id)
 
 
 def _others(found: re.Match[str]) -> str:
