@@ -52,7 +52,7 @@ class Client:
         return response.status, names, None
 
     def headers(self, session: str | None) -> dict[str, str]:
-        sent = {}
+        sent: dict[str, str] = {}
         if session or self.has("an ID of its own"):
             sent["mcp-session-id"] = session or "made-up"
         if self.version and not self.has("no version"):
@@ -68,7 +68,7 @@ class Client:
             "clientInfo": {"name": "faulty", "version": "1"},
         }
         message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
-        headers = {}
+        headers: dict[str, str] = {}
         if self.session and self.has("initialize with the old ID"):
             headers["mcp-session-id"] = self.session
         if self.events and self.has("initialize with an event ID"):
@@ -160,12 +160,13 @@ class Client:
     def is_loss(self, session: str | None, answer: Any, given: dict[str, str]) -> bool:
         if self.has("never begins anew"):
             return False
-        if self.has("goes by the code") and (answer or {}).get("error", {}).get("code") != -32001:
+        code: object = None if answer is None else answer["error"]["code"]
+        if self.has("goes by the code") and code != -32001:
             return False
         if self.has("goes by JSON") and answer is None:
             return False
         if self.has("takes -32601 for a method"):
-            return bool((answer or {}).get("error", {}).get("code") != -32601)
+            return code != -32601
         if self.has("wants no header") and "mcp-session-id" in given:
             return False
         return session is not None or self.has("begins anew without an ID")

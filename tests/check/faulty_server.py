@@ -8,7 +8,7 @@ import json
 import secrets
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from mcp_session.testing.scripted import Exchange, ScriptedServer, scripted_server
@@ -77,7 +77,7 @@ class FaultyServer:
             session = self.new_id(request.session)
             self.sessions[session] = anyio.Event()
             self.used[session] = anyio.current_time()
-            result = {
+            result: dict[str, Any] = {
                 "protocolVersion": "2025-11-25",
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "faulty", "version": "1"},
@@ -150,7 +150,7 @@ class FaultyServer:
             what = "ill-formed"
         elif ", " in session:
             what = "repeated"
-        message = request.message if isinstance(request.message, dict) else {}
+        message = as_object(request.message)
         kind = "reply" if request.kind == "reply" else request.method
         if request.method == "POST" and "method" in message and "id" not in message:
             kind = "notification"
@@ -260,10 +260,11 @@ class FaultyServer:
         await exchange.answer(404, body, {"content-type": kind})
 
     async def error(self, exchange: Exchange, status: int, code: int) -> None:
-        message = exchange.request.message
-        request_id = message.get("id") if isinstance(message, dict) else None
+        request_id: object = as_object(exchange.request.message).get("id")
         error = {"code": code, "message": "no"}
-        body = {"jsonrpc": "2.0", "error": error} | ({"id": request_id} if request_id else {})
+        body: dict[str, Any] = {"jsonrpc": "2.0", "error": error} | (
+            {"id": request_id} if request_id else {}
+        )
         names = {"mcp-session-id": "minted"} if self.has("an ID on errors") else {}
         await exchange.answer_json(body, status, names)
 
@@ -279,6 +280,10 @@ class FaultyServer:
             request_id = exchange.request.message["id"]
         body = {"jsonrpc": "2.0", "id": request_id, "result": result}
         await exchange.answer_json(body, 200, headers)
+
+
+def as_object(message: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", message) if isinstance(message, dict) else {}
 
 
 async def serve(port: int, fault: str) -> None:

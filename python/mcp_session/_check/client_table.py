@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mcp_session import Rule
 from mcp_session._check import client_checks as checks
+from mcp_session._check.messages import as_object
 from mcp_session._check.results import Entry, Outcome, Sentence
 from mcp_session._check.sentences import (
     DELETE_SESSION,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from mcp_session.testing.scripted import Exchange
 
 __all__ = ["TABLE", "ClientCheck", "Scenario"]
+
+Form: TypeAlias = tuple[int, bytes, dict[str, str]]
+"""A status, a body and headers."""
 
 Judge: TypeAlias = "Callable[[Stage], None]"
 
@@ -102,7 +106,7 @@ class _Scenes:
 
 
 def losing(
-    status_line: tuple[int, bytes, dict[str, str]] | None = None,
+    status_line: Form | None = None,
 ) -> Part:
     """Lose the session at the second call, and say so in this form."""
 
@@ -203,17 +207,17 @@ async def speak_modern(stage: Stage, exchange: Exchange) -> bool:
     """Speak 2026-07-28 alone, with a session header on each answer as a trap."""
     request = exchange.request
     trap = {"mcp-session-id": "trap-0123456789abcdef"}
-    about = {"resultType": "complete", "_meta": {}}
+    about: dict[str, Any] = {"resultType": "complete"}
     if request.method != "POST":
         await stage.answer(exchange, 405)
     elif request.kind == "initialize" or request.header("mcp-protocol-version") != "2026-07-28":
         data = {"supported": ["2026-07-28"], "requested": "2025-11-25"}
         error = {"code": -32022, "message": "Unsupported protocol version", "data": data}
-        message = request.message if isinstance(request.message, dict) else {}
-        answer = {"jsonrpc": "2.0", "id": message.get("id"), "error": error}
+        request_id = as_object(request.message).get("id")
+        answer = {"jsonrpc": "2.0", "id": request_id, "error": error}
         await stage.answer_json(exchange, 400, answer)
     elif request.kind == "server/discover":
-        result = {
+        result: dict[str, Any] = {
             **about,
             "cacheScope": "private",
             "ttlMs": 0,
@@ -222,13 +226,18 @@ async def speak_modern(stage: Stage, exchange: Exchange) -> bool:
         }
         await stage.answer_result(exchange, result, trap)
     elif request.kind == "tools/list":
-        listed = {**about, "cacheScope": "private", "ttlMs": 0, "tools": stage.listed()}
+        listed: dict[str, Any] = {
+            **about,
+            "cacheScope": "private",
+            "ttlMs": 0,
+            "tools": stage.listed(),
+        }
         await stage.answer_result(exchange, listed, trap)
     elif request.kind == "tools/call" and stage.calls == 2:  # noqa: PLR2004 - the second
         await stage.answer_error(exchange, 404, -32601, "Method not found")
     elif request.kind == "tools/call":
         content = [{"type": "text", "text": "done"}]
-        await stage.answer_result(exchange, {**about, "content": content}, trap)
+        await stage.answer_result(exchange, about | {"content": content}, trap)
     else:
         await stage.answer_error(exchange, 404, -32601, "Method not found")
     return True
@@ -302,7 +311,7 @@ _scenes.add(
     ),
 )
 
-for _name, _what, _form in (
+_FORMS: tuple[tuple[str, str, Form], ...] = (
     ("not-found-empty", "without a body", (404, b"", {})),
     (
         "not-found-text",
@@ -338,7 +347,8 @@ for _name, _what, _form in (
         "as JSON that is none",
         (404, b'{"jsonrpc":"2.0","error":{', JSON),
     ),
-):
+)
+for _name, _what, _form in _FORMS:
     _scenes.add(
         _name,
         f"loses the session at the second call: 404 {_what}",
@@ -351,14 +361,15 @@ for _name, _what, _form in (
         ),
     )
 
-for _status, _rule, _body, _headers in (
+_REFUSALS: tuple[tuple[int, Rule, bytes, dict[str, str]], ...] = (
     (400, Rule.NOT_TERMINATION, b"the arguments are not as they should be", {}),
     (401, Rule.AUTHORIZATION, b"", {"www-authenticate": "Bearer"}),
     (403, Rule.AUTHORIZATION, b"", {}),
     (429, Rule.NOT_TERMINATION, b"", {"retry-after": "1"}),
     (500, Rule.NOT_TERMINATION, b"", {}),
     (503, Rule.NOT_TERMINATION, b"", {"retry-after": "1"}),
-):
+)
+for _status, _rule, _body, _headers in _REFUSALS:
     _scenes.add(
         f"not-on-{_status}",
         f"answers the second call {_status}, and keeps the session",

@@ -14,14 +14,13 @@ import anyio
 import anyio.to_thread
 
 from mcp_session import Action, Rule, Side
+from mcp_session._check.messages import as_object, encoded, parsed, request
 from mcp_session._check.results import Breach, Outcome, Skip, breach, skip
 from mcp_session._check.subject import (
     INITIALIZED,
     NOT_OFFERED,
     PING,
     Who,
-    encoded,
-    request,
 )
 
 if TYPE_CHECKING:
@@ -125,10 +124,10 @@ async def not_found_id(subject: Subject) -> None:
     """See that the id lets a client say which of its calls failed."""
     for request_id in (7, "seven"):
         seen = await _not_found(subject, request_id)
-        if parsed_object(seen.body) is None:
+        if not as_object(parsed(seen.body)):
             skip("its 404 is no JSON-RPC error, so it has no id")
         if not _is_canonical(_with_canonical_error(seen)):
-            said = json.dumps((parsed_object(seen.body) or {}).get("id"))[:80]
+            said = json.dumps(as_object(parsed(seen.body)).get("id"))[:80]
             breach(f"the id of the error is {said}, that of the request {json.dumps(request_id)}")
 
 
@@ -146,29 +145,21 @@ def _is_canonical(seen: Seen) -> bool:
 
 def _without_id(seen: Seen) -> Seen:
     """Return the exchange with no id in the answer: the form alone is asked about."""
-    parsed = parsed_object(seen.body)
-    if parsed is None:
+    answer = as_object(parsed(seen.body))
+    if not answer:
         return seen
-    return seen.with_body(encoded({key: it for key, it in parsed.items() if key != "id"}))
+    return seen.with_body(encoded({key: it for key, it in answer.items() if key != "id"}))
 
 
 def _with_canonical_error(seen: Seen) -> Seen:
     """Return the exchange with the error as it should be: the id alone is asked about."""
-    parsed = parsed_object(seen.body) or {}
+    answer = as_object(parsed(seen.body))
     error = {"code": -32001, "message": "Session not found"}
-    body = {"jsonrpc": "2.0", "error": error} | ({"id": parsed["id"]} if "id" in parsed else {})
+    body = {"jsonrpc": "2.0", "error": error} | ({"id": answer["id"]} if "id" in answer else {})
     headers = tuple(it for it in seen.headers if it[0] not in {"content-type", "mcp-session-id"})
     return replace(
         seen, headers=(*headers, ("content-type", "application/json")), body=encoded(body)
     )
-
-
-def parsed_object(body: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 # ---- A session ends
@@ -284,6 +275,7 @@ async def in_flight(subject: Subject) -> None:
     message = _call(subject, 22)
     session = await subject.open()
     ended: list[str] = []
+    was_over: list[str] = []
 
     async def call() -> None:
         try:
@@ -296,7 +288,7 @@ async def in_flight(subject: Subject) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
         await anyio.sleep(UNDER_WAY_SECONDS)
-        was_over = bool(ended)
+        was_over += ended
         await subject.terminate(session)
     if was_over:
         skip("the call was over before the session was: --tool should name a slow one")
@@ -375,16 +367,16 @@ async def restart_in_flight(subject: Subject) -> None:
         opening = partial(subject.opened, "POST", message=_call(subject, 23), **asked)
     else:
         opening = partial(subject.opened, "GET", **asked)
+    cut: list[bool] = []
+
+    async def follow() -> None:
+        try:
+            async with opening() as opened:
+                cut.append(await opened.has_ended())
+        except Breach as error:
+            cut.append(not error.reason.startswith("no answer within"))
+
     async with anyio.create_task_group() as tasks:
-        cut: list[bool] = []
-
-        async def follow() -> None:
-            try:
-                async with opening() as opened:
-                    cut.append(await opened.has_ended())
-            except Breach as error:
-                cut.append(not error.reason.startswith("no answer within"))
-
         tasks.start_soon(follow)
         await anyio.sleep(UNDER_WAY_SECONDS)
         await _restarted(subject)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from mcp_session import Rule, Side
+from mcp_session._check.messages import as_object, parsed
 from mcp_session._check.results import breach, skip
-from mcp_session._check.server_checks import SERVER_ERRORS, must_be_served, parsed_object
+from mcp_session._check.server_checks import SERVER_ERRORS, must_be_served
 from mcp_session._check.subject import MODERN, NOT_OFFERED, PING
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ async def modern_unknown_method(subject: Subject) -> None:
     """See that the one 404 that is about no session."""
     await _needs_modern(subject)
     seen = await subject.modern("mcp-session/no-such-method")
-    error = (parsed_object(seen.body) or {}).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
+    code = as_object(as_object(parsed(seen.body)).get("error")).get("code")
     if (seen.status, code) != (404, -32601):
         breach(f"answered {subject.shown(seen)}, code {code}")
     if seen.verdict(Side.CLIENT).rule is not Rule.MODERN_EXCHANGE:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from mcp_session import Lookup, Rule, Side, admit
 from mcp_session._check import server_checks as checks
 from mcp_session._check import server_http_checks as http
+from mcp_session._check.messages import encoded, request
 from mcp_session._check.results import Entry, Outcome, Sentence, breach, skip
 from mcp_session._check.sentences import (
     ACCEPTED,
@@ -28,7 +29,7 @@ from mcp_session._check.sentences import (
     UNKNOWN_METHOD,
     UNSUPPORTED_VERSION,
 )
-from mcp_session._check.subject import PING, Who, encoded, request
+from mcp_session._check.subject import PING, Who
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,7 +45,7 @@ Judge: TypeAlias = "Callable[[Subject], Awaitable[None]]"
 ANY_ID = "00000000-0000-4000-8000-000000000000"
 
 NOTIFICATION = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
-REPLY = {"jsonrpc": "2.0", "id": 1, "result": {}}
+REPLY: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "result": {}}
 
 
 @dataclass(frozen=True)

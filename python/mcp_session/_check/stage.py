@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import anyio
 
 from mcp_session import Lookup, Side, admit, not_found_response
+from mcp_session._check.messages import as_object
 from mcp_session._core import RecordedExchange
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ class Turn:
     @property
     def tool(self) -> str | None:
         """The tool that was called."""
-        message = self.request.message
-        params = message.get("params") if isinstance(message, dict) else None
-        name = params.get("name") if isinstance(params, dict) else None
+        name = as_object(as_object(self.request.message).get("params")).get("name")
         return name if self.kind == "tools/call" and isinstance(name, str) else None
 
     def verdict(self) -> Verdict:
@@ -161,8 +160,7 @@ class Stage:
         return False
 
     async def _initialize(self, exchange: Exchange) -> None:
-        params = exchange.request.message.get("params") or {}
-        asked = params.get("protocolVersion")
+        asked = as_object(as_object(exchange.request.message).get("params")).get("protocolVersion")
         version = asked if asked in VERSIONS else VERSIONS[-1]
         if self.versions:
             version = self.versions[min(len(self.sessions), len(self.versions) - 1)]
@@ -182,8 +180,7 @@ class Stage:
 
     async def _message(self, exchange: Exchange) -> None:
         request = exchange.request
-        message = request.message
-        if not isinstance(message, dict) or "id" not in message or request.kind == "reply":
+        if "id" not in as_object(request.message) or request.kind == "reply":
             await self.answer(exchange, 202)
         elif request.kind == "tools/list":
             await self.answer_result(exchange, {"tools": self.listed()})
@@ -196,7 +193,7 @@ class Stage:
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the tools as they are listed."""
-        schema = {"type": "object", "properties": {}}
+        schema: dict[str, Any] = {"type": "object", "properties": {}}
         return [
             {"name": f"tool{number}", "description": "Does nothing", "inputSchema": schema}
             for number in range(1, self.tools + 1)
@@ -255,9 +252,8 @@ class Stage:
 
     async def answer_error(self, exchange: Exchange, status: int, code: int, message: str) -> None:
         """Answer a request with an error."""
-        posted = exchange.request.message
-        request_id = posted.get("id") if isinstance(posted, dict) else None
-        error = {"jsonrpc": "2.0", "error": {"code": code, "message": message}}
+        request_id = as_object(exchange.request.message).get("id")
+        error: dict[str, Any] = {"jsonrpc": "2.0", "error": {"code": code, "message": message}}
         await self.answer_json(
             exchange, status, error if request_id is None else {**error, "id": request_id}
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import secrets
 import string
@@ -13,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from mcp_session import Action, Rule, Side
+from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp_session._check.wire import Opened, Seen, Wire
     from mcp_session.testing.processes import CommandServer
 
-__all__ = ["LEGACY", "MODERN", "PING", "Options", "Subject", "Tool", "Who", "encoded", "request"]
+__all__ = ["LEGACY", "MODERN", "PING", "Options", "Subject", "Tool", "Who"]
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 
@@ -83,17 +83,6 @@ class Options:
     tool: Tool | None = None
     idle: float | None = None
     """After how many seconds the server ends an idle session."""
-
-
-def request(method: str, request_id: object = 1, **params: object) -> dict[str, Any]:
-    """Return a JSON-RPC request."""
-    message: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id, "method": method}
-    return message | ({"params": params} if params else {})
-
-
-def encoded(message: object) -> bytes:
-    """Return a message as it is sent."""
-    return json.dumps(message, separators=(",", ":")).encode()
 
 
 PING = request("ping", 7)
@@ -224,8 +213,7 @@ class Subject:
         """Return the session that an answer to `initialize` brought, as the core takes it."""
         verdict = seen.verdict(Side.CLIENT)
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
-            answer = (seen.answer_to(1) or {}).get("result")
-            version = answer.get("protocolVersion") if isinstance(answer, dict) else None
+            version = as_object(as_object(seen.answer_to(1)).get("result")).get("protocolVersion")
             return Session(verdict.session_id, version if isinstance(version, str) else LEGACY)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
             skip("the server assigns no session ID")
@@ -308,7 +296,7 @@ class Subject:
         if self._modern is None:
             seen = await self.modern("server/discover")
             answer = seen.messages()
-            self._modern = seen.is_success and any("result" in it for it in answer)
+            self._modern = seen.is_success and any("result" in as_object(it) for it in answer)
         return self._modern
 
     async def is_served(self, session: Session) -> bool:

@@ -6,7 +6,6 @@ is the answer to one request, and credentials go where they were meant to.
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import anyio
 import httpx2
 
 from mcp_session import EventReader
+from mcp_session._check.messages import as_object, parsed
 from mcp_session._check.results import Outcome, breach
 from mcp_session._core import Event, RecordedExchange
 
@@ -103,19 +103,19 @@ class Seen:
             remarks=[],
         )
 
-    def messages(self) -> list[Any]:
+    def messages(self) -> list[object]:
         """Return the JSON-RPC messages in the answer, whichever way they came."""
         if not self.is_stream:
-            return [] if (message := _parsed(self.body)) is None else [message]
+            return [] if (message := parsed(self.body)) is None else [message]
         events = EventReader(limit=MOST_BYTES).read(self.body)
-        read = (_parsed(it.data) for it in events if isinstance(it, Event) and it.data)
+        read = (parsed(it.data) for it in events if isinstance(it, Event) and it.data)
         return [message for message in read if message is not None]
 
     def answer_to(self, request_id: object) -> dict[str, Any] | None:
         """Return the message that answers this request, if one does."""
         for message in self.messages():
             if _answers(message, request_id):
-                return dict(message)
+                return as_object(message)
         return None
 
 
@@ -215,7 +215,7 @@ class Wire:
         with self._in_time():
             if ask.method == "HEAD" or (is_stream and ask.body is None):
                 return b""
-            wanted = (_parsed(ask.body) or {}).get("id") if ask.body else None
+            wanted = as_object(parsed(ask.body)).get("id") if ask.body else None
             read, reader = bytearray(), EventReader(limit=MOST_BYTES)
             async for piece in response.aiter_raw():
                 read += piece[: MOST_BYTES - len(read)]
@@ -278,22 +278,13 @@ async def _all(pieces: AsyncIterator[bytes]) -> bytes:
 
 
 def _is_answered(reader: EventReader, piece: bytes, wanted: object) -> bool:
-    messages: Iterator[Any] = (
-        _parsed(event.data) for event in reader.read(piece) if isinstance(event, Event)
+    messages: Iterator[object] = (
+        parsed(event.data) for event in reader.read(piece) if isinstance(event, Event)
     )
     return any(_answers(message, wanted) for message in list(messages))
 
 
 def _answers(message: object, request_id: object) -> bool:
-    if not isinstance(message, dict) or "method" in message:
-        return False
+    read = as_object(message)
     # `1` and `True` are equal to Python.
-    return "id" in message and repr(message["id"]) == repr(request_id)
-
-
-def _parsed(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
-    """Return what JSON says, or `None` if it is none: a tester reads what the core leaves out."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    return "method" not in read and "id" in read and repr(read["id"]) == repr(request_id)

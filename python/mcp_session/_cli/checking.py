@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mcp_session._check import client_run as clients
 from mcp_session._check.client_table import TABLE as SCENARIOS
+from mcp_session._check.messages import as_object, parsed
 from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, count
 from mcp_session._check.server_run import Asked, check_server
@@ -141,14 +142,11 @@ def _tool(tool: str | None) -> Tool | None:
     if tool is None:
         return None
     name, _, arguments = tool.partition("=")
-    try:
-        parsed = json.loads(arguments or "{}")
-    except ValueError:
-        parsed = None
-    if not name or not isinstance(parsed, dict):
+    read = parsed(arguments or "{}")
+    if not name or as_object(read) is not read:
         message = "--tool has to be NAME or NAME={...}"
         raise click.UsageError(message)
-    return Tool(name, parsed)
+    return Tool(name, as_object(read))
 
 
 def _finish(
