@@ -84,7 +84,13 @@ def main() -> None:
 def formatting() -> None:
     """rustfmt and ruff find nothing to change."""
     run("cargo", "fmt", "--all", "--check")
-    for crate in ("fuzz", "benches/core", "benches/empty", "benches/rmcp"):
+    for crate in (
+        "fuzz",
+        "benches/core",
+        "benches/empty",
+        "benches/rmcp",
+        "tests/check/rmcp-client",
+    ):
         run("cargo", "fmt", "--manifest-path", f"{crate}/Cargo.toml", "--check")
     checkers = environment("check", CHECKERS)
     run(checkers / "ruff", "format", "--check", "python", "tests", "benches")
@@ -284,6 +290,43 @@ def servers_whole() -> None:
     test_servers("--whole", "-s")
 
 
+def check() -> None:
+    """`check` and `check-client`: every fault planted, Python's SDK, plain and with us."""
+    programs = test_environment()
+    pip_install(programs, CHECKERS)
+    sources = {"MYPYPATH": "tests/clients"}
+    run(programs / "mypy", "--strict", "tests/check", env=sources)
+    pytest_of = (programs / "python", "-m", "pytest", "-p", "no:cacheprovider")
+    halves = (("client_faults", "commands"), ("server_faults", "peers"))
+    files = [[f"tests/check/test_{name}.py" for name in half] for half in halves]
+    run_together([(*pytest_of, *half) for half in files])
+
+
+def check_whole() -> None:
+    """The checks of every real server and client, and the official conformance suite."""
+    programs = test_environment()
+    prepare_peers()
+    prepare_checked()
+    run(programs / "python", "-m", "pytest", "tests/check", "--whole")
+    run(programs / "python", "tests/check/measure.py")
+    run(programs / "python", "tests/check/conformance.py")
+
+
+def prepare_checked() -> None:
+    """Install the clients, the gateway and the suite for node, and build rmcp's client."""
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("npm: not on this machine")
+    node, checked = ENVIRONMENTS / "node-check", ROOT / "tests" / "check"
+    node.mkdir(exist_ok=True)
+    for path in (*(checked / "node").iterdir(), *(checked / "programs").glob("*.js")):
+        shutil.copy2(path, node)
+    run(npm, "ci", "--prefix", node)
+    target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
+    manifest = "tests/check/rmcp-client/Cargo.toml"
+    run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)
+
+
 def interpreters() -> None:
     """The one wheel on every CPython from 3.10 on that is there."""
     tested = 0
@@ -432,14 +475,14 @@ STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
         *(formatting, lints, rust, instructions, wheel, types, pytest, clients, lines, soak),
-        *(servers, interpreters, fuzz, readme),
+        *(servers, check, interpreters, fuzz, readme),
     )
 }
 LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
         *(peers, millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
-        *(soak_whole, servers_whole, matrix, benchmarks, advisories, miri),
+        *(soak_whole, servers_whole, check_whole, matrix, benchmarks, advisories, miri),
     )
 }
 

@@ -3,9 +3,7 @@
 
 use std::{env, error::Error, sync::Arc};
 
-use rmcp::{
-    model::CallToolRequestParams, serve_client, transport::StreamableHttpClientTransport,
-};
+use rmcp::{model::CallToolRequestParams, serve_client, transport::StreamableHttpClientTransport};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
