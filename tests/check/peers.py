@@ -59,6 +59,18 @@ SERVERS = {
     "mcp2.3.0": Server(sdk("mcp2"), tool=SLOW),
     "mcp2.3.0-idle1": Server(sdk("mcp2", "--idle", "1"), idle=1.0),
     "mcp2.3.0-stateless": Server(sdk("mcp2", "--stateless")),
+    # The same application as the first, in what the middleware makes of it.
+    "mcp1.30.0-with-us": Server(
+        (
+            python("mcp1"),
+            "-W",
+            "ignore",
+            str(PROGRAMS / "wrapped_server.py"),
+            "--port",
+            "{port}",
+        ),
+        tool=SLOW,
+    ),
     "fastmcp4.1.6": Server(
         (
             python("fastmcp4"),

@@ -120,3 +120,30 @@ async def test_a_command_that_does_not_end_is_ended_and_judged_by_what_it_sent()
     results = await check_client(AskedClient(command, 0.5, 4), scenarios("recovery"))
 
     assert {it.outcome for it in results} == {Outcome.FAIL}
+
+
+GARBAGE = """
+import socket, sys, urllib.parse
+parts = urllib.parse.urlsplit(sys.argv[-1])
+with socket.create_connection((parts.hostname, parts.port)) as opened:
+    opened.sendall({sent})
+    opened.recv(1)
+"""
+
+
+HEAD = "POST /mcp HTTP/1.1\\r\\nhost: x\\r\\ncontent-length: 100000\\r\\n\\r\\n"
+NONSENSE = (
+    "b'\\x00\\xff no HTTP at all\\r\\n\\r\\n'",
+    f"b'{HEAD}' + b'[' * 100000",
+    "b'GET /mcp HTTP/1.1\\r\\nhost: x\\r\\nmcp-session-id: \\xe9\\r\\n\\r\\n'",
+)
+
+
+@pytest.mark.parametrize("sent", NONSENSE)
+async def test_a_client_that_sends_nonsense_fails_and_the_others_are_judged(sent: str) -> None:
+    command = (sys.executable, "-S", "-E", "-c", GARBAGE.format(sent=sent))
+
+    results = await check_client(AskedClient(command, 5.0, 4), scenarios("recovery", "late"))
+
+    assert {it.outcome for it in results} == {Outcome.FAIL}
+    assert all(it.reason for it in results)

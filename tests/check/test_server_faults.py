@@ -12,6 +12,7 @@ from mcp_session._check.server_run import Asked, check_server
 from mcp_session._check.server_table import TABLE, ServerCheck
 from mcp_session._check.subject import Options, Subject, Tool
 from mcp_session.testing.processes import CommandServer
+from mcp_session.testing.scripted import Exchange, Script
 
 pytestmark = pytest.mark.anyio
 
@@ -192,6 +193,15 @@ async def test_a_server_without_sessions_has_none_that_could_pass_or_fail() -> N
     assert not {it for it in passed if it.startswith(("unknown", "terminated", "ill", "missing"))}
 
 
+async def test_a_server_that_lets_no_client_end_a_session_is_no_fault() -> None:
+    results = await checked(FaultyServer("delete 405"))
+
+    found = {it.entry.id: it.outcome for it in results}
+    assert found["delete"] is Outcome.PASS
+    assert found["in-flight"] is found["terminated-post"] is Outcome.SKIPPED
+    assert Outcome.FAIL not in found.values()
+
+
 async def test_no_tool_is_called_but_the_one_that_is_allowed() -> None:
     allowed, none = FaultyServer(), FaultyServer()
 
@@ -258,3 +268,52 @@ async def test_an_id_shows_in_no_reason() -> None:
 
         said = " ".join(it.reason for it in results)
         assert not [it for it in server.sessions if it in said]
+
+
+async def endless(exchange: Exchange) -> None:
+    await exchange.begin(200, {"content-type": "application/json"})
+    while True:
+        await exchange.send(b"[" * 65536)
+
+
+async def endless_events(exchange: Exchange) -> None:
+    await exchange.begin_events()
+    while True:
+        await exchange.send(b"data: {}\n\n" * 4096)
+
+
+async def silent(exchange: Exchange) -> None:
+    await exchange.until_left()
+
+
+async def cut(exchange: Exchange) -> None:
+    await exchange.begin(200, {"content-length": "1000"})
+    exchange.hang_up()
+
+
+async def nonsense(exchange: Exchange) -> None:
+    await exchange.send_raw(b"\x00\xff no HTTP\r\n\r\n")
+
+
+async def elsewhere(exchange: Exchange) -> None:
+    await exchange.answer(307, b"", {"location": "http://127.0.0.1:9/mcp"})
+
+
+async def deep(exchange: Exchange) -> None:
+    body = b"[" * 100_000 + b'{"result":' + b"9" * 10_000
+    await exchange.answer(200, body, {"content-type": "application/json"})
+
+
+@pytest.mark.parametrize(
+    "script", [endless, endless_events, silent, cut, nonsense, elsewhere, deep]
+)
+async def test_a_hostile_server_fails_in_words_and_in_time(script: Script) -> None:
+    async with scripted_server(script) as server:
+        results = await check_server(Asked(server.url, (), Options(), 0.5, 300), SOME)
+
+    assert results[0].outcome is Outcome.FAIL
+    assert results[0].reason
+    assert Outcome.PASS not in {it.outcome for it in results}
+
+
+SOME = only("initialize", "session-id-assigned", "unknown-post", "delete-ends-streams")

@@ -52,7 +52,16 @@ async def check_client(asked: AskedClient, table: Sequence[Scenario] = TABLE) ->
 
     async def play(scenario: Scenario) -> None:
         async with limiter:
-            results[scenario.name] = await _play(scenario, asked)
+            begun = time.monotonic()
+            try:
+                results[scenario.name] = await _play(scenario, asked)
+            except Exception as error:  # noqa: BLE001 - whatever a client's bytes make of a reader
+                reason = f"what the command sent was not understood: {_kinds(error)}"
+                seconds = time.monotonic() - begun
+                results[scenario.name] = [
+                    Result(check.entry, Outcome.FAIL, reason, 0, seconds)
+                    for check in scenario.checks
+                ]
 
     async with anyio.create_task_group() as tasks:
         for scenario in table:
@@ -76,6 +85,12 @@ async def _play(scenario: Scenario, asked: AskedClient) -> list[Result]:
         await anyio.sleep(0.05)
     seconds = time.monotonic() - begun
     return [_judge(check, stage, seconds) for check in scenario.checks]
+
+
+def _kinds(error: BaseException) -> str:
+    """Return the types of an error, or of those that a task group wrapped; never their text."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return " ".join(sorted({_kinds(it) for it in inner})) or type(error).__name__
 
 
 def _start(scenario: Scenario, asked: AskedClient, url: str) -> subprocess.Popen[bytes]:

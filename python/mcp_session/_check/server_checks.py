@@ -24,6 +24,8 @@ from mcp_session._check.subject import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mcp_session._check.subject import Session, Subject
     from mcp_session._check.wire import Seen
     from mcp_session.testing.processes import CommandServer
@@ -276,6 +278,7 @@ async def in_flight(subject: Subject) -> None:
     session = await subject.open()
     ended: list[str] = []
     was_over: list[str] = []
+    why: Breach | Skip | None = None
 
     async def call() -> None:
         try:
@@ -289,7 +292,12 @@ async def in_flight(subject: Subject) -> None:
         tasks.start_soon(call)
         await anyio.sleep(UNDER_WAY_SECONDS)
         was_over += ended
-        await subject.terminate(session)
+        # A task group would wrap what is raised in it.
+        why = await _caught(subject.terminate(session))
+        if why is not None:
+            tasks.cancel_scope.cancel()
+    if why is not None:
+        raise why
     if was_over:
         skip("the call was over before the session was: --tool should name a slow one")
     if ended[0].startswith("no answer within"):
@@ -368,6 +376,7 @@ async def restart_in_flight(subject: Subject) -> None:
     else:
         opening = partial(subject.opened, "GET", **asked)
     cut: list[bool] = []
+    why: Breach | Skip | None = None
 
     async def follow() -> None:
         try:
@@ -379,10 +388,21 @@ async def restart_in_flight(subject: Subject) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow)
         await anyio.sleep(UNDER_WAY_SECONDS)
-        await _restarted(subject)
+        why = await _caught(_restarted(subject))
+    if why is not None:
+        raise why
     if not all(cut):
         breach("the stream outlasted the server")
     await _ended_or_kept(subject, session)
+
+
+async def _caught(step: Awaitable[object]) -> Breach | Skip | None:
+    """Return what a step raises."""
+    try:
+        await step
+    except (Breach, Skip) as why:
+        return why
+    return None
 
 
 async def _restarted(subject: Subject) -> None:

@@ -33,6 +33,9 @@ SESSION, VERSION = "mcp-session-id", "mcp-protocol-version"
 
 STREAM_SECONDS = 30.0
 
+# What comes after so many is not answered: a client that loops shall not fill the memory.
+MOST_REQUESTS = 2000
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -112,6 +115,9 @@ class Stage:
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one exchange."""
         request = exchange.request
+        if len(self.came) >= MOST_REQUESTS:
+            exchange.hang_up()
+            return
         self._numbers[id(request)] = self._tick()
         self.came.append(request)
         if request.kind == "tools/call":

@@ -55,6 +55,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Starts the server; then it is killed and restarted, too. {port} in it, and in URL, is "
     "a free port.",
 )
+@click.option("--output", is_flag=True, help="Show what COMMAND writes on standard error.")
 @click.option("--idle", type=float, metavar="SECONDS", help="When the server ends idle sessions.")
 @click.option(
     "--timeout",
@@ -75,6 +76,7 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
     headers: tuple[str, ...],
     tool: str | None,
     command: str | None,
+    output: bool,
     idle: float | None,
     seconds: float,
     max_requests: int,
@@ -94,6 +96,7 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
         headers=headers,
         tool=tool,
         command=command,
+        shows_output=output,
         idle=idle,
         seconds=seconds,
         most_requests=max_requests,

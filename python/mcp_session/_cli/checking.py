@@ -50,6 +50,7 @@ def check(  # noqa: PLR0913 - as it is typed
     headers: tuple[str, ...],
     tool: str | None,
     command: str | None,
+    shows_output: bool,
     idle: float | None,
     seconds: float,
     most_requests: int,
@@ -57,7 +58,7 @@ def check(  # noqa: PLR0913 - as it is typed
 ) -> None:
     """Check a server, show what came of it, and end with the exit status that says so."""
     options = Options(_tool(tool), idle)
-    process = _process(url, command)
+    process = _process(url, command, shows_output=shows_output)
     asked = Asked(
         process.url if process else _endpoint(url),
         _headers(bearer, headers),
@@ -117,11 +118,14 @@ def _endpoint(url: str) -> str:
     return url
 
 
-def _process(url: str, command: str | None) -> CommandServer | None:
+def _process(url: str, command: str | None, *, shows_output: bool) -> CommandServer | None:
     if command is None:
         return None
+    _endpoint(url.replace("{port}", "0"))
     try:
-        return CommandServer(command, url=_endpoint(url.replace("{port}", "0")) and url)
+        # The report alone is on standard output.
+        output = sys.stderr.fileno() if shows_output else None
+        return CommandServer(command, url=url, output=output)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
