@@ -1,9 +1,12 @@
 """`mcp-session check` and `check-client`, as a user calls them."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -164,6 +167,52 @@ def test_a_command_is_started_restarted_and_ended() -> None:
     assert result.returncode == 0
     # Nobody listens there any more.
     assert run("check", f"http://{report['target']}").returncode == 1
+
+
+@pytest.fixture
+def interruptible() -> Generator[None]:
+    """What a shell runs in its background begins with SIGINT ignored, and hands that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_exits_with_130_and_ends_the_command(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    # It listens, and answers nothing.
+    program = (
+        "import pathlib, socket, sys, time\n"
+        "listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+        "pathlib.Path(sys.argv[2]).write_text(sys.argv[1])\n"
+        "time.sleep(600)\n"
+    )
+    script = tmp_path / "silent.py"
+    script.write_text(program, encoding="utf-8")
+    arguments = ("check", "http://127.0.0.1:{port}/mcp", "--timeout", "300", "--command")
+    command = f"{sys.executable} {script} {{port}} {begun}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_session", *arguments, command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    until(lambda: begun.exists() and begun.read_text(encoding="utf-8"))
+    port = int(begun.read_text(encoding="utf-8"))
+    # It is connected to once it is waited for, and once for the first request.
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert (process.returncode, said.strip()) == (130, b"mcp-session: interrupted")
+    with pytest.raises(OSError):  # noqa: PT011 - whichever way nobody is there
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def until(reached: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_client_is_run_in_the_scenarios_that_are_named() -> None:

@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
     from mcp_session import Rule
 
-__all__ = ["Breach", "Entry", "Outcome", "Result", "Sentence", "Skip", "breach", "count", "skip"]
+__all__ = [
+    "Breach",
+    "Entry",
+    "NoAnswer",
+    "Outcome",
+    "Result",
+    "Sentence",
+    "Skip",
+    "breach",
+    "count",
+    "skip",
+]
 
 
 class Outcome(str, Enum):
@@ -61,6 +72,15 @@ class Breach(Exception):  # noqa: N818 - an outcome
         super().__init__(reason)
         self.reason = reason
         self.outcome = outcome
+
+
+class NoAnswer(Breach):
+    """No answer came, whatever the check is about."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        """Take the reason, and whether it was waited for in vain."""
+        super().__init__(reason, Outcome.FAIL)
+        self.timed_out = timed_out
 
 
 class Skip(Exception):  # noqa: N818 - as above

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from mcp_session import Action, Rule, Side
 from mcp_session._check.messages import as_object, encoded, parsed, request
-from mcp_session._check.results import Breach, Outcome, Skip, breach, skip
+from mcp_session._check.results import Breach, NoAnswer, Outcome, Skip, breach, skip
 from mcp_session._check.subject import (
     INITIALIZED,
     NOT_OFFERED,
@@ -276,17 +276,17 @@ async def in_flight(subject: Subject) -> None:
     """See that a call does not outlast its session in silence."""
     message = _call(subject, 22)
     session = await subject.open()
-    ended: list[str] = []
-    was_over: list[str] = []
+    ended: list[NoAnswer | None] = []
+    was_over: list[NoAnswer | None] = []
     why: Breach | Skip | None = None
 
     async def call() -> None:
         try:
             await subject.send("POST", session=session.id, message=message, version=session.version)
-        except Breach as error:
-            ended.append(error.reason)
+        except NoAnswer as error:
+            ended.append(error)
         else:
-            ended.append("")
+            ended.append(None)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call)
@@ -300,7 +300,7 @@ async def in_flight(subject: Subject) -> None:
         raise why
     if was_over:
         skip("the call was over before the session was: --tool should name a slow one")
-    if ended[0].startswith("no answer within"):
+    if ended[0] is not None and ended[0].timed_out:
         breach("the call neither ended nor was it answered")
 
 
@@ -382,8 +382,8 @@ async def restart_in_flight(subject: Subject) -> None:
         try:
             async with opening() as opened:
                 cut.append(await opened.has_ended())
-        except Breach as error:
-            cut.append(not error.reason.startswith("no answer within"))
+        except NoAnswer as error:
+            cut.append(not error.timed_out)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow)

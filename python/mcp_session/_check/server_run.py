@@ -44,7 +44,7 @@ async def check_server(asked: Asked, table: Sequence[ServerCheck] = TABLE) -> li
     results: list[Result] = []
     try:
         for check in table:
-            if results and results[0].reason.startswith("no answer"):
+            if results and not wire.seen:
                 results.append(Result(check.entry, Outcome.SKIPPED, UNREACHABLE, 0, 0.0))
                 continue
             results.append(await _run(check, subject))

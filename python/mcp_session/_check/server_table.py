@@ -11,7 +11,7 @@ answer would have left it, is a warning.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mcp_session import Lookup, Rule, Side, admit
 from mcp_session._check import server_checks as checks
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLE", "ServerCheck"]
 
 Judge: TypeAlias = "Callable[[Subject], Awaitable[None]]"
+"""Runs a check: returns if it passes, raises `Breach` or `Skip` otherwise."""
 
 # Stands for an ID where the core is asked what is right: which ID it is does not matter to it.
 ANY_ID = "00000000-0000-4000-8000-000000000000"
@@ -57,20 +58,12 @@ class ServerCheck:
     judge: Judge
 
 
-class Says(Protocol):
-    """Makes the checks of the table; a MUST unless told otherwise."""
-
-    def __call__(self, subject: Subject) -> Awaitable[None]:
-        """Run the check: return if it passes, raise `Breach` or `Skip` otherwise."""
-        ...
-
-
 def check(  # noqa: PLR0913, PLR0917 - the columns of the table
     name: str,
     basis: Rule | Sentence,
     sends: str,
     wants: str,
-    judge: Says,
+    judge: Judge,
     level: Outcome = Outcome.FAIL,
 ) -> ServerCheck:
     """Return a check with what is wanted written out."""

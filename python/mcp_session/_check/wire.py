@@ -15,7 +15,7 @@ import httpx2
 
 from mcp_session import EventReader
 from mcp_session._check.messages import as_object, parsed
-from mcp_session._check.results import Outcome, breach
+from mcp_session._check.results import NoAnswer, Outcome, breach
 from mcp_session._core import Event, RecordedExchange
 
 if TYPE_CHECKING:
@@ -260,12 +260,13 @@ class _InTime:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._scope.__exit__(kind, error, traceback):
-            breach(f"no answer within {self._seconds:g} s", Outcome.FAIL)
-        if isinstance(error, httpx2.TimeoutException):
-            breach(f"no answer within {self._seconds:g} s", Outcome.FAIL)
+        is_late = self._scope.__exit__(kind, error, traceback)
+        if is_late or isinstance(error, httpx2.TimeoutException):
+            message = f"no answer within {self._seconds:g} s"
+            raise NoAnswer(message, timed_out=True) from None
         if isinstance(error, (httpx2.HTTPError, httpx2.StreamError)):
-            breach(f"no answer: {type(error).__name__}", Outcome.FAIL)
+            message = f"no answer: {type(error).__name__}"
+            raise NoAnswer(message) from None
 
 
 async def _all(pieces: AsyncIterator[bytes]) -> bytes:

@@ -6,6 +6,8 @@ import json
 import shutil
 import sys
 import time
+from asyncio import CancelledError
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,7 +28,7 @@ from mcp_session._cli.terminal import console_for_output, named, route
 from mcp_session.testing.processes import CommandServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from mcp_session._check.results import Result
@@ -71,7 +73,7 @@ def check(  # noqa: PLR0913 - as it is typed
     try:
         if process is not None:
             process.start()
-        results = anyio.run(check_server, asked)
+        results = _run(partial(check_server, asked))
     except RuntimeError as error:
         if process is None:
             raise
@@ -104,10 +106,18 @@ def check_client(  # noqa: PLR0913 - as above
         raise click.UsageError(message)
     begun = time.monotonic()
     asked = clients.AskedClient(command, seconds, at_once, shows_output)
-    results = anyio.run(clients.check_client, asked, chosen)
+    results = _run(partial(clients.check_client, asked, chosen))
     # What stands in the arguments may be a credential.
     target = named(PurePath(command[0]).name)
     _finish(Report("check-client", target, results, time.monotonic() - begun), **shown)
+
+
+def _run(checking: Callable[[], Awaitable[list[Result]]]) -> list[Result]:
+    try:
+        return anyio.run(checking)
+    except CancelledError:
+        # How Ctrl-C arrives from the event loops of CPython 3.10.
+        raise KeyboardInterrupt from None
 
 
 def _endpoint(url: str) -> str:
