@@ -322,6 +322,12 @@ def prepare_checked() -> None:
     for path in (*(checked / "node").iterdir(), *(checked / "programs").glob("*.js")):
         shutil.copy2(path, node)
     run(npm, "ci", "--prefix", node)
+    foreign = ENVIRONMENTS / "node-foreign"
+    foreign.mkdir(exist_ok=True)
+    for path in (checked / "foreign").iterdir():
+        shutil.copy2(path, foreign)
+    without_browsers = {"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1"}
+    run(npm, "ci", "--omit=optional", "--prefix", foreign, env=without_browsers)
     target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
     manifest = "tests/check/rmcp-client/Cargo.toml"
     run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)

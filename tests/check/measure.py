@@ -57,7 +57,7 @@ def servers() -> str:
     for name, server in SERVERS.items():
         tool, _, arguments = (server.tool or "").partition("=")
         allowed = Options(Tool(tool, json.loads(arguments)) if tool else None, server.idle)
-        with CommandServer(server.command, path=server.path) as process:
+        with CommandServer(server.command, url=server.url) as process:
             asked = Asked(process.url, (), allowed, 20.0, 300, process)
             results = anyio.run(check_server, asked)
         found[name] = outcomes(results)

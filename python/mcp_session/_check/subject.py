@@ -28,6 +28,9 @@ __all__ = ["LEGACY", "MODERN", "PING", "Options", "Subject", "Tool", "Who"]
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 
+# Stands for the version that the server settled on.
+SETTLED = ""
+
 _ACCEPT = ("accept", b"application/json, text/event-stream")
 _JSON = ("content-type", b"application/json")
 _SESSION = "mcp-session-id"
@@ -105,6 +108,8 @@ class Subject:
     options: Options
     process: CommandServer | None = None
     """The server itself, where it was started for this."""
+    version: str = LEGACY
+    """What the server settled on last."""
     looked_at: int = 0
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
@@ -130,7 +135,7 @@ class Subject:
         *,
         session: str | bytes | tuple[bytes, ...] | None = None,
         message: object = None,
-        version: str | None = LEGACY,
+        version: str | None = SETTLED,
         headers: tuple[tuple[str, bytes], ...] = (),
         url: str | None = None,
     ) -> Seen:
@@ -157,7 +162,7 @@ class Subject:
         *,
         session: str | bytes | tuple[bytes, ...] | None = None,
         message: object = None,
-        version: str | None = LEGACY,
+        version: str | None = SETTLED,
         headers: tuple[tuple[str, bytes], ...] = (),
         url: str | None = None,
     ) -> Ask:
@@ -166,7 +171,8 @@ class Subject:
         if message is not None:
             sent.append(_JSON)
         if version is not None:
-            sent.append((_VERSION, version.encode()))
+            named = self.version if version is SETTLED else version
+            sent.append((_VERSION, named.encode()))
         if isinstance(session, tuple):
             sent += [(_SESSION, it) for it in session]
         elif session is not None:
@@ -214,7 +220,8 @@ class Subject:
         verdict = seen.verdict(Side.CLIENT)
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
             version = as_object(as_object(seen.answer_to(1)).get("result")).get("protocolVersion")
-            return Session(verdict.session_id, version if isinstance(version, str) else LEGACY)
+            self.version = version if isinstance(version, str) else LEGACY
+            return Session(verdict.session_id, self.version)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
             skip("the server assigns no session ID")
         if verdict.rule is Rule.ILL_FORMED_SESSION_ID:
