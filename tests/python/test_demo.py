@@ -296,7 +296,7 @@ def test_without_its_extra_it_says_what_it_needs(
     )
 
     assert result.stderr == (
-        f"mcp-session: the demo needs {needed}: pip install 'mcp-session[demo]'\n"
+        f"mcp-session: the demo needs {needed}: pip install '.[demo]' in a clone of mcp_session\n"
     )
     assert result.returncode == 1
 

@@ -120,7 +120,7 @@ def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
 
     assert len(README.splitlines()) <= 220
     assert re.fullmatch(r".*pip install '\.\[demo\]' && \S+/mcp-session demo\n", first)
-    assert second == "python3 tests/run.py\n"
+    assert second == "python3 tests/all.py\n"
     assert README.index(second) < README.index("\n## ", README.index("## Install") + 1)
 
 

@@ -1,0 +1,27 @@
+"""Every check and every test, as sessions of nox: `nox -l` lists them.
+
+`nox` runs those of the list that are marked, which is what CI runs; those with the tag `long` run
+when they are named. A session that tests the package has its wheel built first, if the sources
+changed, and installed. Environments are kept in `.environments`, and made of the dependency groups
+in pyproject.toml. `python3 tests/all.py` is `nox` where there is none.
+"""
+
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+
+# Importing them registers their sessions, in this order.
+from steps import checks, core, package, sdks, fuzzing, release  # noqa: F401, I001 - see above
+
+nox.needs_version = ">=2026.10.20"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+nox.options.envdir = ".environments"
+nox.options.error_on_missing_interpreters = False
+# Two processors are what a machine has at least.
+nox.options.parallel = 2
+nox.options.reuse_venv = "yes"
+nox.options.stop_on_first_error = True
