@@ -6,6 +6,7 @@ changed, and installed. Environments are kept in `.environments`, and made of th
 in pyproject.toml. `python3 tests/all.py` is `nox` where there is none.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
 # Importing them registers their sessions, in this order.
 from steps import checks, core, package, sdks, fuzzing, release  # noqa: F401, I001 - see above
+
+# pyenv's interpreters are found also where it has not chosen them.
+pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(pyenv.glob("*/bin")))])
 
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "virtualenv"

@@ -44,7 +44,7 @@ def group(name: str) -> tuple[str, ...]:
 def install(session: nox.Session, name: str) -> None:
     """Install a dependency group, as it is locked; or else upgrading nothing that will do."""
     if name in LOCKED:
-        session.install("--require-hashes", "-r", LOCKS / f"{name}.txt")
+        session.install("--require-hashes", "-r", str(LOCKS / f"{name}.txt"))
     else:
         session.install(*group(name))
 
