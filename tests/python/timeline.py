@@ -16,6 +16,7 @@ BEGUN = re.compile(r" *(\d+\.\d) +(call \d|restart|kill)")
 
 WIDTH, LEFT, COLUMN, ROW = 900, 152, 92, 74
 HEADING, FOOT = 54, 14
+FONT = 'font-family="ui-sans-serif, system-ui, sans-serif" text-anchor="middle"'
 FINE, BROKEN, NONE, QUIET, INK = "#1a7f37", "#cf222e", "#d0d7de", "#6e7781", "#1f2328"
 
 
@@ -46,8 +47,7 @@ def picture(page: str) -> str:
     ]
     height = HEADING + ROW * len(rows) + FOOT
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
-        ' font-family="ui-sans-serif, system-ui, sans-serif" font-size="11" text-anchor="middle">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT}>',
         "<title>A server restarts and is killed: what two clients make of it</title>",
         f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
     ]
