@@ -14,7 +14,7 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CARGO = nox.project.load_toml(ROOT / "Cargo.toml")
 ENVIRONMENTS = ROOT / ".environments"
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
-DIST = ENVIRONMENTS / "dist"
+WHEELS = ENVIRONMENTS / "wheels"
 # What is built from a copy of this tree finds the crates it depends upon built.
 BUILT_BEFORE = {"CARGO_TARGET_DIR": str(ROOT / "target" / "copies")}
 # What these groups install is the same on every machine: `nox -s lock` pins it, with hashes.
@@ -56,7 +56,7 @@ def install_wheel(session: nox.Session) -> None:
     pip_install = ("python", "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps")
     # Not `session.install`, which `nox -R` leaves out.
     session.run(*pip_install, find_wheel())
-    installed.write_text((DIST / "built-from").read_text(encoding="utf-8"), encoding="utf-8")
+    installed.write_text((WHEELS / "built-from").read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def python_of(session: nox.Session, name: str) -> str:
@@ -69,7 +69,7 @@ def python_of(session: nox.Session, name: str) -> str:
 
 def find_wheel() -> Path:
     """Find the one wheel that was built."""
-    (built,) = DIST.glob("*.whl")
+    (built,) = WHEELS.glob("*.whl")
     return built
 
 
@@ -103,6 +103,14 @@ def with_cargo(session: nox.Session, name: str, version: str) -> dict[str, str]:
         install_it = ("cargo", "install", "-q", name, "--locked", "--version", version)
         session.run(*install_it, "--root", root, external=True)
     return {"PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
+def scratch(session: nox.Session, name: str) -> Path:
+    """Make a folder of the session, empty, whose place is the same in each run."""
+    folder = Path(session.create_tmp(), name).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def host(session: nox.Session) -> str:

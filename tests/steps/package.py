@@ -9,9 +9,9 @@ import nox
 
 from steps.common import (
     BUILT_BEFORE,
-    DIST,
     PROJECT,
     ROOT,
+    WHEELS,
     copy_tree,
     environment,
     find_wheel,
@@ -21,6 +21,7 @@ from steps.common import (
     install_wheel,
     output,
     python_of,
+    scratch,
 )
 
 UNCHECKED = ("benches/calls.py", "benches/plots.py")
@@ -34,14 +35,14 @@ BARE_TESTS = (
 @nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel, built anew if the sources are not those that it was built from."""
-    built = DIST / "built-from"
+    built = WHEELS / "built-from"
     sources = fingerprint()
     if built.exists() and built.read_text(encoding="utf-8") == sources:
         session.log(f"{find_wheel()} is of these sources")
         return
-    shutil.rmtree(DIST, ignore_errors=True)
+    shutil.rmtree(WHEELS, ignore_errors=True)
     install(session, "build")
-    session.run("maturin", "build", "--release", "--locked", "--out", DIST)
+    session.run("maturin", "build", "--release", "--locked", "--out", WHEELS)
     built.write_text(sources, encoding="utf-8")
 
 
@@ -49,8 +50,7 @@ def wheel(session: nox.Session) -> None:
 def sdist(session: nox.Session) -> None:
     """The sdist, which builds a wheel of its own."""
     install(session, "build")
-    folder = Path(session.create_tmp())
-    shutil.rmtree(folder)
+    folder = scratch(session, "sdist")
     session.run("maturin", "sdist", "--out", folder)
     (archive,) = folder.glob("*.tar.gz")
     pip_wheel = ("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder)
@@ -136,8 +136,7 @@ def bare(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """The tests of the core and of the command line, with the oldest dependencies allowed."""
     # Always the same folder: the tests know where they were built.
-    folder = Path(session.create_tmp()) / "copy"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = scratch(session, "copy")
     copy_tree(session, folder)
     target = {"CARGO_TARGET_DIR": str(folder.parent / "target")}
     with session.chdir(folder):

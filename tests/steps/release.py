@@ -10,7 +10,18 @@ from pathlib import Path
 
 import nox
 
-from steps.common import CARGO, PROJECT, ROOT, copy_tree, host, install, output, with_cargo
+from steps.common import (
+    CARGO,
+    ENVIRONMENTS,
+    PROJECT,
+    ROOT,
+    copy_tree,
+    host,
+    install,
+    output,
+    scratch,
+    with_cargo,
+)
 
 # Where the wheel is that is given away, whose name says which machines it is for.
 RELEASE = ROOT / "dist"
@@ -49,7 +60,12 @@ def build_release(
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     seconds = output(session, "git", "log", "-1", "--format=%ct").strip()
     remapped = f"--remap-path-prefix={home}=/cargo --remap-path-prefix={tree}=/mcp_session"
-    env = {"RUSTFLAGS": remapped, "SOURCE_DATE_EPOCH": seconds}
+    target_folder = ROOT / "target" / tree.name
+    env = {
+        "CARGO_TARGET_DIR": str(target_folder),
+        "RUSTFLAGS": remapped,
+        "SOURCE_DATE_EPOCH": seconds,
+    }
     options = ["--release", "--locked", "--target", target]
     if "linux" in target:
         # zig's linker knows the symbols of an old glibc.
@@ -57,35 +73,34 @@ def build_release(
         options += ["--zig", "--compatibility", libc]
     for version in versions:
         options += ["--interpreter", version]
-    built = Path(session.create_tmp(), "wheels")
-    shutil.rmtree(built, ignore_errors=True)
+    built = scratch(session, "wheels")
     with session.chdir(tree):
         session.run("maturin", "build", *options, "--out", built, env=env)
-    for path in built.iterdir():
+    for path in sorted(built.iterdir()):
         # The bill of materials names the crates of this tree by where they stand.
-        unpacked = built / "unpacked"
+        unpacked = scratch(session, "unpacked")
         session.run("wheel", "unpack", "--dest", unpacked, path)
         (folder,) = unpacked.iterdir()
         for bill in folder.glob("*.dist-info/sboms/*.json"):
             text = bill.read_text(encoding="utf-8")
             bill.write_text(text.replace(tree.as_uri(), "file:///mcp_session"), encoding="utf-8")
         session.run("wheel", "pack", "--dest-dir", out, folder, env=env)
-        shutil.rmtree(unpacked)
-        for member in zipfile.ZipFile(out / path.name).namelist():
-            content = zipfile.ZipFile(out / path.name).read(member)
-            if any(str(place).encode() in content for place in (ROOT, home, Path.home())):
-                session.error(f"{member} of {path.name} names a folder of this machine")
+        with zipfile.ZipFile(out / path.name) as wheel:
+            for member in wheel.namelist():
+                if any(str(place).encode() in wheel.read(member) for place in (ROOT, home)):
+                    session.error(f"{member} of {path.name} names a folder of this machine")
 
 
 def release_tree(session: nox.Session) -> Path:
     """Copy this tree, with a README whose links also lead somewhere from a registry's page."""
-    tree = ROOT / "target" / "release-tree"
+    tree = ENVIRONMENTS / "release-tree"
     shutil.rmtree(tree, ignore_errors=True)
     copy_tree(session, tree)
     package = CARGO["workspace"]["package"]
     text = (tree / "README.md").read_text(encoding="utf-8")
-    blob = f"{package['repository']}/blob/v{package['version']}/"
-    text = re.sub(r"\]\((?!https?:|#)", f"]({blob}", text)
+    for kind, link in (("raw", r"(!\[[^]]*\]\()"), ("blob", r"((?<!!)\[[^]]*\]\()")):
+        shown = f"{package['repository']}/{kind}/v{package['version']}/"
+        text = re.sub(rf"{link}(?!https?:|#)", rf"\1{shown}", text)
     (tree / "README.md").write_text(text, encoding="utf-8")
     return tree
 
@@ -96,12 +111,11 @@ def reproducible(session: nox.Session) -> None:
     install(session, "release")
     digests: set[str] = set()
     for name in ("first", "second"):
-        folder = Path(session.create_tmp(), name)
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = scratch(session, name)
         tree = folder / f"{name}-tree"
         copy_tree(session, tree)
         out = folder / "out"
-        out.mkdir(parents=True)
+        out.mkdir()
         build_release(session, tree, host(session), (), out)
         (built,) = out.iterdir()
         digests.add(hashlib.sha256(built.read_bytes()).hexdigest())
