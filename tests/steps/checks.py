@@ -82,10 +82,12 @@ def lints(session: nox.Session) -> None:
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     checker = ("check-jsonschema", "--builtin-schema")
     session.run(*checker, "vendor.github-workflows", *workflows)
+    dependabot = ROOT / ".github" / "dependabot.yml"
+    session.run(*checker, "vendor.dependabot", dependabot)
     forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
     session.run(*checker, "vendor.github-issue-forms", *forms)
     pedantic = ("--offline", "--no-progress", "--persona", "pedantic")
-    session.run("zizmor", *pedantic, *workflows)
+    session.run("zizmor", *pedantic, *workflows, dependabot)
 
 
 @nox.session
