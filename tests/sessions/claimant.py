@@ -14,7 +14,7 @@ from tables import LONG, entry, open_table
 KEY = b"claimed by all"
 
 
-async def main(kind: str, address: str, name: str, rounds: int) -> None:
+async def claim_all(kind: str, address: str, name: str, rounds: int) -> None:
     table = open_table(kind, address)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -51,6 +51,6 @@ async def write_for_ever(kind: str, address: str, name: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 4:
-        asyncio.run(main(*sys.argv[1:4], int(sys.argv[4])))
+        asyncio.run(claim_all(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
     else:
-        asyncio.run(write_for_ever(*sys.argv[1:4]))
+        asyncio.run(write_for_ever(sys.argv[1], sys.argv[2], sys.argv[3]))

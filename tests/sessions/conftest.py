@@ -1,6 +1,5 @@
 """The tables under test, and the Redis or Valkey that one of them needs."""
 
-import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -10,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from redis_server import RedisServer, find_program
+from redis_server import RedisServer, find_program, program
 from tables import KINDS, Tables
 
 # Nothing is judged by how long it takes: the machines are noisy.
@@ -40,16 +39,6 @@ def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Tables]:
     server = request.getfixturevalue("shared_server") if kind == "redis" else None
     with Tables(kind, tmp_path, server) as tables:
         yield tables
-
-
-def program() -> str:
-    """The server's program; a run of CI that has none fails, another says so."""
-    found = find_program()
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have redis-server or valkey-server")
-        pytest.skip("redis-server or valkey-server is not on this machine")
-    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

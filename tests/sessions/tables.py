@@ -14,9 +14,11 @@ from mcp_session.sessions import (
     SessionTable,
     SqliteSessions,
 )
+from typing_extensions import Self
 
 from redis_server import RedisServer
 
+Own = TypeVar("Own", bound="Loop")
 Result = TypeVar("Result")
 
 KINDS = ("memory", "sqlite", "redis")
@@ -26,24 +28,14 @@ LONG = 60.0
 _numbers = itertools.count()
 
 
-class Tables:
-    """Makes the objects of one table, and closes them.
+class Loop:
+    """The event loop of a test, which is not one itself; closes tables when it ends."""
 
-    `run` runs a coroutine in the event loop of the test; objects are closed there.
-    """
+    def __init__(self) -> None:
+        self.closing: list[Any] = []
+        self._loop = asyncio.new_event_loop()
 
-    def __init__(self, kind: str, folder: Path, server: RedisServer | None) -> None:
-        self.kind = kind
-        self.folder = folder
-        self.server = server
-        self.prefix = f"test-{next(_numbers)}"
-        self._opened: list[SessionTable] = []
-        self._memory: MemorySessions | None = None
-        self._runner = asyncio.new_event_loop()
-        if server is not None:
-            settle(server, self.prefix)
-
-    def __enter__(self) -> "Tables":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -52,19 +44,33 @@ class Tables:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for table in self._opened:
-            self.run(table.aclose())
-        self._runner.close()
+        for it in self.closing:
+            self.run(it.aclose())
+        self._loop.close()
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        return self._runner.run_until_complete(coroutine)
+        return self._loop.run_until_complete(coroutine)
+
+
+class Tables(Loop):
+    """Makes the objects of one table."""
+
+    def __init__(self, kind: str, folder: Path, server: RedisServer | None) -> None:
+        super().__init__()
+        self.kind = kind
+        self.folder = folder
+        self.server = server
+        self.prefix = f"test-{next(_numbers)}"
+        self._memory: MemorySessions | None = None
+        if server is not None:
+            settle(server, self.prefix)
 
     def open(self, key: bytes | None = None, timeout: float = 30) -> SessionTable:
         """One more object of this table, as another process would make it."""
         if self.kind == "memory" and self._memory is None:
             self._memory = MemorySessions(key=key)
         table = self._memory or open_table(self.kind, self.address, self.prefix, key, timeout)
-        self._opened.append(table)
+        self.closing.append(table)
         return table
 
     @property

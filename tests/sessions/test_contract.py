@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from mcp_session.sessions import (
@@ -285,45 +287,49 @@ def test_who_is_cancelled_while_he_asks_leaves_the_table_usable(tables: Tables) 
     assert tables.run(cancel_some()) == FoundSession(entry(1), None)
 
 
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        (lambda it: it.find(b""), ValueError),
-        (lambda it: it.find(b"k" * 65), ValueError),
-        (lambda it: it.find("k"), TypeError),
-        (lambda it: it.touch(["k"], 1.0), TypeError),
-        (lambda it: it.touch([], 0), ValueError),
-        (lambda it: it.touch([], float("nan")), ValueError),
-        (lambda it: it.touch([], True), TypeError),
-        (lambda it: it.swap(KEY, expected=-1, entry=entry(1), seconds=1), ValueError),
-        (lambda it: it.swap(KEY, expected=2**63, entry=entry(1), seconds=1), ValueError),
-        (lambda it: it.swap(KEY, expected=True, entry=entry(1), seconds=1), TypeError),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(-1), seconds=1), ValueError),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(1, "a" * 256), seconds=1), ValueError),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(1, "\n"), seconds=1), ValueError),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(1, "ä"), seconds=1), ValueError),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(1), seconds=-1), ValueError),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(1), seconds=1e99), ValueError),
-        (
-            lambda it: it.swap(
-                KEY, expected=None, entry=entry(1, "a", bytes(2**20 + 1)), seconds=1
-            ),
-            ValueError,
-        ),
-        (lambda it: it.swap(KEY, expected=None, entry=entry(1, "a", "v"), seconds=1), TypeError),
-        (lambda it: it.renew("", b"", 1), ValueError),
-        (lambda it: it.renew("a", bytes(4097), 1), ValueError),
-        (lambda it: it.renew("a", "here", 1), TypeError),
-        (lambda it: it.renew(b"a", b"", 1), TypeError),
-        (lambda it: it.withdraw(""), ValueError),
-    ],
-)
-def test_what_no_caller_should_pass_is_refused(tables: Tables, call: object, error: type) -> None:
-    table = tables.open()
-    assert callable(call)
+def wrong(value: object) -> Any:
+    """What a caller that is not type-checked may pass."""
+    return value
 
+
+REFUSED: list[tuple[Callable[[SessionTable], Coroutine[Any, Any, object]], type[Exception]]] = [
+    (lambda it: it.find(b""), ValueError),
+    (lambda it: it.find(b"k" * 65), ValueError),
+    (lambda it: it.find(wrong("k")), TypeError),
+    (lambda it: it.touch([wrong("k")], 1.0), TypeError),
+    (lambda it: it.touch([], 0), ValueError),
+    (lambda it: it.touch([], float("nan")), ValueError),
+    (lambda it: it.touch([], wrong(value=True)), TypeError),
+    (lambda it: it.swap(KEY, expected=-1, entry=entry(1), seconds=1), ValueError),
+    (lambda it: it.swap(KEY, expected=2**63, entry=entry(1), seconds=1), ValueError),
+    (lambda it: it.swap(KEY, expected=wrong(value=True), entry=entry(1), seconds=1), TypeError),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(-1), seconds=1), ValueError),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(1, "a" * 256), seconds=1), ValueError),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(1, "\n"), seconds=1), ValueError),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(1, "ä"), seconds=1), ValueError),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(1), seconds=-1), ValueError),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(1), seconds=1e99), ValueError),
+    (
+        lambda it: it.swap(KEY, expected=None, entry=entry(1, "a", bytes(2**20 + 1)), seconds=1),
+        ValueError,
+    ),
+    (lambda it: it.swap(KEY, expected=None, entry=entry(1, "a", wrong("v")), seconds=1), TypeError),
+    (lambda it: it.renew("", b"", 1), ValueError),
+    (lambda it: it.renew("a", bytes(4097), 1), ValueError),
+    (lambda it: it.renew("a", wrong("here"), 1), TypeError),
+    (lambda it: it.renew(wrong(b"a"), b"", 1), TypeError),
+    (lambda it: it.withdraw(""), ValueError),
+]
+
+
+@pytest.mark.parametrize(("call", "error"), REFUSED)
+def test_what_no_caller_should_pass_is_refused(
+    tables: Tables,
+    call: Callable[[SessionTable], Coroutine[Any, Any, object]],
+    error: type[Exception],
+) -> None:
     with pytest.raises(error):
-        tables.run(call(table))
+        tables.run(call(tables.open()))
 
 
 def test_no_repr_shows_what_is_stored(tables: Tables) -> None:

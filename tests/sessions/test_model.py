@@ -185,4 +185,4 @@ def test_no_sequence_of_calls_is_answered_otherwise_than_the_model_allows(
         return Tables(tables.kind, folder, tables.server)
 
     machine = type("Machine", (TableMachine,), {"opening": staticmethod(opening)})
-    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=40))
+    run_state_machine_as_test(machine, settings=settings(max_examples=10, stateful_step_count=40))
