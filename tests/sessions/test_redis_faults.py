@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Coroutine, Generator
@@ -573,6 +574,17 @@ def test_a_lease_that_outlasts_the_settling_is_refused(loop: Loop) -> None:
 
     with pytest.raises(ValueError, match=r"must not outlast `settling`, 2.0 s: 2.5"):
         loop.run(table.renew("a", b"", 2.5))
+
+
+def test_without_redis_py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "mcp_session._sessions.redis_connections")
+
+    with pytest.raises(ModuleNotFoundError) as raised:
+        RedisSessions("redis://redis.example")
+    assert str(raised.value) == (
+        "mcp_session.sessions.RedisSessions needs redis: pip install 'mcp-session[redis]'"
+    )
 
 
 def test_another_event_loop_than_asyncios_is_refused() -> None:
