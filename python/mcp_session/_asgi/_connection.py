@@ -5,7 +5,7 @@ message of HTTP says. Only processes of this user reach that socket, so what sta
 """
 
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from mcp_session._asgi import Scope
 
@@ -43,6 +43,6 @@ def restored(scope: Scope) -> Scope:
 
 def target(scope: Scope) -> bytes:
     """The target of a request as it came: its path, and its query."""
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    path: bytes = scope.get("raw_path") or quote(scope["path"], safe="/!$&'()*+,;=:@~").encode()
     query: bytes = scope.get("query_string", b"")
     return path + b"?" * bool(query) + query

@@ -29,15 +29,14 @@ class _EnoughError(Exception):
 async def ask(
     application: Application,
     scope: Scope,
-    headers: list[tuple[bytes, bytes]],
     body: bytes,
     *,
     seconds: float,
     at_most: int,
 ) -> InProcessAnswer:
-    """POST a message to the application, in this task, with the scope of the request at hand.
+    """POST a message to the application, in this task, with this scope and the headers in it.
 
-    `headers` replace those of the scope, but for its framing. What the application raises is an
+    What the application raises is an
     answer without status. So is one that takes longer than `seconds`; of a body `at_most` bytes
     are read.
     """
@@ -62,7 +61,7 @@ async def ask(
                 answer.is_whole = True
                 is_over.set()
 
-    framed = [*headers, (b"content-length", str(len(body)).encode())]
+    framed = [*scope["headers"], (b"content-length", str(len(body)).encode())]
     asked = {**scope, "method": "POST", "headers": framed}
     try:
         with anyio.move_on_after(seconds):

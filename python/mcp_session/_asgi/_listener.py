@@ -15,7 +15,7 @@ import uvicorn
 
 from mcp_session._asgi import Application
 
-__all__ = ["PeerListener"]
+__all__ = ["PeerListener", "host_fingerprint"]
 
 _BACKLOG = 2048
 # A peer closes what it does not use, and never meets a connection that is just being closed.
@@ -46,7 +46,7 @@ class PeerListener:
             self._server = await _started(self._application, listener)
         except BaseException:
             listener.close()
-            self._remove_folder()
+            self.remove_folder()
             raise
         return path
 
@@ -56,9 +56,10 @@ class PeerListener:
         if server is not None:
             server.config.timeout_graceful_shutdown = max(1, round(seconds))
             await server.shutdown()
-        self._remove_folder()
+        self.remove_folder()
 
-    def _remove_folder(self) -> None:
+    def remove_folder(self) -> None:
+        """Remove what was made for the socket."""
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
