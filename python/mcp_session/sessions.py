@@ -11,6 +11,8 @@ MemorySessions()
 """
 
 from mcp_session._sessions.memory import MemorySessions
+from mcp_session._sessions.redis import RedisSessions
+from mcp_session._sessions.sqlite import SqliteSessions
 from mcp_session._sessions.table import (
     FoundSession,
     SessionEntry,
@@ -22,9 +24,11 @@ from mcp_session._sessions.table import (
 __all__ = [
     "FoundSession",
     "MemorySessions",
+    "RedisSessions",
     "SessionEntry",
     "SessionTable",
     "SessionTableError",
+    "SqliteSessions",
     "TableFault",
 ]
 

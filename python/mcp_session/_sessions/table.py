@@ -28,7 +28,8 @@ class TableFault(Enum):
     DAMAGED = "the session table holds what no session table holds"
     DENIED = "the session table denies access"
     OTHER_KEY = "the session table was begun with another hashing key"
-    CLOSED = "the session table was closed"
+    OTHER_VERSION = "the session table was begun by another version of mcp_session"
+    UNREPLICATED = "too few replicas of the session table acknowledged the write"
     REFUSED = "the session table refused the command"
 
 
@@ -148,5 +149,5 @@ class SessionTable(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close what this event loop has open. The table keeps what it stores, if it can."""
+        """Close what this event loop has open. What is stored stays; a further call opens anew."""
         ...
