@@ -1,6 +1,7 @@
 """Real processes that serve: the workers of one uvicorn, or replicas behind a balancer."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -8,13 +9,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import anyio
 
 TIMEOUT = 60
 HERE = Path(__file__).parent
@@ -27,6 +27,7 @@ class Place:
     port: int
     notes: Path
     environment: dict[str, str]
+    ports: list[int] = field(default_factory=list[int])
     processes: list[subprocess.Popen[bytes]] = field(
         default_factory=list["subprocess.Popen[bytes]"]
     )
@@ -82,31 +83,31 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-@asynccontextmanager
-async def workers(table: str, *, count: int = 4, **settings: str) -> AsyncGenerator[Place]:
+@contextmanager
+def workers(table: str, *, count: int = 4, **settings: str) -> Generator[Place]:
     """One uvicorn with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
     with folder() as notes:
         place = Place(free_port(), notes, environment(table, notes, settings))
         options = ("--workers", str(count), "--timeout-graceful-shutdown", "5")
         place.processes = [start(place.port, place.environment, *options)]
         try:
-            await all_serve(place.port)
+            wait_until_it_serves(place.port)
             yield place
         finally:
             end(place.processes[0])
 
 
-@asynccontextmanager
-async def replicas(table: str, *, count: int, **settings: str) -> AsyncGenerator[Place]:
+@contextmanager
+def replicas(table: str, *, count: int, **settings: str) -> Generator[Place]:
     """So many processes with a port each, behind a balancer that takes them in turns."""
     with folder() as notes:
         place = Place(0, notes, environment(table, notes, settings))
-        ports = [free_port() for _ in range(count)]
-        place.processes = [start_replica(place, port) for port in ports]
+        place.ports = [free_port() for _ in range(count)]
+        place.processes = [start_replica(place, port) for port in place.ports]
         try:
-            async with balancer(ports) as place.port:
-                for port in ports:
-                    await all_serve(port)
+            with balancer(place.ports) as place.port:
+                for port in place.ports:
+                    wait_until_it_serves(port)
                 yield place
         finally:
             for process in place.processes:
@@ -116,58 +117,81 @@ async def replicas(table: str, *, count: int, **settings: str) -> AsyncGenerator
 def start_replica(place: Place, port: int) -> "subprocess.Popen[bytes]":
     url = {"PEER_URL": f"http://127.0.0.1:{port}"}
     # As on another host: another folder for sockets is another host's.
-    own = place.notes / f"tmp{port}"
+    own = place.notes / f"t{port}"
     own.mkdir(exist_ok=True)
-    elsewhere = {"TMPDIR": str(own)} if "APART" in place.environment else {}
     options = ("--timeout-graceful-shutdown", "5")
-    return start(port, place.environment | url | elsewhere, *options)
+    return start(port, place.environment | url | {"TMPDIR": str(own)}, *options)
+
+
+@contextmanager
+def redis() -> Generator[tuple[str, Callable[[], None]]]:
+    """A Redis of its own: its URL, and how to kill it."""
+    port = free_port()
+    with folder() as kept:
+        command = ["redis-server", "--port", str(port), "--dir", str(kept), "--save", ""]
+        process = subprocess.Popen([*command, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+
+        def kill() -> None:
+            process.kill()
+            process.wait()
+
+        try:
+            wait_for(lambda: listens(port))
+            yield f"redis://127.0.0.1:{port}/0", kill
+        finally:
+            kill()
 
 
 def environment(table: str, notes: Path, settings: dict[str, str]) -> dict[str, str]:
-    made = {**os.environ, "NOTES": str(notes), **settings}
+    made = {**os.environ, "NOTES": str(notes)}
+    made |= {name: value.format(notes=notes) for name, value in settings.items()}
     if table:
         made["TABLE"] = str(notes / "sessions.db") if table == "sqlite" else table
     return made
 
 
-async def all_serve(port: int) -> None:
+def wait_until_it_serves(port: int) -> None:
     """Wait until it listens, and has answered."""
-    with anyio.fail_after(TIMEOUT):
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                request = b"GET /nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-                writer.write(request)
-                answered = await reader.read()
-                writer.close()
-                if answered:
-                    return
-            except OSError:
-                pass
-            await anyio.sleep(0.05)
+
+    def answers() -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
+                connection.sendall(b"GET /nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                return bool(connection.recv(1))
+        except OSError:
+            return False
+
+    wait_for(answers)
 
 
-@asynccontextmanager
-async def balancer(ports: list[int]) -> AsyncGenerator[int]:
-    """Give each connection to the next that takes it."""
-    turns: Iterator[int] = iter(())
-    connections: set[asyncio.Task[None]] = set()
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
-    def next_port() -> int:
-        nonlocal turns
-        port = next(turns, None)
-        if port is None:
-            turns = iter(ports)
-            port = next(turns)
-        return port
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def balancer(ports: list[int]) -> Generator[int]:
+    """Give each connection to the next that takes it, in a thread with a loop of its own."""
+    loop, turns = asyncio.new_event_loop(), itertools.count()
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        begun = time.monotonic()
+        ends = time.monotonic() + TIMEOUT
         while True:
             try:
-                return await asyncio.open_connection("127.0.0.1", next_port())
+                port = ports[next(turns) % len(ports)]
+                return await asyncio.open_connection("127.0.0.1", port)
             except OSError:
-                if time.monotonic() - begun > TIMEOUT:
+                if time.monotonic() > ends:
                     raise
                 await asyncio.sleep(0.01)
 
@@ -182,20 +206,19 @@ async def balancer(ports: list[int]) -> AsyncGenerator[int]:
             writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
-        try:
-            inner_reader, inner_writer = await connect()
-            await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
-        finally:
-            writer.close()
-            connections.discard(task)
+        inner_reader, inner_writer = await connect()
+        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        for task in connections:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(TIMEOUT)
+        for task in asyncio.all_tasks(loop):
             task.cancel()
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0.1))
+        loop.close()

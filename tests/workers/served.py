@@ -15,6 +15,7 @@ import anyio
 from mcp_session.asgi import SessionMiddleware
 from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 from pydantic import BaseModel
+from starlette.middleware import Middleware
 
 GENERATION = f"mcp{version('mcp').split('.')[0]}"
 framework: Any = import_module(
@@ -42,9 +43,12 @@ def create() -> Any:
     options: dict[str, Any] = {"peer_url": os.environ.get("PEER_URL")}
     if os.environ.get("RESTORE") == "no":
         options["restore"] = False
-    return SessionMiddleware(
-        application, sessions=table(os.environ["TABLE"]), on_restored=count_restored, **options
-    )
+    options |= {"sessions": table(os.environ["TABLE"]), "on_restored": count_restored}
+    if os.environ.get("AUTH") == "outside":
+        # Inside of what authenticates: the user is known.
+        application.user_middleware.append(Middleware(SessionMiddleware, **options))
+        return application
+    return SessionMiddleware(application, **options)
 
 
 def table(name: str) -> SessionTable:
@@ -55,6 +59,28 @@ def table(name: str) -> SessionTable:
 
         return RedisSessions(name)
     return SqliteSessions(name)
+
+
+def authenticated() -> dict[str, Any]:
+    """What makes a server of either SDK ask for a token: `<client>.<subject>.<whatever>`."""
+    from mcp.server.auth.provider import AccessToken  # noqa: PLC0415 - only where it is asked for
+    from mcp.server.auth.settings import AuthSettings  # noqa: PLC0415 - as above
+    from pydantic import AnyHttpUrl  # noqa: PLC0415 - as above
+
+    class Verifier:
+        async def verify_token(self, token: str) -> AccessToken | None:
+            client, _, rest = token.partition(".")
+            subject, _, _ = rest.partition(".")
+            if not subject:
+                return None
+            claims = {"iss": "https://issuer.example"}
+            return AccessToken(
+                token=token, client_id=client, scopes=[], subject=subject, claims=claims
+            )
+
+    url = AnyHttpUrl("https://issuer.example")
+    settings = AuthSettings(issuer_url=url, resource_server_url=url)
+    return {"auth": settings, "token_verifier": Verifier()}
 
 
 def count_restored(_restored: Any) -> None:
@@ -90,7 +116,7 @@ remembered: "WeakKeyDictionary[Any, list[str]]" = WeakKeyDictionary()
 
 
 def server() -> Any:
-    made = Server("t")
+    made = Server("t", **(authenticated() if "AUTH" in os.environ else {}))
     for tool in (whoami, run, remember, slow, steps, ask, elicit, push, interrupted):
         made.tool()(tool)
     return made

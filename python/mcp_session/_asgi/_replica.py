@@ -23,7 +23,7 @@ from mcp_session._asgi._running import Running
 from mcp_session._core import Replica
 from mcp_session.sessions import SessionTable
 
-__all__ = ["ReplicaOptions", "ServingReplica"]
+__all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
 _PEERS_AT_MOST = 4096
 _DRAIN_POLL_SECONDS = 0.05
@@ -44,6 +44,34 @@ class ReplicaOptions:
     drain_seconds: float
 
 
+class Entrance:
+    """What the others' requests enter by: the application, with connections as they were.
+
+    Only an owner is sent anything, and it has served a request before: what it learned of that
+    one holds for all. The state of the lifespan is that of the server in front, which alone has it;
+    what stands around the middleware, and authenticates, is entered as well.
+    """
+
+    def __init__(self, middleware: Application) -> None:
+        """Enter by the middleware, until something is learned."""
+        self._outermost = middleware
+        self._state: dict[str, Any] | None = None
+        self.has_learned = False
+
+    def learn(self, scope: Scope) -> None:
+        """Take what the first request shows of what is around."""
+        self.has_learned = True
+        self._outermost = scope.get("app") or self._outermost
+        self._state = scope.get("state")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request that came over the private socket."""
+        entered = restored(scope)
+        if self._state is not None:
+            entered["state"] = dict(self._state)
+        await self._outermost(entered, receive, send)
+
+
 class ServingReplica:
     """The identity, the lease, the socket and the peers of this process, in one event loop."""
 
@@ -58,9 +86,9 @@ class ServingReplica:
 
     @classmethod
     async def open(
-        cls, options: ReplicaOptions, application: Application, scope: Scope
+        cls, options: ReplicaOptions, entrance: Application
     ) -> "ServingReplica":
-        """Open it, for an application and like the first connection that it serves."""
+        """Open it; the others' requests enter by an application."""
         key = await options.sessions.hashing_key()
         opened = cls(
             options,
@@ -68,12 +96,12 @@ class ServingReplica:
                 token_hex(16), key, restore=options.restore, max_sessions=options.max_sessions
             ),
         )
-        await opened._open(application, scope)  # noqa: SLF001 - its own
+        await opened._open(entrance)  # noqa: SLF001 - its own
         return opened
 
-    async def _open(self, application: Application, scope: Scope) -> None:
+    async def _open(self, entrance: Application) -> None:
         options = self._options
-        self._listener = PeerListener(_entrance(application, scope))
+        self._listener = PeerListener(entrance)
         path = await self._listener.open()
         atexit.register(self._listener.remove_folder)
         addresses = PeerAddresses(self._host, path, options.peer_url)
@@ -151,20 +179,3 @@ class ServingReplica:
     def _begin_to_drain(self) -> None:
         if self._drained is None:
             self._drained = asyncio.create_task(self._drain())
-
-
-def _entrance(application: Application, first: Scope) -> Application:
-    """What the others' requests enter by: the application, with connections as they were.
-
-    State of the lifespan is that of the server in front, which is the only one that has it.
-    """
-    state: dict[str, Any] | None = first.get("state")
-    outermost: Application = first.get("app") or application
-
-    async def enter(scope: Scope, receive: Receive, send: Send) -> None:
-        entered = restored(scope)
-        if state is not None:
-            entered["state"] = dict(state)
-        await outermost(entered, receive, send)
-
-    return enter

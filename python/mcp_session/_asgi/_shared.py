@@ -8,7 +8,7 @@ from functools import partial
 from inspect import isawaitable
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
-from mcp_session._asgi._replica import ReplicaOptions, ServingReplica
+from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
 from mcp_session._asgi._request import RequestReader
 from mcp_session._asgi._session_request import RequestBody, Serve, SessionRequest, caller
 from mcp_session._core import Lookup, Read, SessionRun, admit
@@ -52,15 +52,18 @@ class SharedSessions:
     ) -> None:
         """Serve by `serve`; restore in `application`; others' requests come in by `entrance`."""
         self._options, self._on_restored = options, on_restored
-        self._entrance, self._application, self._serve = entrance, application, serve
+        self._entrance = Entrance(entrance)
+        self._application, self._serve = application, serve
         self._request_seconds = request_seconds
         self._replica: ServingReplica | None = None
         self._opening: asyncio.Task[ServingReplica] | None = None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if not self._entrance.has_learned:
+            self._entrance.learn(scope)
         try:
-            replica = await self._opened(scope)
+            replica = await self._opened()
         except (SessionTableError, TimeoutError):
             await self._serve_without_table(scope, receive, send)
             return
@@ -81,6 +84,8 @@ class SharedSessions:
                     await replica.aclose()
             return message
 
+        # A table may take its time to be opened, and the first client should not wait for it.
+        self._begin_to_open()
         await self._application(scope, receive_and_drain, send)
 
     async def _drive(
@@ -136,20 +141,24 @@ class SharedSessions:
         except Exception:
             _logger.exception("The hook `on_restored` raised")
 
-    async def _opened(self, scope: Scope) -> ServingReplica:
+    async def _opened(self) -> ServingReplica:
         if self._replica is not None and self._replica.serves_here():
             return self._replica
-        loop = asyncio.get_running_loop()
-        if self._opening is None or self._opening.get_loop() is not loop:
-            opening = ServingReplica.open(self._options, self._entrance, scope)
-            self._opening = loop.create_task(opening)
+        opening = self._begin_to_open()
         try:
             # Whoever leaves does not end it for the others.
-            self._replica = await asyncio.shield(self._opening)
+            self._replica = await asyncio.shield(opening)
         finally:
-            if self._opening.done():
+            if opening.done() and self._opening is opening:
                 self._opening = None
         return self._replica
+
+    def _begin_to_open(self) -> "asyncio.Task[ServingReplica]":
+        loop = asyncio.get_running_loop()
+        if self._opening is None or self._opening.get_loop() is not loop:
+            opening = ServingReplica.open(self._options, self._entrance)
+            self._opening = loop.create_task(opening)
+        return self._opening
 
     async def _serve_without_table(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Nothing is known of any session: 503, but for a peer that has none."""
