@@ -13,7 +13,7 @@ import httpcore
 
 from mcp_session._asgi import Receive, Send
 
-__all__ = ["ClientLeft", "CutOff", "Lost", "Unreached", "Upstream", "UpstreamAnswer"]
+__all__ = ["ClientLeft", "CutOff", "Exchange", "Lost", "Unreached", "Upstream", "UpstreamAnswer"]
 
 _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
@@ -74,7 +74,7 @@ class Upstream:
 
     def exchange(
         self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], receive: Receive
-    ) -> "_Exchange":
+    ) -> "Exchange":
         """Send a request: its target, its headers, and the body that ASGI's `receive` gives.
 
         To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `Lost` and
@@ -87,7 +87,7 @@ class Upstream:
         request = httpcore.Request(
             method, url, headers=sent, content=body.pieces(), extensions=timeouts
         )
-        return _Exchange(self, request, body)
+        return Exchange(self, request, body)
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -148,14 +148,20 @@ class UpstreamAnswer:
 _FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
-class _Exchange:
+class Exchange:
     """One request, from its first byte to the last one of its answer."""
 
     def __init__(self, upstream: Upstream, request: httpcore.Request, body: "_Body") -> None:
+        """Made by `Upstream.exchange`."""
         self._upstream, self._request, self._body = upstream, request, body
         self._connection: httpcore.AsyncHTTPConnection | None = None
         self._response: httpcore.Response | None = None
         self._watch: Task[None] | None = None
+
+    async def cut(self) -> None:
+        """Close its connection: nothing will come of it."""
+        if self._connection is not None:
+            await self._connection.aclose()
 
     async def __aenter__(self) -> UpstreamAnswer:
         connection = self._connection = await self._upstream.take()
@@ -188,8 +194,7 @@ class _Exchange:
     async def _close_when_the_client_left(self) -> None:
         await self._body.left()
         # What is being read ends by it.
-        if self._connection is not None:
-            await self._connection.aclose()
+        await self.cut()
 
     async def _end(self) -> None:
         if self._watch is not None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 import anyio
 
 from mcp_session._core import Find, Renew, Replica, SessionRun, Swap
-from mcp_session.sessions import SessionEntry, SessionTable, SessionTableError
+from mcp_session.sessions import FoundSession, SessionEntry, SessionTable, SessionTableError
 
 __all__ = ["Heartbeat", "Lease"]
 
@@ -60,6 +60,12 @@ class Lease:
             lapsed = await self.table.renew(self.replica.identity, self._addresses, self.seconds)
         self._ends = begun + self.seconds * (1 - _MARGIN)
         return lapsed
+
+    async def find(self, key: bytes) -> FoundSession | None:
+        """Look a session up; `None` also where the table does not say."""
+        with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
+            return await self.table.find(key)
+        return None
 
     async def withdraw(self) -> None:
         """Let the lease go; where that fails, it ends by itself."""

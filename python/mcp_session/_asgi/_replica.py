@@ -8,7 +8,6 @@ import asyncio
 import atexit
 import os
 import signal
-from collections import OrderedDict
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -16,16 +15,15 @@ from typing import Any
 from mcp_session._asgi import Application, Receive, Scope, Send
 from mcp_session._asgi._addresses import PeerAddresses
 from mcp_session._asgi._connection import restored
-from mcp_session._asgi._forward import Upstream
 from mcp_session._asgi._heartbeat import Heartbeat, Lease
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
+from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
 from mcp_session._core import Replica
 from mcp_session.sessions import SessionTable
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
-_PEERS_AT_MOST = 4096
 _DRAIN_POLL_SECONDS = 0.05
 
 
@@ -81,7 +79,6 @@ class ServingReplica:
         self.loop, self.process_id = asyncio.get_running_loop(), os.getpid()
         self._options = options
         self._host = host_fingerprint()
-        self._peers: OrderedDict[bytes, Upstream] = OrderedDict()
         self._drained: asyncio.Task[None] | None = None
 
     @classmethod
@@ -113,6 +110,7 @@ class ServingReplica:
             entry_seconds=options.session_seconds,
             tombstone_seconds=options.tombstone_seconds,
         )
+        self.peers = Peers(self._host, self.lease.find, seconds=options.lease_seconds / 2)
         self._heartbeat = Heartbeat(self.lease, interval=options.renew_seconds, end=self._end)
         self._heartbeat.at_each_beat(self._drain_with_the_server)
         self._heartbeat.start()
@@ -120,26 +118,6 @@ class ServingReplica:
     def serves_here(self) -> bool:
         """Whether it is of this process and this event loop."""
         return self.process_id == os.getpid() and self.loop is asyncio.get_running_loop()
-
-    def peer(self, addresses: bytes) -> tuple[Upstream, bool] | None:
-        """Connections to another process, and whether by a private socket of this host.
-
-        `None` where there is no way to it from here.
-        """
-        decoded = PeerAddresses.decoded(addresses)
-        is_here = decoded.host == self._host and decoded.socket_path is not None
-        if not is_here and decoded.url is None:
-            return None
-        if (upstream := self._peers.get(addresses)) is None:
-            upstream = self._peers[addresses] = (
-                Upstream("http://peer", socket_path=decoded.socket_path)
-                if is_here
-                else Upstream(decoded.url or "")
-            )
-            if len(self._peers) > _PEERS_AT_MOST:
-                _, oldest = self._peers.popitem(last=False)
-                self.running.keep(asyncio.create_task(oldest.aclose()))
-        return upstream, is_here
 
     async def drain(self) -> None:
         """Take no new sessions, end open streams, and let the lease go once nothing runs."""
@@ -152,12 +130,12 @@ class ServingReplica:
         await self.drain()
         await self._listener.aclose(self._options.drain_seconds)
         atexit.unregister(self._listener.remove_folder)
-        for upstream in self._peers.values():
-            await upstream.aclose()
+        await self.peers.aclose()
         await self._options.sessions.aclose()
 
     async def _drain(self) -> None:
         self.running.end(self.replica.drain())
+        self.running.end_relayed_streams()
         ends = self.loop.time() + self._options.drain_seconds
         while not self.replica.can_withdraw and self.loop.time() < ends:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)

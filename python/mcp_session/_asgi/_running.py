@@ -19,7 +19,7 @@ class RunningRequest:
         """Stand for a run of the machine."""
         self.run = run
         self.scope = anyio.CancelScope()
-        self.is_ended = False
+        self.is_ended = self.is_relayed_stream = False
         self._is_past = asyncio.Event()
 
     def end(self) -> None:
@@ -44,7 +44,6 @@ class Running:
     def __init__(self) -> None:
         """Begin with none."""
         self._requests: dict[int, RunningRequest] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, run: SessionRun) -> RunningRequest:
         """Add a request."""
@@ -66,7 +65,8 @@ class Running:
             if (request := self._requests.get(number)) is not None:
                 request.end()
 
-    def keep(self, task: "asyncio.Task[None]") -> None:
-        """Keep a task from being collected before it is done."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def end_relayed_streams(self) -> None:
+        """End the streams that another process serves, through this one."""
+        for request in list(self._requests.values()):
+            if request.is_relayed_stream:
+                request.end()

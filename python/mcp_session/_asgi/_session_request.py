@@ -14,7 +14,6 @@ from mcp_session._asgi._connection import described, target
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
-from mcp_session._asgi._running import RunningRequest
 from mcp_session._core import (
     Append,
     Find,
@@ -110,29 +109,32 @@ class SessionRequest:
         self._body: bytes | None = None
         self._asked: InProcessAnswer | None = None
         self._on_restored = on_restored
+        # Of the session, once it was looked up.
+        self._key = b""
         self._answer = _Answer(send)
 
     async def serve(self, body: bytes | None, step: Step) -> None:
         """Go on with a step, until the request is answered."""
         self._body = body
-        running = self._replica.running.add(self._run)
+        running = self._running = self._replica.running.add(self._run)
         try:
             with running.scope:
-                await self._follow(step, running)
+                await self._follow(step)
             if running.is_ended:
                 await self._end()
         finally:
             self._replica.running.remove(running)
 
-    async def _follow(self, first: Step, running: RunningRequest) -> None:
+    async def _follow(self, first: Step) -> None:
         step: Step | None = first
         while step is not None:
-            running.look_whether_it_is_past()
+            self._running.look_whether_it_is_past()
             step = await self._do(step)
 
     async def _do(self, step: Step) -> Step | None:  # noqa: C901, PLR0911 - one arm for each step
         match step:
             case Find() | Renew() | Swap():
+                self._key = step.key if isinstance(step, Find) else self._key
                 return await self._replica.lease.ask(self._run, step)
             case RunApp():
                 return await self._run_application(step)
@@ -220,26 +222,28 @@ class SessionRequest:
     # The owner.
 
     async def _forward(self, step: Forward) -> Step | None:
-        peer = self._replica.peer(step.addresses)
+        peer = self._replica.peers.find(step.owner, step.addresses)
         if peer is None:
             return self._run.forward_failed(ForwardFailure.UNREACHABLE)
-        upstream, is_here = peer
         headers = [it for it in self._scope["headers"] if it[0] != _HOP]
         headers.append(step.hop)
-        if is_here:
+        if peer.is_here:
             headers = described(self._scope, headers)
-        method, receive = self._scope["method"], self._receive_again()
+        method = self._scope["method"]
+        exchange = peer.upstream.exchange(
+            method, target(self._scope), headers, self._receive_again()
+        )
+        peer.wait_for(exchange, self._key)
         try:
-            async with upstream.exchange(
-                method, target(self._scope), headers, receive
-            ) as answer:
+            async with exchange as answer:
                 next_step = self._run.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
+                self._running.is_relayed_stream = method == "GET"
                 kept = [it for it in answer.headers if it[0] != _HOP]
                 await answer.relay(self._answer.send, kept)
         except Unreached as error:
-            is_proven = is_here and error.is_refused
+            is_proven = peer.is_here and error.is_refused
             return self._run.forward_failed(
                 ForwardFailure.REFUSED if is_proven else ForwardFailure.UNREACHABLE
             )
@@ -252,6 +256,8 @@ class SessionRequest:
             await self._answer.end(end.body)
         except ClientLeft:
             pass
+        finally:
+            peer.is_answered(exchange)
         return None
 
     def _receive_again(self) -> Receive:
