@@ -321,9 +321,13 @@ class _WatchedAnswer:
     def __init__(self, replica: ServingReplica, run: SessionRun, answer: _Answer) -> None:
         self._replica, self._run, self._answer = replica, run, answer
         self._kept: list[dict[str, Any]] = []
+        self._passes = False
         self.next_step: Step | None = None
 
     async def send(self, message: Message) -> None:
+        if self._passes:
+            await self._answer.send(message)
+            return
         match message["type"]:
             case "http.response.start":
                 step = self._run.answer_head(message["status"], message.get("headers", ()))
@@ -339,7 +343,7 @@ class _WatchedAnswer:
             case KeepBack():
                 self._kept.append(dict(message))
             case Pass():
-                kept, self._kept = [*self._kept, message], []
+                self._passes, kept = True, [*self._kept, message]
                 for each in kept:
                     await self._answer.send(_with_session_id(each, step.session_id))
             case _:
