@@ -123,23 +123,36 @@ def start_replica(place: Place, port: int) -> "subprocess.Popen[bytes]":
     return start(port, place.environment | url | {"TMPDIR": str(own)}, *options)
 
 
+class Redis:
+    """A Redis of its own, which keeps what it was told: it can be killed and started again."""
+
+    def __init__(self, kept: Path) -> None:
+        self._port, self._kept = free_port(), kept
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        kept = ["--dir", str(self._kept), "--appendonly", "yes", "--appendfsync", "always"]
+        self._process = subprocess.Popen([*command, *kept], stdout=subprocess.DEVNULL)
+        wait_for(lambda: listens(self._port))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
 @contextmanager
-def redis() -> Generator[tuple[str, Callable[[], None]]]:
-    """A Redis of its own: its URL, and how to kill it."""
-    port = free_port()
+def redis() -> Generator[Redis]:
     with folder() as kept:
-        command = ["redis-server", "--port", str(port), "--dir", str(kept), "--save", ""]
-        process = subprocess.Popen([*command, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
-
-        def kill() -> None:
-            process.kill()
-            process.wait()
-
+        opened = Redis(kept)
         try:
-            wait_for(lambda: listens(port))
-            yield f"redis://127.0.0.1:{port}/0", kill
+            yield opened
         finally:
-            kill()
+            opened.kill()
 
 
 def environment(table: str, notes: Path, settings: dict[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @contextmanager
 def replicas_with_redis() -> Generator[Place]:
-    with redis() as (url, _), replicas(url, count=2) as place:
+    with redis() as table, replicas(table.url, count=2) as place:
         yield place
 
 
@@ -211,11 +211,11 @@ def pids_of(place: Place) -> list[int]:
 
 
 async def test_when_redis_is_gone_what_is_held_here_is_served_and_the_rest_is_503() -> None:
-    with redis() as (url, kill_redis), replicas(url, count=2) as place:
+    with redis() as table, replicas(table.url, count=2) as place:
         async with raw.Session(place.url) as session:
             await session.open()
             owner = await whoami(session)
-            kill_redis()
+            table.kill()
             with anyio.fail_after(30):
                 await anyio.sleep(2)
                 statuses = {}

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @contextmanager
 def replicas_with_redis(count: int) -> Generator[Place]:
-    with redis() as (url, _), replicas(url, count=count, EVENTS="{notes}/events.db") as place:
+    with redis() as table, replicas(table.url, count=count, EVENTS="{notes}/events.db") as place:
         yield place
 
 
