@@ -41,7 +41,8 @@ CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
 CLI = ["click>=8.1", "rich>=13.7"]
 HTTP = ["anyio>=4.5", "httpx>=0.28", "httpx2>=2.16"]
 METRICS = ["opentelemetry-sdk>=1.40", "prometheus-client>=0.22"]
-TESTING = [*HTTP, "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
+TABLES = ["redis>=5.2,<9", "trio>=0.30"]
+TESTING = [*HTTP, "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50", *TABLES]
 # The generations of the SDK exclude each other, so each has an environment.
 SDKS = {"mcp1": "mcp>=1.30,<2", "mcp2": "mcp>=2.3,<3", "fastmcp4": "fastmcp>=4.1,<5"}
 OFFICIAL = ("mcp1", "mcp2")
@@ -150,6 +151,7 @@ def types() -> None:
     programs = ("tests/run.py", "tests/plant.py", "tests/stub_docs.py")
     run(tests / "mypy", "--strict", "tests/python", "tests/diagnose", *programs)
     run(tests / "mypy", "--strict", "tests/asgi")
+    run(tests / "mypy", "--strict", "tests/sessions")
     # The other two need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
     run(tests / "mypy", "--strict", *benches)
@@ -159,6 +161,11 @@ def types() -> None:
 def pytest() -> None:
     """The Python tests, against the installed wheel."""
     run(test_environment() / "python", "-m", "pytest")
+
+
+def tables() -> None:
+    """The tables of sessions, in SQLite and in a real Redis or Valkey."""
+    run(test_environment() / "python", "-m", "pytest", "tests/sessions")
 
 
 def clients() -> None:
@@ -431,7 +438,19 @@ def miri() -> None:
 STEPS: dict[str, Callable[[], None]] = {
     step.__name__: step
     for step in (
-        *(formatting, lints, rust, instructions, wheel, types, pytest, clients, lines, soak),
+        *(
+            formatting,
+            lints,
+            rust,
+            instructions,
+            wheel,
+            types,
+            pytest,
+            tables,
+            clients,
+            lines,
+            soak,
+        ),
         *(servers, interpreters, fuzz, readme),
     )
 }
