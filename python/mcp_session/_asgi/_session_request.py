@@ -127,7 +127,7 @@ class SessionRequest:
     async def _follow(self, first: Step) -> None:
         step: Step | None = first
         while step is not None:
-            self._running.look_whether_it_is_past()
+            self._running.note_step()
             step = await self._do(step)
 
     async def _do(self, step: Step) -> Step | None:  # noqa: C901, PLR0911 - one arm for each step
@@ -142,9 +142,7 @@ class SessionRequest:
             case RestoreInApp():
                 return await self._restore(step)
             case AwaitRun():
-                taking = self._replica.running.find(step.taking)
-                if taking is not None:
-                    await taking.past_its_taking(_HELD_SECONDS)
+                await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
                 return self._run.hold_over()
             case Pause():
                 await anyio.sleep(step.seconds)
