@@ -248,9 +248,11 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
     left_behind.close()
     try:
         with pytest.raises(Unreached) as refused:
-            await Upstream("http://peer", socket_path=gone).exchange(
-                "POST", b"/", HEADERS, receiving(b"hello")
-            ).__aenter__()
+            await (
+                Upstream("http://peer", socket_path=gone)
+                .exchange("POST", b"/", HEADERS, receiving(b"hello"))
+                .__aenter__()
+            )
         assert refused.value.is_refused
     finally:
         Path(gone).unlink()
@@ -278,9 +280,7 @@ async def test_what_was_not_read_was_not_processed(tmp_path: Path, is_accepted: 
 
 
 @pytest.mark.parametrize("bytes_read", [1, 1000])
-async def test_what_was_read_whole_may_have_been_processed(
-    tmp_path: Path, bytes_read: int
-) -> None:
+async def test_what_was_read_whole_may_have_been_processed(tmp_path: Path, bytes_read: int) -> None:
     path = str(tmp_path / "peer")
     expected: type[Exception] = Lost
     if sys.platform == "linux" and bytes_read == 1:
@@ -318,9 +318,11 @@ async def test_what_ends_without_an_answer_may_have_been_processed() -> None:
     port = server.sockets[0].getsockname()[1]
     async with server:
         with pytest.raises(Lost):
-            await Upstream(f"http://127.0.0.1:{port}").exchange(
-                "POST", b"/", HEADERS, receiving(b"hello")
-            ).__aenter__()
+            await (
+                Upstream(f"http://127.0.0.1:{port}")
+                .exchange("POST", b"/", HEADERS, receiving(b"hello"))
+                .__aenter__()
+            )
 
 
 async def test_an_answer_that_breaks_off_does_not_look_whole() -> None:

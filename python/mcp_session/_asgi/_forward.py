@@ -21,8 +21,15 @@ _IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
 # What is between two neighbours: the server in front has its own with its client.
 _HOP_BY_HOP = frozenset(
-    [b"connection", b"expect", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding"]
-    + [b"upgrade"]
+    {
+        b"connection",
+        b"expect",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+    }
 )
 # Of a host that vanished nothing comes, not even an end.
 _KEEP_ALIVE = [
@@ -256,7 +263,7 @@ def _left_unread(error: BaseException) -> bool:
 
 
 def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers for the next neighbour, which has to know where the body ends."""
+    """Return the headers for the next neighbour, which has to know where the body ends."""
     pairs = [(name.lower(), value) for name, value in headers]
     kept = [pair for pair in pairs if pair[0] not in _HOP_BY_HOP]
     names = {name for name, _ in pairs}

@@ -104,7 +104,7 @@ class Lease:
                     return run.found(entry, found.addresses)
                 case Renew():
                     return run.renewed(lapsed=await self.renew())
-                case Swap():
+                case _:
                     entry_seconds = self._entry_seconds if step.live else self._tombstone_seconds
                     with anyio.fail_after(_TABLE_SECONDS):
                         won = await self.table.swap(
@@ -121,9 +121,7 @@ class Lease:
 class Heartbeat:
     """Renews a lease until it is stopped; a daemon, as no process should wait for it."""
 
-    def __init__(
-        self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]
-    ) -> None:
+    def __init__(self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]) -> None:
         """Renew every `interval` seconds; `end` the runs whose sessions another has."""
         self._lease, self._interval, self._end = lease, interval, end
         self._thread = threading.Thread(target=self._main, name="mcp-session-lease", daemon=True)
@@ -188,7 +186,6 @@ class Heartbeat:
             await self._lease.touch()
         if fenced := replica.take_fenced():
             self._end(fenced)
-
 
     async def _write(self, run: SessionRun) -> None:
         with run:
