@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mcp_session import Side, __version__
+from mcp_session._cli.bridge import bridge
 from mcp_session._cli.classify import Classified, show, show_as_json
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
@@ -126,6 +127,9 @@ def demo() -> None:
             raise
         sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: pip install 'mcp-session[demo]'")
     sys.exit(0 if run(console_for_output()) else FOUND_SOMETHING)
+
+
+main.add_command(bridge)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:
