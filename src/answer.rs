@@ -41,6 +41,7 @@ enum Occasion {
     SessionNotFound,
     SessionIdMissing,
     LookupFailed,
+    OwnerLost,
 }
 
 impl<'a> Answer<'a> {
@@ -74,6 +75,12 @@ impl<'a> Answer<'a> {
         Self::new(Occasion::LookupFailed, id)
     }
 
+    /// 502: the process that held the session ended, or was cut off, while the request may
+    /// have run there. It is not to be run again by anyone but who sent it.
+    pub fn owner_lost(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::OwnerLost, id)
+    }
+
     fn new(occasion: Occasion, id: Option<RequestId<'a>>) -> Self {
         Self { occasion, id: id.filter(|id| id.as_str().len() <= RequestId::ECHO_LIMIT) }
     }
@@ -84,6 +91,7 @@ impl<'a> Answer<'a> {
             Occasion::SessionNotFound => StatusCode::NOT_FOUND,
             Occasion::SessionIdMissing => StatusCode::BAD_REQUEST,
             Occasion::LookupFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Occasion::OwnerLost => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -108,6 +116,9 @@ impl<'a> Answer<'a> {
                 r#"{"code":-32600,"message":"Bad Request: Mcp-Session-Id header is required"}"#
             }
             Occasion::LookupFailed => r#"{"code":-32603,"message":"Session lookup failed"}"#,
+            Occasion::OwnerLost => {
+                r#"{"code":-32603,"message":"Session owner lost; the request may have run"}"#
+            }
         };
         let (name, id) = self.id.map_or(("", ""), |id| (r#","id":"#, id.as_str()));
         [r#"{"jsonrpc":"2.0","error":"#, error, name, id, "}"]
@@ -129,7 +140,7 @@ impl<'a> Answer<'a> {
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let length: usize = self.body_parts().iter().map(|part| part.len()).sum();
         let retry_after = match self.occasion {
-            Occasion::SessionNotFound | Occasion::SessionIdMissing => None,
+            Occasion::SessionNotFound | Occasion::SessionIdMissing | Occasion::OwnerLost => None,
             Occasion::LookupFailed => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
         };
         [
@@ -284,6 +295,16 @@ mod tests {
             503,
             &[("content-length", "82"), ("content-type", "application/json"), ("retry-after", "1")],
             r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Session lookup failed"},"id":1}"#,
+        );
+    }
+
+    #[test]
+    fn owner_lost_is_502_and_says_that_the_request_may_have_run() {
+        assert_response(
+            Answer::owner_lost(RequestId::from_json("1")),
+            502,
+            &[("content-length", "105"), ("content-type", "application/json")],
+            r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Session owner lost; the request may have run"},"id":1}"#,
         );
     }
 
