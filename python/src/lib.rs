@@ -11,6 +11,8 @@ mod diagnose;
 mod enums;
 mod events;
 mod headers;
+mod replica;
+mod replica_steps;
 mod server;
 mod session;
 mod values;
@@ -47,6 +49,13 @@ mod _core {
     use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
+    #[pymodule_export]
+    use crate::replica::{Replica, SessionRun};
+    #[pymodule_export]
+    use crate::replica_steps::{
+        AwaitRun, Done, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay, RelayRestored,
+        Renew, Reply, RestoreInApp, RunApp, Swap,
+    };
     #[pymodule_export]
     use crate::server::{ServerExchange, ServerPolicy, without_session_id};
     #[pymodule_export]

@@ -169,7 +169,8 @@ struct Fields<'a>(&'a [u8]);
 impl<'a> Fields<'a> {
     fn next_within(&mut self, longest: usize) -> Option<&'a [u8]> {
         let (length, rest) = self.0.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|it| *it <= longest)?;
+        let length =
+            usize::try_from(u32::from_le_bytes(*length)).ok().filter(|it| *it <= longest)?;
         let (field, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
         Some(field)

@@ -200,11 +200,7 @@ impl Reply {
 
 impl From<Answer<'_>> for Reply {
     fn from(answer: Answer<'_>) -> Self {
-        Self {
-            status: answer.status(),
-            headers: answer.headers().collect(),
-            body: answer.body(),
-        }
+        Self { status: answer.status(), headers: answer.headers().collect(), body: answer.body() }
     }
 }
 

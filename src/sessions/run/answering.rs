@@ -165,10 +165,9 @@ impl Run {
         let matter = self.matter();
         let watch = match (&matter, &public) {
             (Matter::Nothing, None) => Watch::Nothing,
-            (
-                Matter::Nothing | Matter::Termination | Matter::Initialized | Matter::Told(_),
-                _,
-            ) => Watch::Answer,
+            (Matter::Nothing | Matter::Termination | Matter::Initialized | Matter::Told(_), _) => {
+                Watch::Answer
+            }
         };
         self.state = State::Answering(Answering::Head { key, matter, public });
         Step::RunApp(RunApp { header: HandlerHeader::Inner(inner), origin: self.origin, watch })
@@ -216,7 +215,9 @@ impl Run {
         match (self.method(), self.message()) {
             (Method::Delete, _) => Matter::Termination,
             (Method::Post, Some(message)) if is_initialized(&message) => Matter::Initialized,
-            (Method::Post, Some(message)) => Told::of(&message).map_or(Matter::Nothing, Matter::Told),
+            (Method::Post, Some(message)) => {
+                Told::of(&message).map_or(Matter::Nothing, Matter::Told)
+            }
             (Method::Post | Method::Get | Method::Other, _) => Matter::Nothing,
         }
     }

@@ -455,8 +455,7 @@ impl Run {
             (_, Some(asked)) if !is_mine => self.not_mine(replica, key, asked),
             (Some(addresses), None) if !is_mine && !owner.is_empty() => {
                 let hop = hop::mark(&replica.key, &owner, &key, claim);
-                self.state =
-                    State::Forwarding(Forwarding { owner: owner.clone(), claim, record });
+                self.state = State::Forwarding(Forwarding { owner: owner.clone(), claim, record });
                 Step::Forward(Forward { owner, addresses, hop })
             }
             (_, _) => self.take(replica, key, claim, record),

@@ -110,8 +110,7 @@ impl Run {
         replica.make_busy(key, self.number);
         let body = record.initialize.clone();
         let stage = Stage::Initialize;
-        self.state =
-            State::Restoring(Box::new(Restoring { key, claim, confirmed, record, stage }));
+        self.state = State::Restoring(Box::new(Restoring { key, claim, confirmed, record, stage }));
         Step::Restore(RestoreMessage { body, session_id: None })
     }
 
