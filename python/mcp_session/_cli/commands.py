@@ -11,6 +11,7 @@ import click
 from mcp_session import Side, __version__
 from mcp_session._cli.bridge import bridge
 from mcp_session._cli.classify import Classified, show, show_as_json
+from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
 from mcp_session._cli.story import Teller, print_lines
@@ -130,6 +131,7 @@ def demo() -> None:
 
 
 main.add_command(bridge)
+main.add_command(gateway)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:
