@@ -9,7 +9,6 @@ from importlib.metadata import version
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakKeyDictionary
 
 import anyio
 from mcp_session.asgi import SessionMiddleware
@@ -112,12 +111,12 @@ def streamable(made: Any) -> Any:
 
 
 # What a server keeps in its memory, by session: gone with the process.
-remembered: "WeakKeyDictionary[Any, list[str]]" = WeakKeyDictionary()
+remembered: dict[str, list[str]] = {}
 
 
 def server() -> Any:
     made = Server("t", **(authenticated() if "AUTH" in os.environ else {}))
-    for tool in (whoami, run, remember, slow, steps, ask, elicit, push, interrupted):
+    for tool in (whoami, echo, run, remember, slow, steps, ask, elicit, push, interrupted):
         made.tool()(tool)
     return made
 
@@ -126,13 +125,18 @@ async def whoami() -> str:
     return str(os.getpid())
 
 
+async def echo(text: str) -> str:
+    return text
+
+
 async def run(text: str) -> str:
     note("runs", text)
     return text
 
 
 async def remember(ctx: Context, text: str) -> str:
-    kept = remembered.setdefault(ctx.session, [])
+    session_id: str = ctx.request_context.request.headers["mcp-session-id"]
+    kept = remembered.setdefault(session_id, [])
     kept.append(text)
     return ",".join(kept)
 

@@ -160,8 +160,8 @@ async def test_an_unknown_session_is_answered_canonically_by_all(place: Place) -
 
 
 async def test_a_large_answer_and_a_large_request_get_through(place: Place) -> None:
-    text = "x" * 1_000_000
+    # mcp 2.x takes no event above 1 MiB.
+    text = "x" * 500_000
     async with connected(place.url) as session:
         for _ in range(4):
-            assert await call(session, "steps", count=1) == "1 steps"
-            assert await call(session, "remember", text=text) != ""
+            assert await call(session, "echo", text=text) == text

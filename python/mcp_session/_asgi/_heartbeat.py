@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import anyio
 
-from mcp_session._core import Find, Renew, Replica, SessionRun, Swap
+from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
 from mcp_session.sessions import FoundSession, SessionEntry, SessionTable, SessionTableError
 
 __all__ = ["Heartbeat", "Lease"]
@@ -56,8 +56,15 @@ class Lease:
     async def renew(self) -> bool:
         """Renew the lease; return whether it had lapsed. Raises what a table raises."""
         begun = time.monotonic()
-        with anyio.fail_after(_TABLE_SECONDS):
-            lapsed = await self.table.renew(self.replica.identity, self._addresses, self.seconds)
+        try:
+            with anyio.fail_after(_TABLE_SECONDS):
+                lapsed = await self.table.renew(
+                    self.replica.identity, self._addresses, self.seconds
+                )
+        except BaseException:
+            # It may have been granted all the same, at a time that nobody here knows.
+            self.replica.renewal_failed()
+            raise
         self._ends = begun + self.seconds * (1 - _MARGIN)
         return lapsed
 
@@ -78,9 +85,9 @@ class Lease:
         """Let the entries of sessions that were used live on. Raises what a table raises."""
         while keys := self.replica.take_used():
             with anyio.fail_after(_TABLE_SECONDS):
-                self.replica.missing(await self.table.touch(keys, self._entry_seconds))
+                await self.table.touch(keys, self._entry_seconds)
 
-    async def ask(self, run: SessionRun, step: "Find | Renew | Swap") -> object:
+    async def ask(self, run: SessionRun, step: Find | Renew | Swap) -> Step:
         """Do a step that asks the table; return the next."""
         try:
             match step:
@@ -168,7 +175,7 @@ class Heartbeat:
         replica.renewed(lapsed=await self._lease.renew())
         while (run := replica.upkeep()) is not None:
             with run:
-                step: object = run.step
+                step: Step = run.step
                 while isinstance(step, (Find, Renew, Swap)):
                     step = await self._lease.ask(run, step)
         if beats % _BEATS_BETWEEN_TOUCHES == 0:

@@ -19,12 +19,13 @@ from mcp_session._asgi._heartbeat import Heartbeat, Lease
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
-from mcp_session._core import Replica
+from mcp_session.replica import Replica
 from mcp_session.sessions import SessionTable
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
 _DRAIN_POLL_SECONDS = 0.05
+_END_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,10 @@ class ServingReplica:
         self.running.end_relayed_streams()
         ends = self.loop.time() + self._options.drain_seconds
         while not self.replica.can_withdraw and self.loop.time() < ends:
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        # Whatever goes on belongs to whoever takes the session over: it must not run here then.
+        self.running.end_all()
+        while not self.replica.can_withdraw and self.loop.time() < ends + _END_SECONDS:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
         await self._heartbeat.stop()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from mcp_session._core import SessionRun
+from mcp_session.replica import SessionRun
 
 __all__ = ["Running", "RunningRequest"]
 
@@ -64,6 +64,10 @@ class Running:
         for number in numbers:
             if (request := self._requests.get(number)) is not None:
                 request.end()
+
+    def end_all(self) -> None:
+        """End whatever runs."""
+        self.end(list(self._requests))
 
     def end_relayed_streams(self) -> None:
         """End the streams that another process serves, through this one."""

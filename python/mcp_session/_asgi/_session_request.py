@@ -14,24 +14,23 @@ from mcp_session._asgi._connection import described, target
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
-from mcp_session._core import (
-    Append,
+from mcp_session.replica import (
+    AwaitRun,
     Find,
     Forward,
     ForwardFailure,
-    Hold,
     KeepBack,
     Pass,
+    Pause,
     Relay,
     RelayRestored,
     Renew,
     Reply,
-    Restore,
+    RestoreInApp,
     RunApp,
     SessionRun,
     Step,
     Swap,
-    Wait,
 )
 
 __all__ = ["RequestBody", "Serve", "SessionRequest", "caller"]
@@ -140,14 +139,14 @@ class SessionRequest:
                 return await self._run_application(step)
             case Forward():
                 return await self._forward(step)
-            case Restore():
+            case RestoreInApp():
                 return await self._restore(step)
-            case Hold():
+            case AwaitRun():
                 taking = self._replica.running.find(step.taking)
                 if taking is not None:
                     await taking.past_its_taking(_HELD_SECONDS)
                 return self._run.hold_over()
-            case Wait():
+            case Pause():
                 await anyio.sleep(step.seconds)
                 return self._run.wait_over()
             case Reply():
@@ -165,15 +164,14 @@ class SessionRequest:
         if self._answer.is_begun:
             await self._answer.end()
             return
-        step = self._run.ended()
-        if isinstance(step, Reply):
-            await self._answer.whole(step.status, step.headers, step.body)
+        raise _EndedError
 
     # The application.
 
     async def _run_application(self, step: RunApp) -> Step | None:
         self._replica.lease.look_at_the_clock()
-        headers = [it for it in self._scope["headers"] if it[0] not in {_HOP, _SESSION_ID}]
+        left_out = {_HOP} if step.keeps_header else {_HOP, _SESSION_ID}
+        headers = [it for it in self._scope["headers"] if it[0] not in left_out]
         if step.session_id is not None:
             headers.append((_SESSION_ID, step.session_id))
         scope = self._told_of_the_session(headers, is_restored=step.restored)
@@ -190,7 +188,7 @@ class SessionRequest:
             return self._run.app_forgot()
         return None if answer is None else answer.next_step
 
-    async def _restore(self, step: Restore) -> Step:
+    async def _restore(self, step: RestoreInApp) -> Step:
         headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
         headers += _RESTORED_HEADERS
         if step.session_id is not None:
@@ -250,10 +248,7 @@ class SessionRequest:
         except Lost:
             return self._run.forward_failed(ForwardFailure.IN_DOUBT)
         except CutOff:
-            end = self._run.relay_cut(self._answer.tail)
-            if not isinstance(end, Append):
-                raise
-            await self._answer.end(end.body)
+            raise
         except ClientLeft:
             pass
         finally:
@@ -283,6 +278,10 @@ OnRestored = Callable[[str, str | None], Awaitable[None]]
 
 class _ThrownAwayError(Exception):
     """What the application answers is not sent: something else comes in its place."""
+
+
+class _EndedError(Exception):
+    """The request was ended before anything of its answer went out."""
 
 
 class _Answer:

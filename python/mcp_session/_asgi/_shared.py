@@ -11,7 +11,9 @@ from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
 from mcp_session._asgi._request import RequestReader
 from mcp_session._asgi._session_request import RequestBody, Serve, SessionRequest, caller
-from mcp_session._core import Lookup, Read, SessionRun, admit
+from mcp_session._core import admit
+from mcp_session._enums import Lookup
+from mcp_session.replica import ReadBody, SessionRun
 from mcp_session.sessions import SessionTableError
 
 __all__ = ["RestoredSession", "SharedSessions"]
@@ -97,7 +99,7 @@ class SharedSessions:
         send: Send,
     ) -> None:
         step = run.step
-        if not isinstance(step, Read):
+        if not isinstance(step, ReadBody):
             request = self._request(replica, run, scope, receive, send)
             await request.serve(None, step)
             return
