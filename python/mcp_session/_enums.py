@@ -7,7 +7,16 @@ function of the core, `inspect` and `help` show no other default.
 
 from enum import Enum
 
-__all__ = ["Action", "ForwardFailure", "Kind", "Lookup", "Reason", "ResendPolicy", "ServerStep", "Side"]
+__all__ = [
+    "Action",
+    "ForwardFailure",
+    "Kind",
+    "Lookup",
+    "Reason",
+    "ResendPolicy",
+    "ServerStep",
+    "Side",
+]
 
 
 class Action(Enum):

@@ -125,11 +125,9 @@ impl Decision<'_> {
     /// A 404 to a GET counts only in words that say so: servers without a stream to open answer
     /// one as well, in the place of 405.
     pub fn session_is_gone(&self, method: Method) -> bool {
-        match (self.action, self.rule, method) {
-            (_, Rule::CanonicalNotFound, _) => true,
-            (Action::NotFoundResponse, Rule::UncanonicalNotFound, Method::Get) => false,
-            (action, _, _) => action == Action::NotFoundResponse,
-        }
+        let is_stream_unoffered = self.rule == Rule::UncanonicalNotFound && method == Method::Get;
+        self.rule == Rule::CanonicalNotFound
+            || (self.action == Action::NotFoundResponse && !is_stream_unoffered)
     }
 }
 

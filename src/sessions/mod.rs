@@ -65,8 +65,8 @@ pub use hop::HOP_HEADER;
 pub use key::{SessionKey, TableKey};
 pub use options::{Options, Restore};
 pub use replica::{Renewal, Replica};
-pub use run::{Run, Won};
+pub use run::Run;
 pub use step::{
     Forward, ForwardFailure, HandlerHeader, HiddenId, Misuse, Origin, Reply, RestoreMessage,
-    RunApp, RunNumber, Step, Swap, Watch,
+    RunApp, RunNumber, Step, Swap, Watch, Won,
 };

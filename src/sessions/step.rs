@@ -204,6 +204,15 @@ impl From<Answer<'_>> for Reply {
     }
 }
 
+/// Whether an entry was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Won {
+    /// It was.
+    Yes,
+    /// Another claim stood there, or none.
+    No,
+}
+
 /// How a request did not reach the owner.
 ///
 /// Exhaustive on purpose: each has an end of its own.

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import anyio
@@ -44,7 +44,7 @@ def kill(place: Place, pid: int) -> None:
 
 
 async def test_the_next_call_after_a_kill_is_answered_and_the_session_goes_on(
-    place: Place, record_property: pytest.RecordProperty
+    place: Place, record_property: Callable[[str, object], None]
 ) -> None:
     async with connected(place.url) as session:
         for number in range(2):

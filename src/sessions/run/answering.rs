@@ -4,41 +4,14 @@ use super::super::entry::kept_body;
 use super::super::key::SessionKey;
 use super::super::options::Restore;
 use super::super::replica::Replica;
-use super::super::step::{HandlerHeader, HiddenId, Misuse, RunApp, Step, Watch};
-use super::reading::{AnswerReader, Progress};
-use super::restoring::is_initialized;
-use super::taking::Ending;
-use super::{AfterHold, Attached, Run, State};
+use super::super::step::{HandlerHeader, HiddenId, Misuse, Origin, RunApp, Step, Watch};
+use super::Run;
+use super::reading::{AnswerReader, Progress, is_initialized};
+use super::state::{AfterHold, Answering, Attached, Ending, Matter, State};
+use super::taking::terminate_later;
 use crate::exchange::Method;
 use crate::server::{ResponseHead, Rest};
 use crate::session::Told;
-
-/// What is looked at in the answer.
-pub(super) enum Answering {
-    Head {
-        key: SessionKey,
-        matter: Matter,
-        /// The client's own, where the application calls the session otherwise.
-        public: Option<HiddenId>,
-    },
-    Body {
-        key: SessionKey,
-        told: Told,
-        public: Option<HiddenId>,
-        reader: AnswerReader,
-    },
-}
-
-/// What the answer decides.
-pub(super) enum Matter {
-    Nothing,
-    /// Whether the session goes.
-    Termination,
-    /// Whether the application has taken that the client is initialized.
-    Initialized,
-    /// Whether it keeps what it was told.
-    Told(Told),
-}
 
 impl Run {
     /// Takes the head of what the application answers.
@@ -187,7 +160,7 @@ impl Run {
         if let Some(other) = replica.busy(&key, self.number) {
             return self.hold(other, AfterHold::Forgotten);
         }
-        if self.origin == super::Origin::Restored {
+        if self.origin == Origin::Restored {
             // It is this request that it does not know.
             return self.unknown();
         }
@@ -236,7 +209,7 @@ impl Run {
                 let Some(owned) = replica.owned.get(&key) else { return self.end_passing(public) };
                 let claim = owned.claim;
                 if replica.busy(&key, self.number).is_some() || !replica.lease.is_fresh {
-                    self.terminate_later(replica, key);
+                    terminate_later(replica, key);
                     return self.end_passing(public);
                 }
                 self.terminate(replica, key, claim, Ending::Deleted(public))

@@ -4,6 +4,7 @@ mod answering;
 mod opening;
 mod reading;
 mod restoring;
+mod state;
 mod taking;
 
 use alloc::boxed::Box;
@@ -11,7 +12,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::caller::{Caller, Principal};
-use super::entry::{Entry, LiveRecord, Record};
+use super::entry::{Entry, Record};
 use super::head::RequestHead;
 use super::hop;
 use super::key::SessionKey;
@@ -24,11 +25,7 @@ use crate::exchange::{Method, Request, SessionId};
 use crate::jsonrpc::{Message, RequestId, peek};
 use crate::server::{EchoId, Options as ServerOptions};
 use crate::table::{Lookup, SessionHeader, admit};
-use answering::Answering;
-use opening::Opening;
-use restoring::Restoring;
-pub use taking::Won;
-use taking::{Ending, Writing};
+use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, State};
 
 /// How often a request looks its session up before it is told to come again.
 const MOST_LOOKS: u32 = 24;
@@ -58,49 +55,6 @@ pub struct Run {
     origin: Origin,
     request_id: EchoId,
     is_upkeep: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Attached {
-    key: SessionKey,
-    /// The claim that the request was forwarded to this process by.
-    hop: Option<u64>,
-}
-
-enum State {
-    Reading,
-    Finding,
-    Renewing(AfterRenewal),
-    Writing(Writing),
-    Forwarding(Forwarding),
-    Held(AfterHold),
-    Waiting,
-    Restoring(Box<Restoring>),
-    Opening(Box<Opening>),
-    Answering(Answering),
-    /// Nothing more is told.
-    Ended,
-}
-
-/// What was to be done with a fresh lease.
-#[derive(Clone, Copy)]
-enum AfterRenewal {
-    Look,
-    /// Say that the session is unknown, if the table has lost nothing.
-    Unknown,
-}
-
-#[derive(Clone, Copy)]
-enum AfterHold {
-    Look,
-    Forgotten,
-}
-
-/// To whom a request was forwarded, and what is claimed if that is gone.
-struct Forwarding {
-    owner: Box<str>,
-    claim: u64,
-    record: LiveRecord,
 }
 
 impl Run {

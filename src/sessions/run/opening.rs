@@ -6,26 +6,11 @@ use super::super::entry::{LiveRecord, kept_body, kept_version};
 use super::super::key::SessionKey;
 use super::super::replica::{Owned, Replica};
 use super::super::step::{HandlerHeader, HiddenId, Origin, RunApp, Step, Watch};
+use super::Run;
 use super::reading::{AnswerReader, Progress};
-use super::taking::Purpose;
-use super::{Attached, Run, State};
+use super::state::{Attached, Opened, Opening, Purpose, State};
 use crate::server::{ResponseHead, Rest};
 use crate::session::{InitializeAnswer, Kept};
-
-/// An `initialize` that the application runs.
-pub(super) struct Opening {
-    /// Its head, once that has come, with the ID it bears.
-    answering: Option<(ResponseHead, HiddenId, AnswerReader)>,
-}
-
-/// A session that the application has opened.
-pub(super) struct Opened {
-    inner: HiddenId,
-    record: LiveRecord,
-    /// The ID that the client gets in the place of the application's, if another session has
-    /// that.
-    minted: Option<HiddenId>,
-}
 
 impl Run {
     pub(super) fn open(&mut self, replica: &Replica) -> Step {

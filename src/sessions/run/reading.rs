@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::jsonrpc::{RequestId, peek};
+use crate::jsonrpc::{Kind, Message, RequestId, peek};
 use crate::server::{ResponseHead, Rest};
 use crate::sse::{Event, EventReader};
 
@@ -72,4 +72,10 @@ impl AnswerReader {
             (None, Rest::Ended) => Progress::Unanswered,
         }
     }
+}
+
+/// Whether it says that the client is initialized.
+pub(super) fn is_initialized(message: &Message<'_>) -> bool {
+    message.kind() == Kind::Notification
+        && message.method().is_some_and(|method| method == "notifications/initialized")
 }

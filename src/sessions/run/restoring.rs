@@ -1,7 +1,6 @@
 //! A session of the application that becomes the one that was lost.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
 use http::StatusCode;
 
@@ -9,32 +8,18 @@ use super::super::entry::LiveRecord;
 use super::super::key::SessionKey;
 use super::super::replica::{Owned, Replica};
 use super::super::step::{HiddenId, Misuse, Origin, RestoreMessage, Step};
-use super::reading::{AnswerReader, Progress};
-use super::taking::Ending;
-use super::{Run, State};
+use super::Run;
+use super::reading::{AnswerReader, Progress, is_initialized};
+use super::state::{Ending, Restoring, Stage, State};
 use crate::exchange::SessionId;
 use crate::jsonrpc::{RequestId, peek};
 use crate::server::{ResponseHead, Rest};
-use crate::session::{InitializeAnswer, Planned};
+use crate::session::InitializeAnswer;
 
 /// What is told where the client's own `notifications/initialized` is not known.
 const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 /// The id of the requests that are told again. The session is new: none is open in it.
 const RESTORE_ID: &str = "\"restore\"";
-
-pub(super) struct Restoring {
-    key: SessionKey,
-    claim: u64,
-    confirmed: Option<u64>,
-    record: LiveRecord,
-    stage: Stage,
-}
-
-enum Stage {
-    Initialize,
-    Initialized(HiddenId),
-    Told(HiddenId, Planned, VecDeque<Planned>),
-}
 
 /// What the application said to a message of ours.
 enum Heard {
@@ -267,12 +252,6 @@ impl Heard {
             _ => Self::Refused,
         }
     }
-}
-
-/// Whether it says that the client is initialized.
-pub(super) fn is_initialized(message: &crate::jsonrpc::Message<'_>) -> bool {
-    message.kind() == crate::jsonrpc::Kind::Notification
-        && message.method().is_some_and(|method| method == "notifications/initialized")
 }
 
 /// The message of an answer, read whole.

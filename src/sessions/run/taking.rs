@@ -6,44 +6,11 @@ use super::super::entry::{Entry, Lifetime, LiveRecord, Record};
 use super::super::key::SessionKey;
 use super::super::options::Restore;
 use super::super::replica::{Owned, Replica};
-use super::super::step::{HiddenId, Misuse, Step, Swap};
-use super::opening::Opened;
-use super::{AfterHold, AfterRenewal, Attached, Forwarding, Run, State};
-
-/// A write that is under way.
-pub(super) struct Writing {
-    purpose: Purpose,
-    key: SessionKey,
-    /// What stands there if it succeeds.
-    claim: u64,
-    /// The epoch of the lease that it was sent in.
-    epoch: u64,
-}
-
-/// What is written, and what follows.
-pub(super) enum Purpose {
-    /// A session whose owner is gone; it is restored then.
-    Claim(Box<LiveRecord>),
-    /// A session that is owned, with so many of its changes.
-    Confirm { changes: u64 },
-    /// What has changed of a session that is owned; its answer waits.
-    Record { changes: u64, then: Option<HiddenId> },
-    /// The end of a session.
-    Terminate(Ending),
-    /// A session that the application has just opened.
-    Open(Box<Opened>),
-}
-
-/// Why a session ends, and what the client gets.
-#[derive(Clone)]
-pub(super) enum Ending {
-    /// The application has terminated it: the answer goes out.
-    Deleted(Option<HiddenId>),
-    /// It cannot be restored: it is as if it were unknown.
-    Lost,
-    /// It was terminated before, and the table is told now.
-    Late,
-}
+use super::super::step::{HiddenId, Misuse, Step, Swap, Won};
+use super::Run;
+use super::state::{
+    AfterHold, AfterRenewal, Attached, Ending, Forwarding, Purpose, State, Writing,
+};
 
 impl Run {
     /// Takes whether the entry was written.
@@ -203,7 +170,7 @@ impl Run {
                 self.end_passing(then)
             }
             Purpose::Terminate(Ending::Deleted(then)) => {
-                self.terminate_later(replica, key);
+                terminate_later(replica, key);
                 self.end_passing(then)
             }
             Purpose::Terminate(Ending::Lost) => self.unavailable(),
@@ -274,7 +241,11 @@ impl Run {
             }
             Purpose::Terminate(ending) => {
                 replica.release(&key, self.number);
-                self.forget(replica, key);
+                // Its streams end, but not the answer at hand.
+                if let Some(owned) = replica.owned.get_mut(&key) {
+                    owned.runs.remove(&self.number);
+                }
+                replica.lose(&key);
                 match ending {
                     Ending::Deleted(then) => self.end_passing(then),
                     Ending::Lost => self.unknown(),
@@ -298,27 +269,11 @@ impl Run {
                 self.end_passing(then)
             }
             Purpose::Terminate(Ending::Deleted(then)) => {
-                self.terminate_later(replica, key);
+                terminate_later(replica, key);
                 self.end_passing(then)
             }
             Purpose::Open(opened) => self.open_under_another(replica, *opened),
         }
-    }
-
-    /// It is terminated here, and the table is told by upkeep.
-    pub(super) fn terminate_later(&mut self, replica: &mut Replica, key: SessionKey) {
-        if let Some(owned) = replica.owned.get_mut(&key) {
-            owned.is_terminated = true;
-        }
-        doubt(replica, key);
-    }
-
-    /// A session is no more; its streams end, but not the answer at hand.
-    fn forget(&mut self, replica: &mut Replica, key: SessionKey) {
-        if let Some(owned) = replica.owned.get_mut(&key) {
-            owned.runs.remove(&self.number);
-        }
-        replica.lose(&key);
     }
 
     /// Serves what is owned where the table cannot be asked, as nothing else is known.
@@ -354,13 +309,12 @@ impl Writing {
     }
 }
 
-/// Whether an entry was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Won {
-    /// It was.
-    Yes,
-    /// Another claim stood there, or none.
-    No,
+/// It is terminated here, and the table is told by upkeep.
+pub(super) fn terminate_later(replica: &mut Replica, key: SessionKey) {
+    if let Some(owned) = replica.owned.get_mut(&key) {
+        owned.is_terminated = true;
+    }
+    doubt(replica, key);
 }
 
 fn doubt(replica: &mut Replica, key: SessionKey) {
