@@ -72,6 +72,8 @@ class Gateway:
             sessions=MemorySessions() if sessions is None else sessions,
             peer_url=peer_url,
             restore=restore,
+            # A server may be stateless, or speak HTTP+SSE; what it requires it says itself.
+            requires_session=False,
             on_verdict=self._report.verdict,
             on_restored=self._report.restored,
             drain_timeout=drain_timeout,

@@ -35,6 +35,7 @@ class ReplicaOptions:
     sessions: SessionTable
     peer_url: str | None
     restore: bool
+    requires_session: bool
     max_sessions: int
     session_seconds: float
     tombstone_seconds: float
@@ -91,7 +92,11 @@ class ServingReplica:
         opened = cls(
             options,
             Replica(
-                token_hex(16), key, restore=options.restore, max_sessions=options.max_sessions
+                token_hex(16),
+                key,
+                restore=options.restore,
+                requires_session=options.requires_session,
+                max_sessions=options.max_sessions,
             ),
         )
         await opened._open(entrance)  # noqa: SLF001 - its own

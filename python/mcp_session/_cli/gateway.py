@@ -105,8 +105,8 @@ def gateway(  # noqa: PLR0913, PLR0917 - what there is to choose
         raise click.UsageError(str(error)) from None
     try:
         serve(application, host, port, drain)
-    except OSError as error:
-        sys.exit(f"mcp-session: {host}:{port}: {error.strerror or type(error).__name__}")
+    except OSError:
+        sys.exit(f"mcp-session: {host}:{port}: the address is taken, or none of this host")
 
 
 def _table(name: str) -> SessionTable:
