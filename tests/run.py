@@ -41,13 +41,22 @@ CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
 CLI = ["click>=8.1", "rich>=13.7"]
 HTTP = ["anyio>=4.5", "httpx>=0.28", "httpx2>=2.16"]
 METRICS = ["opentelemetry-sdk>=1.40", "prometheus-client>=0.22"]
-TESTING = [*HTTP, "hypothesis>=6.150", "mcp>=2.3,<3", "pytest>=9,<10", "uvicorn>=0.50"]
+TESTING = [
+    *HTTP,
+    "httpcore>=1.0,<2",
+    "hypothesis>=6.150",
+    "mcp>=2.3,<3",
+    "pytest>=9,<10",
+    "uvicorn>=0.50",
+]
 # The generations of the SDK exclude each other, so each has an environment.
 SDKS = {"mcp1": "mcp>=1.30,<2", "mcp2": "mcp>=2.3,<3", "fastmcp4": "fastmcp>=4.1,<5"}
 OFFICIAL = ("mcp1", "mcp2")
 SDK_TESTING = [
     *("anyio>=4.5", "h2>=4.3", "hypercorn>=0.17", "hypothesis>=6.150"),
     *("pytest>=9,<10", "trio>=0.30", "uvicorn>=0.50"),
+    # What the commands `bridge` and `gateway` need beside the SDK.
+    *(*CLI, "httpcore>=1.0,<2", "prometheus-client>=0.22", "starlette>=0.40"),
 ]
 # What else is built on the official ones.
 PEERS = {

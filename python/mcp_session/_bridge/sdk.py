@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,10 +84,9 @@ class HeadersOfSecond(Headers):
 
     def put_on(self, item: Any, message: Any) -> Any:  # noqa: ANN401 - as above
         """Give the transport the version that stands, or all that the message itself names."""
-        method, params = getattr(message, "method", None), getattr(message, "params", None) or {}
-        meta = params.get("_meta")
-        key = self._types.PROTOCOL_VERSION_META_KEY
-        version = meta.get(key) if isinstance(meta, dict) else None
+        method: object = getattr(message, "method", None)
+        params = _members(getattr(message, "params", None))
+        version = _members(params.get("_meta")).get(self._types.PROTOCOL_VERSION_META_KEY)
         if isinstance(method, str) and isinstance(version, str):
             item.metadata = self._metadata(headers=self._modern(method, params, version))
         elif self._negotiated is not None and method != "initialize":
@@ -97,16 +96,13 @@ class HeadersOfSecond(Headers):
 
     def answered(self, request: Any, answer: Any) -> None:  # noqa: ANN401 - as above
         """Learn the version that was negotiated, and which arguments of tools are headers."""
-        result = getattr(answer, "result", None)
-        if not isinstance(result, dict):
-            return
+        result = _members(getattr(answer, "result", None))
         version, tools = result.get("protocolVersion"), result.get("tools")
         if request.method == "initialize" and isinstance(version, str):
             self._negotiated = version
         elif request.method == "tools/list" and isinstance(tools, list):
-            for tool in tools:
-                if isinstance(tool, dict):
-                    self._listed(tool.get("name"), tool.get("inputSchema"))
+            for tool in map(_members, cast("list[object]", tools)):
+                self._listed(tool.get("name"), tool.get("inputSchema"))
 
     def _listed(self, name: object, schema: object) -> None:
         if not isinstance(name, str) or self._inbound.find_invalid_x_mcp_header(schema):
@@ -127,7 +123,12 @@ class HeadersOfSecond(Headers):
         name = params.get(inbound.NAME_BEARING_METHODS.get(method))
         if isinstance(name, str):
             headers[inbound.MCP_NAME_HEADER] = encoded(name)
-            arguments = params.get("arguments")
-            if method == "tools/call" and isinstance(arguments, dict) and name in self._tools:
+            if method == "tools/call" and name in self._tools:
+                arguments = _members(params.get("arguments"))
                 headers |= inbound.mcp_param_headers(self._tools[name], arguments)
         return headers
+
+
+def _members(value: object) -> dict[str, Any]:
+    """Return a JSON object; of anything else, one without members."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

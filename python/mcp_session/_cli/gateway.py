@@ -18,6 +18,14 @@ __all__ = ["gateway"]
 _NEEDED = {"anyio", "httpcore", "prometheus_client", "starlette", "uvicorn"}
 
 
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
 @click.command()
 @click.argument("upstreams", nargs=-1, required=True, metavar="UPSTREAM...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
@@ -58,7 +66,7 @@ _NEEDED = {"anyio", "httpcore", "prometheus_client", "starlette", "uvicorn"}
 )
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=click.Choice(list(_LEVELS)),
     default="info",
     show_default=True,
     help="What is logged, as lines of JSON on standard error; info is each request.",
@@ -91,7 +99,7 @@ def gateway(  # noqa: PLR0913, PLR0917 - what there is to choose
         if needed not in _NEEDED:
             raise
         sys.exit(f"mcp-session: the gateway needs {needed}: pip install 'mcp-session[gateway]'")
-    log_as_json(logging.getLevelName(log_level.upper()))
+    log_as_json(_LEVELS[log_level])
     try:
         application = Gateway(
             upstreams,

@@ -78,12 +78,14 @@ class Report:
         """Return everything as Prometheus reads it."""
         return generate_latest(self._registry)
 
-    def _began(self, method: str) -> Callable[[], None]:
+    def began(self, method: str) -> Callable[[], None]:
+        """Count a request as open; return what to call at its end."""
         gauge = self._open.labels(method)
         gauge.inc()
         return gauge.dec
 
-    def _answered(self, method: str, status: int, seconds: float) -> None:
+    def answered(self, method: str, status: int, seconds: float) -> None:
+        """Count the head of an answer."""
         self._requests.labels(method, status).inc()
         self._seconds.labels(method).observe(seconds)
 
@@ -95,15 +97,16 @@ class Watched:
         """Pass on to `send`."""
         self._report, self._method, self._send = report, method, send
         self._begun = time.monotonic()
-        self._over = report._began(method)  # noqa: SLF001 - a part of it
+        self._over = report.began(method)
         self._status: int | None = None
 
     async def send(self, message: Message) -> None:
         """Stand in for the server's `send`."""
         if message["type"] == "http.response.start" and self._status is None:
-            self._status = message["status"]
+            status: int = message["status"]
+            self._status = status
             seconds = time.monotonic() - self._begun
-            self._report._answered(self._method, self._status, seconds)  # noqa: SLF001 - as above
+            self._report.answered(self._method, status, seconds)
         await self._send(message)
 
     def end(self) -> None:

@@ -22,7 +22,7 @@ def serve(gateway: Gateway, host: str, port: int, drain_seconds: float) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     # uvicorn raises a signal again once it has ended. To have ended in order is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGTERM, _has_ended)
     with listener:
         shown = f"[{host}]" if ":" in host else host
         at = f"http://{shown}:{listener.getsockname()[1]}"
@@ -50,3 +50,7 @@ def log_as_json(level: int) -> None:
     logging.getLogger().addHandler(handler)
     logging.getLogger("mcp_session").setLevel(level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _has_ended(_number: int, _frame: object) -> None:
+    """Do nothing more."""

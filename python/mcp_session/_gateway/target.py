@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from mcp_session._asgi._forward import Upstream
 
@@ -33,8 +33,7 @@ class Target:
 
     def __init__(self, url: str, number: int) -> None:
         """Reach it at an URL; `number` says which of several it is."""
-        checked = Target.checked(url)
-        parts = urlsplit(checked)
+        parts = _checked(url)
         self.number = number
         self._base = parts.path.rstrip("/").encode() if parts.path.endswith("/") else b""
         self.host = parts.netloc.encode("ascii")
@@ -45,22 +44,6 @@ class Target:
             ssl_context=ssl.create_default_context() if parts.scheme == "https" else None,
             connect_seconds=_CONNECT_SECONDS,
         )
-
-    @staticmethod
-    def checked(url: str) -> str:
-        """Return a URL that is usable."""
-        try:
-            parts = urlsplit(url)
-            is_usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_usable = False
-        if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
-            message = "an upstream must be a URL of http:// or https:// with a host"
-            raise ValueError(message)
-        if parts.username is not None or parts.query or parts.fragment:
-            message = "an upstream must be a URL without credentials, query and fragment"
-            raise ValueError(message)
-        return url
 
     # What goes to it.
 
@@ -74,25 +57,24 @@ class Target:
         self, headers: Iterable[tuple[bytes, bytes]], client: str | None, scheme: str
     ) -> list[tuple[bytes, bytes]]:
         """Return the headers of a request as the server is sent them."""
-        sent, forwarded = [(b"host", self.host)], []
-        names = set()
-        for name, value in headers:
-            names.add(name)
-            if name == b"x-forwarded-for":
-                forwarded.append(value)
-            elif name == b"host":
-                host = value
-            else:
-                sent.append((name, _untagged(value) if name == _SESSION_ID else value))
+        pairs = list(headers)
+        named = dict(pairs)
+        asked = {b"x-forwarded-proto": scheme.encode("ascii")}
+        if b"host" in named:
+            asked[b"x-forwarded-host"] = named[b"host"]
+        chain = [value for name, value in pairs if name == b"x-forwarded-for"]
         if client is not None:
-            forwarded.append(client.encode("ascii", "replace"))
-        if forwarded:
-            sent.append((b"x-forwarded-for", b", ".join(forwarded)))
-        if b"host" in names and b"x-forwarded-host" not in names:
-            sent.append((b"x-forwarded-host", host))
-        if b"x-forwarded-proto" not in names:
-            sent.append((b"x-forwarded-proto", scheme.encode("ascii")))
-        return sent
+            chain.append(client.encode("ascii", "replace"))
+        sent = [(b"host", self.host)]
+        if chain:
+            sent.append((b"x-forwarded-for", b", ".join(chain)))
+        # A gateway or balancer in front knows better.
+        sent += [(name, value) for name, value in asked.items() if name not in named]
+        return sent + [
+            (name, _untagged(value) if name == _SESSION_ID else value)
+            for name, value in pairs
+            if name not in {b"host", b"x-forwarded-for"}
+        ]
 
     # What comes from it.
 
@@ -148,3 +130,18 @@ def number_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> int | Non
 def _untagged(session_id: bytes) -> bytes:
     """Return an ID as its server gave it."""
     return _TAG.sub(b"", session_id, count=1) if _TAG.match(session_id) else session_id
+
+
+def _checked(url: str) -> SplitResult:
+    unusable = "an upstream must be a URL of http:// or https:// with a host"
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(unusable) from None
+    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(unusable)
+    if parts.username is not None or parts.query or parts.fragment:
+        message = "an upstream must be a URL without credentials, query and fragment"
+        raise ValueError(message)
+    return parts
