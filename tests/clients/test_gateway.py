@@ -3,7 +3,6 @@
 The clients are the SDK's own, plain: whatever keeps a session alive here, the gateway does.
 """
 
-import asyncio
 import importlib
 import json
 import os
@@ -19,13 +18,12 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-import uvicorn
 from click.testing import CliRunner
 from mcp_session._cli.commands import main as commands
-from mcp_session.gateway import Gateway
 
 import sdk
 from callers import INITIALIZE, INITIALIZED, VERSION, Caller, call_of
+from gateways import Served, gateway, plain
 from scripted import Exchange, SmallServer, scripted_server
 from servers import GENERATIONS, RealServer, Servers, interpreter
 
@@ -429,46 +427,6 @@ def test_a_misuse_is_named_without_what_may_be_secret(
 def legacy(served: str) -> tuple[str, ...]:
     """What a server is told so that it keeps sessions, whatever it could speak."""
     return ("--protocol", VERSION) if served == "mcp2" else ()
-
-
-class Served:
-    """Where a gateway is."""
-
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
-
-    @property
-    def url(self) -> str:
-        return f"{self.origin}/mcp"
-
-
-@contextmanager
-def gateway(*upstreams: str, **options: Any) -> Generator[Served]:
-    """A gateway that uvicorn serves, in a thread of its own."""
-    application = Gateway(upstreams, **options)
-    config = uvicorn.Config(application, port=0, log_config=None, timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()))
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            thread.join(0.01)
-        (listener,) = server.servers[0].sockets
-        yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    finally:
-        server.should_exit = True
-        thread.join()
-        loop.close()
-
-
-@asynccontextmanager
-async def plain(served: Any, *, kind: str = sdk.SESSION) -> AsyncGenerator[sdk.Connected]:
-    """The SDK's own client, before a gateway."""
-    with served as at:
-        async with sdk.connect(kind, at.url, sdk.create_plain_http_client) as client:
-            yield client
 
 
 @asynccontextmanager
