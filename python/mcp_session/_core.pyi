@@ -2097,6 +2097,35 @@ def not_found_response(request_body: _Bytes | None = None, *, echo_id: bool = Tr
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
+def no_upstream_response(request_body: _Bytes | None = None) -> Answer:
+    """Make the answer of a gateway that reaches none of its servers: nothing was sent to one.
+
+    `request_body` is as for `not_found_response`. The status is 503, never 404: the session
+    may be alive. `Retry-After` is one second.
+
+    Returns an `Answer`. Raises `TypeError` for a wrong type.
+
+    >>> from mcp_session.server import no_upstream_response
+    >>> answer = no_upstream_response(b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}')
+    >>> answer.status, dict(answer.headers)["retry-after"]
+    (503, '1')
+    >>> answer.body
+    b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"No upstream can be reached"},"id":7}'
+    """
+
+def upstream_lost_response(request_body: _Bytes | None = None) -> Answer:
+    """Make the answer of a gateway whose server ended before it answered.
+
+    `request_body` is as for `not_found_response`. The status is 502, without `Retry-After`:
+    the request may have run.
+
+    Returns an `Answer`. Raises `TypeError` for a wrong type.
+
+    >>> from mcp_session.server import upstream_lost_response
+    >>> upstream_lost_response().status
+    502
+    """
+
 def rule_facts(name: str) -> tuple[str, str, str, str, str | None, bool]:
     """What a row says: summary, quote, url, revision, source, and whether it corrects. For the
     properties of `Rule`.
@@ -2135,7 +2164,9 @@ class Replica:
     (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
     least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
     process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
-    request's id. `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
+    request's id. `requires_session` (`bool`): whether a request without a session header is
+    refused, as by a server that requires a session; else the application gets it as it came.
+    `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
 
     Raises `ValueError` for a `key` that is too short and an `identity` that is empty.
 
@@ -2156,6 +2187,7 @@ class Replica:
         *,
         restore: bool = True,
         echo_id: bool = True,
+        requires_session: bool = True,
         max_sessions: int = 100_000,
         max_bytes: int = 0x10000000,
     ) -> Self: ...

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from mcp_session import Side, __version__
+from mcp_session._cli.bridge import bridge
 from mcp_session._cli.classify import Classified, show, show_as_json
+from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
 from mcp_session._cli.story import Teller, print_lines
@@ -127,6 +129,10 @@ def demo() -> None:
             raise
         sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: {how_to_install('demo')}")
     sys.exit(0 if run(console_for_output()) else FOUND_SOMETHING)
+
+
+main.add_command(bridge)
+main.add_command(gateway)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:
