@@ -10,6 +10,7 @@ import click
 
 from mcp_session import Side, __version__
 from mcp_session._cli.bridge import bridge
+from mcp_session._cli.check import check, check_client
 from mcp_session._cli.classify import Classified, show, show_as_json
 from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
@@ -148,3 +149,7 @@ def _say(problems: list[Problem]) -> None:
 
 def _problem_as_json(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "place": problem.place, "what": problem.what}
+
+
+main.add_command(check)
+main.add_command(check_client)
