@@ -9,12 +9,15 @@ from pathlib import Path
 import click
 
 from mcp_session import Side, __version__
+from mcp_session._cli.bridge import bridge
 from mcp_session._cli.check import check, check_client
 from mcp_session._cli.classify import Classified, show, show_as_json
+from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
 from mcp_session._cli.story import Teller, print_lines
 from mcp_session._cli.terminal import arrow, console_for_output
+from mcp_session._extras import how_to_install
 
 __all__ = ["main"]
 
@@ -125,8 +128,12 @@ def demo() -> None:
         needed = (error.name or "").partition(".")[0]
         if needed not in DEMO:
             raise
-        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: pip install 'mcp-session[demo]'")
+        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: {how_to_install('demo')}")
     sys.exit(0 if run(console_for_output()) else FOUND_SOMETHING)
+
+
+main.add_command(bridge)
+main.add_command(gateway)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:

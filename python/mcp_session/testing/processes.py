@@ -112,17 +112,13 @@ class CommandServer:
         )
         self.starts += 1
         until = time.monotonic() + self._start_seconds
-        address = (urlsplit(self.url).hostname or "127.0.0.1", self.port)
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 message = f"the command ended with exit status {self._process.returncode}"
                 raise RuntimeError(message)
-            try:
-                socket.create_connection(address, timeout=1.0).close()
-            except OSError:
-                time.sleep(ONE_LOOK_SECONDS)
-            else:
+            if self._listens():
                 return
+            time.sleep(ONE_LOOK_SECONDS)
         self.kill()
         message = f"the command did not listen on port {self.port} in {self._start_seconds:.0f} s"
         raise RuntimeError(message)
@@ -135,6 +131,10 @@ class CommandServer:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(END_SECONDS)
+        # What it started may hold the port for a moment longer.
+        until = time.monotonic() + END_SECONDS
+        while self._listens() and time.monotonic() < until:
+            time.sleep(ONE_LOOK_SECONDS)
 
     def restart(self) -> None:
         """Kill it and start it again, on the same port."""
@@ -144,6 +144,14 @@ class CommandServer:
     def forget(self) -> None:
         """End every session behind the backs of its clients: what a restart does."""
         self.restart()
+
+    def _listens(self) -> bool:
+        address = (urlsplit(self.url).hostname or "127.0.0.1", self.port)
+        try:
+            socket.create_connection(address, timeout=1.0).close()
+        except OSError:
+            return False
+        return True
 
     def memory(self) -> int | None:
         """Return the bytes resident of it and what it started; None where that is not told."""

@@ -102,9 +102,10 @@ class Request:
     @property
     def kind(self) -> str:
         """The JSON-RPC method, `reply` for a response, or else the HTTP method."""
-        message = cast("dict[str, Any]", self.message)
-        # What is no object has no kind of its own.
-        return str(message.get("method", "reply")) if isinstance(message, dict) else self.method
+        message = self.message
+        if not isinstance(message, dict):
+            return self.method
+        return str(cast("dict[str, Any]", message).get("method", "reply"))
 
 
 class ScriptedServer:
