@@ -25,6 +25,7 @@ from mcp_session.testing.processes import CommandServer
 from peers import CLIENTS, ROOT, SERVERS
 
 PAGE = ROOT / "docs" / "check.md"
+KINDS = ("unknown", "ill-formed", "missing", "terminated", "restart", "version", "idle")
 SHOWN = {"pass": "✓", "fail": "✗", "warning": "!", "skipped": "·"}
 
 
@@ -65,10 +66,25 @@ def servers() -> str:
     ids = [check.entry.id for check in TABLE]
     counted = "| server | fails | warns |\n|---|---|---|"
     for name, verdicts in found.items():
-        failed = [f"`{it}`" for it in ids if verdicts[it] == "fail"]
-        warned = [f"`{it}`" for it in ids if verdicts[it] == "warning"]
-        counted += f"\n| {name} | {', '.join(failed) or 'none'} | {', '.join(warned) or 'none'} |"
+        failed, warned = (
+            grouped([it for it in ids if verdicts[it] == outcome])
+            for outcome in ("fail", "warning")
+        )
+        counted += f"\n| {name} | {failed} | {warned} |"
     return counted
+
+
+def grouped(ids: Sequence[str]) -> str:
+    """Name them, but those of one kind together: `unknown-post` and five more are one entry."""
+    kinds: dict[str, list[str]] = {}
+    for name in ids:
+        kind = next((it for it in KINDS if name.startswith(it)), name)
+        kinds.setdefault(kind, []).append(name)
+    shown = [
+        f"`{kind}-...` ({len(names)})" if len(names) > 1 else f"`{names[0]}`"
+        for kind, names in kinds.items()
+    ]
+    return ", ".join(shown) or "none"
 
 
 def outcomes(results: Sequence[Result]) -> dict[str, str]:

@@ -114,7 +114,7 @@ def losing(
         request = exchange.request
         if request.kind == "tools/call" and stage.calls == 2:  # noqa: PLR2004 - the second
             stage.forget()
-        if request.kind == "tools/call" and len(stage.sessions) > 1:
+        if request.kind == "tools/call" and request.session != stage.old:
             # A client that means to opens its stream by itself; not all do before a call.
             await stage.until(partial(_has_stream_again, stage), PATIENCE_SECONDS)
         is_dead = request.session in stage.sessions and request.session not in stage.live
@@ -129,7 +129,7 @@ def losing(
 
 def _has_stream_again(stage: Stage) -> bool:
     streams = [it.session for it in stage.came if it.method == "GET"]
-    return stage.sessions[0] not in streams or stage.sessions[-1] in streams
+    return stage.old not in streams or stage.sessions[-1] in streams
 
 
 def refusing(status: int, body: bytes, headers: dict[str, str]) -> Part:
@@ -147,20 +147,20 @@ def refusing(status: int, body: bytes, headers: dict[str, str]) -> Part:
 async def lose_all_at_once(stage: Stage, exchange: Exchange) -> bool:
     """Wait for the calls that come together, and lose the session under all of them."""
     request = exchange.request
-    if request.kind == "tools/call" and request.session == stage.sessions[0]:
+    if request.kind == "tools/call" and request.session == stage.old:
         await stage.until(lambda: stage.calls >= stage.tools, PATIENCE_SECONDS)
-        stage.end(stage.sessions[0])
+        stage.end(stage.old)
     return False
 
 
 async def lose_one_late(stage: Stage, exchange: Exchange) -> bool:
     """Answer the first call 404 only after the client has begun anew because of another."""
     request = exchange.request
-    if request.kind != "tools/call" or request.session != stage.sessions[0]:
+    if request.kind != "tools/call" or request.session != stage.old:
         return False
     is_first = stage.calls == 1
     await stage.until(lambda: stage.calls >= 2, PATIENCE_SECONDS)  # noqa: PLR2004 - two at once
-    stage.end(stage.sessions[0])
+    stage.end(stage.old)
     if is_first:
         await stage.until(partial(_is_in_use, stage), PATIENCE_SECONDS)
     await stage.answer_not_found(exchange)
@@ -168,8 +168,7 @@ async def lose_one_late(stage: Stage, exchange: Exchange) -> bool:
 
 
 def _is_in_use(stage: Stage) -> bool:
-    new = stage.sessions[1] if len(stage.sessions) > 1 else None
-    return any(it.session == new and it.kind == "tools/call" for it in stage.came if new)
+    return any(it.session != stage.old for it in stage.came if it.kind == "tools/call")
 
 
 async def forget_at_each_call(stage: Stage, exchange: Exchange) -> bool:
@@ -197,8 +196,8 @@ async def refuse_without_session(stage: Stage, exchange: Exchange) -> bool:
 
 async def lose_at_first_call(stage: Stage, exchange: Exchange) -> bool:
     """Lose the session at the first request after the handshake."""
-    is_first = exchange.request.kind in {"tools/list", "tools/call"} and len(stage.sessions) == 1
-    if is_first:
+    request = exchange.request
+    if request.kind in {"tools/list", "tools/call"} and request.session == stage.old:
         stage.forget()
     return False
 
