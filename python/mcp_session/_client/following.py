@@ -9,7 +9,9 @@ from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
+
+    import httpx2
 
     from mcp_session._client.events import SessionEvent
     from mcp_session._client.library import Library
@@ -95,6 +97,45 @@ class FollowsSessions(Generic[RequestT, ResponseT]):
         of_library: Any = request
         response: Any = await self._driver.send(of_library, stream=stream, **send_options)
         return response  # type: ignore[no-any-return]
+
+    @classmethod
+    def follow(cls, client: httpx2.AsyncClient, options: Mapping[str, Any]) -> None:
+        """Let a client of the library's follow its sessions, as one of ours does.
+
+        Raises `TypeError` that names the class of a client whose `send` cannot be another.
+        """
+        checked = Options(**options)
+        if isinstance(client, cls) or isinstance(getattr(client.send, "__self__", None), Follower):
+            return
+        follower = Follower(Driver(client, client.send, cls._library, checked))
+        kind = type(client)
+        try:
+            client.send = follower.send  # type: ignore[method-assign]
+        except Exception:  # noqa: BLE001 - a class may refuse attributes in its own way
+            refused = True
+        else:
+            refused = client.send != follower.send
+        if refused:
+            message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
+            raise TypeError(message)
+
+
+class Follower:
+    """Stands in the place of the `send` of a client that is not of our class."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Send by a driver."""
+        self._driver = driver
+
+    async def send(
+        self,
+        request: httpx2.Request,
+        *,
+        stream: bool = False,
+        **send_options: Any,  # noqa: ANN401 - the library's own
+    ) -> httpx2.Response:
+        """Send a request, in the session that stands now, if it is of one."""
+        return await self._driver.send(request, stream=stream, **send_options)
 
 
 def sdk_follows_redirects() -> bool:

@@ -28,16 +28,16 @@ class Options:
     Raises `TypeError` and `ValueError` that name the option.
     """
 
-    quirks: bool
-    resend: ResendPolicy
-    bound: int
-    outage_shield: bool
-    stream_guard: bool
-    on_event: Callable[[SessionEvent], object] | None
-    recovery_timeout: float
-    hold_timeout: float
-    status_shield: bool | None
-    misreports: Collection[tuple[int, str]]
+    quirks: bool = True
+    misreports: Collection[tuple[int, str]] = ()
+    resend: ResendPolicy = ResendPolicy.ALL
+    bound: int = 2
+    outage_shield: bool = True
+    status_shield: bool | None = None
+    stream_guard: bool = True
+    on_event: Callable[[SessionEvent], object] | None = None
+    recovery_timeout: float = 30.0
+    hold_timeout: float = 60.0
 
     def __post_init__(self) -> None:
         """Check every option, those that a session takes by making a machine."""
