@@ -1504,6 +1504,9 @@ class RequestRun:
     def is_settled(self) -> bool:
         """Whether what a `Hold` waits for has come to its end, or the request itself has (`bool`)."""
     @property
+    def is_encoded(self) -> bool:
+        """Whether its response says that its body is encoded (`bool`)."""
+    @property
     def waits_as(self) -> bytes | None:
         """By what it is known while it is held (`bytes`), or `None`."""
     @property

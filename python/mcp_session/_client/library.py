@@ -23,8 +23,10 @@ class Library:
 
     request: type[httpx2.Request]
     response: type[httpx2.Response]
+    byte_stream: type[httpx2.AsyncByteStream]
+    """What an asynchronous stream of bytes has to be."""
     body: Callable[[AsyncIterable[bytes], Callable[[], Awaitable[None]]], httpx2.AsyncByteStream]
-    """A subclass of `Body` and of the library's own stream of bytes."""
+    """A subclass of `Body` and of that."""
     whole_body: type[httpx2.ByteStream]
     """What a message streams whose body is there whole."""
     unsent: tuple[type[Exception], ...]
@@ -43,6 +45,7 @@ class Library:
         return cls(
             request=http.Request,
             response=http.Response,
+            byte_stream=http.AsyncByteStream,
             body=type("Body", (Body, http.AsyncByteStream), {}),
             whole_body=http.ByteStream,
             unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),

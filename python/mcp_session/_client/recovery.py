@@ -78,6 +78,13 @@ class FollowedSession:
     hooks: dict[int, float] = field(default_factory=dict[int, float])
     """Since when recoveries are over of which the application is being told, by number."""
 
+    def has_cooled(self, number: int, seconds: float) -> bool:
+        """Say whether so much time has passed since this cool-down was told of first."""
+        now = time.monotonic()
+        if self.cooldown[0] != number:
+            self.cooldown = (number, now)
+        return now - self.cooldown[1] >= seconds
+
     def is_released(self, begun: float) -> bool:
         """Say whether what was begun then need not wait for the application's hook."""
         return not any(begun < since for since in tuple(self.hooks.values()))
