@@ -193,18 +193,42 @@ def peers() -> None:
         python = ENVIRONMENTS / name / "bin" / "python"
         run(python, "-m", "pytest", "tests/peers/test_lines.py")
     run(sys.executable, "tests/peers/matrix.py", "--part")
+    run(sys.executable, "tests/integrations/run.py", "--part")
+
+
+def integrations() -> None:
+    """The line of each client of the guide, in its own environment, through a restart."""
+    prepare_integrations()
+    run(sys.executable, "tests/integrations/run.py")
+
+
+def minors() -> None:
+    """The lines and `install` with the last of every minor version of the official SDK."""
+    prepare_integrations()
+    run(sys.executable, "tests/integrations/run.py", "--minors")
+
+
+def prepare_integrations() -> None:
+    """Make the environments of the servers, and check the types of what runs in one of them."""
+    for name in OFFICIAL:
+        sdk_environment(name)
+    checked = ENVIRONMENTS / "mcp1" / "bin"
+    pip_install(checked, CHECKERS)
+    sources = {"MYPYPATH": "tests/clients:tests/peers:tests/integrations"}
+    run(checked / "mypy", "--strict", "tests/integrations", env=sources)
 
 
 def lines() -> None:
     """What the README and the guides show for an SDK, in its environment; the table they show."""
     tests = [(name, "test_adopt" if name in OFFICIAL else "test_lines") for name in SDKS]
     tests += [("mcp2", "test_table")]
-    run_together(
-        [
-            (sdk_environment(name) / "python", "-m", "pytest", f"tests/peers/{test}.py")
-            for name, test in tests
-        ]
-    )
+    commands: list[Command] = [
+        (sdk_environment(name) / "python", "-m", "pytest", f"tests/peers/{test}.py")
+        for name, test in tests
+    ]
+    restarted = ("-m", "pytest", "tests/integrations/test_lines.py", "--part")
+    named = [f"--client={name}" for name in SDKS]
+    run_together([*commands, (sdk_environment("mcp1") / "python", *restarted, *named)])
 
 
 def matrix() -> None:
@@ -438,7 +462,19 @@ STEPS: dict[str, Callable[[], None]] = {
 LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
-        *(peers, millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
+        *(
+            peers,
+            integrations,
+            minors,
+            millions,
+            mutants,
+            plant,
+            fuzz_long,
+            coverage,
+            minimal,
+            deny,
+            clients_whole,
+        ),
         *(soak_whole, servers_whole, matrix, benchmarks, advisories, miri),
     )
 }

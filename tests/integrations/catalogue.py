@@ -20,6 +20,8 @@ class Client(NamedTuple):
     another one by itself."""
     environment: str = ""
     """That of another client, by its label."""
+    block: str = ""
+    """That of another client, by its label."""
 
 
 # Where a pin stands, the newest release installs, and does not import without it.
@@ -59,5 +61,26 @@ PROGRAMS = (
 )
 """What `mcp-session run` is tried with."""
 
-PART = ("mcp1", "mcp2", "smolagents", "google-adk", "huggingface_hub", "mistralai")
-"""Both generations of the SDK, each with a hook and without, above the official one."""
+OLD_PYDANTIC = "pydantic<2.12"
+"""What these versions of mcp need to be imported at all."""
+
+MINORS = tuple(
+    Client(
+        f"mcp-{version}",
+        (f"mcp=={version}", *([OLD_PYDANTIC] if is_old else [])),
+        block="mcp2" if version.startswith("2.") else "mcp1-factory",
+    )
+    for is_old, versions in (
+        (
+            True,
+            "1.9.4 1.10.1 1.11.0 1.12.4 1.13.1 1.14.1 1.15.0 1.16.0 1.17.0 1.18.0 1.19.0 1.20.0",
+        ),
+        (False, "1.21.2 1.22.0 1.23.3 1.24.0 1.25.0 1.26.0 1.27.2 1.28.1 1.29.1 1.30.0"),
+        (False, "2.0.1 2.1.1 2.2.0 2.3.0"),
+    )
+    for version in versions.split()
+)
+"""The last of every minor version of the official SDK that has a transport to install into."""
+
+PART = ("smolagents", "google-adk", "huggingface_hub", "mistralai")
+"""Built on either generation of the SDK, with a hook and without."""

@@ -15,6 +15,7 @@ from peer_servers import PeerServers
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--client", action="append", default=[], help="only clients of this label")
+    parser.addoption("--part", action="store_true", help="only cases in which every pair occurs")
 
 
 @pytest.fixture

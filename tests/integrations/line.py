@@ -40,12 +40,9 @@ async def limited(result: Any) -> Any:
 
 def text_of(result: Any) -> str:
     """What a call gave, in whatever each client wraps it."""
-    content = getattr(result, "content", result)
-    return (
-        " ".join(map(str, (getattr(it, "text", it) for it in content)))
-        if isinstance(content, list)
-        else str(content)
-    )
+    content: Any = getattr(result, "content", result)
+    parts: list[Any] = content if isinstance(content, list) else [content]
+    return " ".join(str(getattr(part, "text", part)) for part in parts)
 
 
 def block_of(label: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from catalogue import CLIENTS, Client
+from catalogue import CLIENTS, MINORS, Client
 from gate import gate
 from peer_servers import PeerServers
 from servers import ROOT
@@ -26,20 +26,30 @@ LIMIT_SECONDS = 180.0
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = metafunc.config.getoption("client")
-    clients = [it for it in CLIENTS if (it.label in named if named else python_of(it).exists())]
-    if "mode" in metafunc.fixturenames:
-        # Without a hook, the line is `install`.
-        modes = [(it, "line") for it in clients] + [
-            (it, "install") for it in clients if it.has_hook
-        ]
-        names = [f"{it.label}-{mode}" for it, mode in modes]
-        metafunc.parametrize(("client", "mode"), modes, ids=names)
-    else:
+    every = [*CLIENTS, *MINORS]
+    clients = [it for it in every if (it.label in named if named else python_of(it).exists())]
+    if "mode" not in metafunc.fixturenames:
+        clients = clients[:1] if metafunc.config.getoption("part") else clients
         metafunc.parametrize("client", clients, ids=[it.label for it in clients])
+        return
+    cases = [
+        (client, mode, server)
+        for number, client in enumerate(clients)
+        # Without a hook, the line is `install`.
+        for mode in (("line", "install") if client.has_hook else ("line",))
+        for server in SERVERS
+        if not metafunc.config.getoption("part") or is_in_part(number, mode, server)
+    ]
+    names = [f"{client.label}-{mode}-{server}" for client, mode, server in cases]
+    metafunc.parametrize(("client", "mode", "server_name"), cases, ids=names)
+
+
+def is_in_part(number: int, mode: str, server: str) -> bool:
+    """Whether a case is one of those in which every pair occurs."""
+    return (number + (mode == "install") + list(SERVERS).index(server)) % 2 == 0
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("server_name", SERVERS)
 async def test_the_call_is_answered_by_the_restarted_server(
     client: Client, mode: str, server_name: str, servers: PeerServers
 ) -> None:
@@ -72,7 +82,8 @@ async def test_without_us_it_is_answered_only_where_the_guide_says_so(
 
 async def run(client: Client, mode: str, url: str) -> str:
     """Run its block; return what came of the call, or of the program."""
-    command: list[str | Path] = [python_of(client), "-W", "ignore", LINE, client.label, mode, url]
+    command: list[str | Path] = [python_of(client), "-W", "ignore", LINE]
+    command += [client.block or client.label, mode, url]
     # None of them needs more than loopback, and some would tell their makers of their use.
     told = {"NO_PROXY": "127.0.0.1", "ANONYMIZED_TELEMETRY": "false", "OTEL_SDK_DISABLED": "true"}
     done = subprocess.CompletedProcess[bytes]([], 0, b"", b"")

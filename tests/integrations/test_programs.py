@@ -15,7 +15,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from catalogue import PROGRAMS, Client
+from catalogue import PROGRAMS
 from gate import gate
 from peer_servers import AnyServer, PeerServers, free_port
 from servers import ROOT
@@ -94,7 +94,7 @@ async def over_http(url: str) -> str:
             response = await client.post(
                 f"http://127.0.0.1:{port}/echo", json={"text": "still here"}
             )
-        return response.text
+        return str(response.text)
 
 
 CALLS = {"mcp-proxy": over_standard_streams, "mcpo": over_http}
