@@ -990,9 +990,9 @@ class ServerPolicy:
 
     `paths` (collection of `str`, or `None` for all): the paths of MCP; `/tenants/*` is
     everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
-    request's id. `max_request_bytes` and `max_response_bytes` (`int`, bytes): how much of a
-    request is remembered to learn its id, and how much of an answer is held back while its
-    body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
+    request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
+    learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
+    how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
     corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
     of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
     the known ones.
@@ -1013,6 +1013,7 @@ class ServerPolicy:
         paths: Iterable[str] | None = None,
         echo_id: bool = True,
         max_request_bytes: int = 4194304,
+        max_remembered_bytes: int = 67108864,
         max_response_bytes: int = 65536,
         disabled_rules: Iterable[Rule | str] = (),
         report_only: bool = False,
