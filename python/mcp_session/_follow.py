@@ -48,9 +48,9 @@ HOOK = "hand its hook our client, or its client to mcp_session.follow"
 def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
     """Make one HTTP client follow its sessions from now on, in place, and return it.
 
-    `client` is an `AsyncClient` of httpx or httpx2, or of a class built on these. It sends as it
-    did before, through its own transport, auth flow, cookies and event hooks. Sessions that it
-    opened before are not followed. A client that follows already is left as it is.
+    `client` is an `AsyncClient` or a `Client` of httpx or httpx2, or of a class built on these. It
+    sends as it did before, through its own transport, auth flow, cookies and event hooks. Sessions
+    that it opened before are not followed. A client that follows already is left as it is.
 
     `options` are those of `mcp_session.httpx.AsyncClient`. Raises `TypeError` for what is no such
     client, or takes no attribute of its own, by the name of its class; `TypeError` and
@@ -66,7 +66,7 @@ def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
     """
     adapter = _adapter_of(client)
     if adapter is None:
-        message = f"follow takes an AsyncClient of httpx or httpx2, not {_name_of(client)}"
+        message = f"follow takes a client of httpx or httpx2, not {_name_of(client)}"
         raise TypeError(message)
     adapter.follow(client, options)
     return client
@@ -170,13 +170,13 @@ def checked_options(options: dict[str, Any]) -> Any:  # noqa: ANN401 - its class
     return importlib.import_module("mcp_session._client.options").Options(**options)
 
 
-def _adapter_of(client: object) -> Any:  # noqa: ANN401 - it stands for one of two modules
-    """Find our module for the library of this client; whoever has a client has imported that."""
+def _adapter_of(client: object) -> Any:  # noqa: ANN401 - one of four classes
+    """Find our class for this client's library; whoever has a client has imported that."""
     for library in ("httpx2", "httpx"):
         module = sys.modules.get(library)
-        if module is not None and isinstance(client, module.AsyncClient):
-            adapter: Any = importlib.import_module(f"mcp_session.{library}")
-            return adapter.AsyncClient
+        for kind in ("AsyncClient", "Client"):
+            if module is not None and isinstance(client, getattr(module, kind)):
+                return getattr(importlib.import_module(f"mcp_session.{library}"), kind)
     return None
 
 

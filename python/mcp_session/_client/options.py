@@ -7,9 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
 from mcp_session._client.events import SessionEvent, event_of
+from mcp_session._client.waiting import Waits
 from mcp_session._core import Client
 from mcp_session._enums import ResendPolicy
 
@@ -63,7 +62,7 @@ class Options:
             remembered=REMEMBERED,
         )
 
-    async def tell(self, events: Sequence[tuple[Any, ...]]) -> None:
+    async def tell(self, events: Sequence[tuple[Any, ...]], waits: Waits) -> None:
         """Log what happened and call the application's hook with it.
 
         A hook that raises, or does not return within `recovery_timeout`, harms nobody.
@@ -74,7 +73,7 @@ class Options:
             if self.on_event is None:
                 continue
             try:
-                with anyio.move_on_after(self.recovery_timeout):
+                with waits.move_on_after(self.recovery_timeout):
                     told = self.on_event(event)
                     if inspect.isawaitable(told):
                         await told
