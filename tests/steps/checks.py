@@ -52,7 +52,13 @@ def tools(session: nox.Session) -> None:
 def formatting(session: nox.Session) -> None:
     """rustfmt and ruff find nothing to change."""
     session.run("cargo", "fmt", "--all", "--check", external=True)
-    for crate in ("fuzz", "benches/core", "benches/empty", "benches/rmcp", "tests/check/rmcp-client"):
+    for crate in (
+        "fuzz",
+        "benches/core",
+        "benches/empty",
+        "benches/rmcp",
+        "tests/check/rmcp-client",
+    ):
         manifest = f"{crate}/Cargo.toml"
         session.run("cargo", "fmt", "--manifest-path", manifest, "--check", external=True)
     install(session, "formatting")
