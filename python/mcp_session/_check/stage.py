@@ -109,7 +109,7 @@ class Stage:
     calls: int = 0
     """How many calls of a tool came."""
     old: str = ""
-    """The session in which the tools were first asked for: some clients open one before, to see who is there."""
+    """The session in which tools were first asked for: some open another before it."""
     _now: int = 0
     _numbers: dict[int, int] = field(default_factory=dict[int, int])
     _ends: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
