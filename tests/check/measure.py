@@ -45,7 +45,7 @@ def clients() -> str:
     """One row for each check, one column for each client."""
     found: dict[str, Mapping[str, str]] = {}
     for name, command in CLIENTS.items():
-        results = anyio.run(check_client, AskedClient(command, 60.0, 2))
+        results = anyio.run(check_client, AskedClient(command, 60.0, 3))
         found[name] = outcomes(results)
         print(name, json.dumps(reasons(results), indent=1), flush=True)
     ids = [check.entry.id for scenario in SCENARIOS for check in scenario.checks]

@@ -134,6 +134,11 @@ SERVERS |= {
     "mongodb-mcp-server-3.0.4": foreign(
         "node_modules/.bin/mongodb-mcp-server --transport http --httpPort {port}"
     ),
+    # Of the SDK for Go.
+    "kubernetes-mcp-server-0.0.67": foreign(
+        "node_modules/.bin/kubernetes-mcp-server --port {port}"
+        f" --kubeconfig {FOREIGN}/kubeconfig.yaml"
+    ),
     "brave-search-2.1.4": foreign(
         "node_modules/.bin/brave-search-mcp-server --transport http --port {port}"
         " --host 127.0.0.1 --brave-api-key none"
@@ -159,6 +164,13 @@ CLIENTS = {
         str(PROGRAMS / "stdio_client.py"),
         "node",
         str(FOREIGN / "node_modules" / ".bin" / "mcp-remote"),
+    ),
+    "supergateway 4.0": (
+        sys.executable,
+        str(PROGRAMS / "stdio_client.py"),
+        "node",
+        str(PACKAGES / "supergateway" / "dist" / "index.js"),
+        *("--logLevel", "none", "--streamableHttp"),
     ),
     "rmcp 3.9": (str(CRATES / "rmcp-client"),),
 }

@@ -49,7 +49,7 @@ def prepare_checked(session: nox.Session) -> None:
     for path in (checked / "foreign").iterdir():
         shutil.copy2(path, foreign)
     without_browsers = {"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1"}
-    session.run(npm, "ci", "--omit=optional", "--prefix", foreign, env=without_browsers)
+    session.run(npm, "ci", "--prefix", foreign, env=without_browsers)
     target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
     manifest = "tests/check/rmcp-client/Cargo.toml"
     session.run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)
