@@ -119,31 +119,34 @@ def foreign(program: str, host: str = "127.0.0.1") -> Server:
 
 
 # Of other authors, in other languages: none of them is recorded.
-SERVERS |= {
-    "hono-mcp-0.3.2": foreign("hono.js {port}"),
-    "mcp-lite-0.10.0": foreign("mcp_lite.js {port}"),
-    "fastmcp-ts-4.20.16": foreign("fastmcp.js {port}"),
-    "playwright-mcp-0.0.83": foreign(
-        "node_modules/.bin/playwright-mcp --port {port} --isolated",
-        # By any other name it lets nobody in.
-        host="localhost",
-    ),
-    "notion-mcp-server-2.5.2": foreign(
-        "node_modules/.bin/notion-mcp-server --transport http --port {port} --unsafe-disable-auth"
-    ),
-    "mongodb-mcp-server-3.0.4": foreign(
-        "node_modules/.bin/mongodb-mcp-server --transport http --httpPort {port}"
-    ),
-    # Of the SDK for Go.
-    "kubernetes-mcp-server-0.0.67": foreign(
-        "node_modules/.bin/kubernetes-mcp-server --port {port}"
-        f" --kubeconfig {FOREIGN}/kubeconfig.yaml"
-    ),
-    "brave-search-2.1.4": foreign(
-        "node_modules/.bin/brave-search-mcp-server --transport http --port {port}"
-        " --host 127.0.0.1 --brave-api-key none"
-    ),
-}
+SERVERS.update(
+    {
+        "hono-mcp-0.3.2": foreign("hono.js {port}"),
+        "mcp-lite-0.10.0": foreign("mcp_lite.js {port}"),
+        "fastmcp-ts-4.20.16": foreign("fastmcp.js {port}"),
+        "playwright-mcp-0.0.83": foreign(
+            "node_modules/.bin/playwright-mcp --port {port} --isolated",
+            # By any other name it lets nobody in.
+            host="localhost",
+        ),
+        "notion-mcp-server-2.5.2": foreign(
+            "node_modules/.bin/notion-mcp-server --transport http --port {port}"
+            " --unsafe-disable-auth"
+        ),
+        "mongodb-mcp-server-3.0.4": foreign(
+            "node_modules/.bin/mongodb-mcp-server --transport http --httpPort {port}"
+        ),
+        # Of the SDK for Go.
+        "kubernetes-mcp-server-0.0.67": foreign(
+            "node_modules/.bin/kubernetes-mcp-server --port {port}"
+            f" --kubeconfig {FOREIGN}/kubeconfig.yaml"
+        ),
+        "brave-search-2.1.4": foreign(
+            "node_modules/.bin/brave-search-mcp-server --transport http --port {port}"
+            " --host 127.0.0.1 --brave-api-key none"
+        ),
+    }
+)
 
 
 def client(environment: str, *options: str) -> tuple[str, ...]:
