@@ -225,6 +225,15 @@ async def test_no_tool_is_called_but_the_one_that_is_allowed() -> None:
     assert found["tool"].outcome is found["in-flight"].outcome is Outcome.SKIPPED
 
 
+async def test_no_session_is_left_behind() -> None:
+    server = FaultyServer()
+
+    await checked(server)
+
+    assert len(server.sessions) > 10
+    assert set(server.sessions) == server.ended
+
+
 async def test_no_more_requests_are_sent_than_is_allowed() -> None:
     async with scripted_server(FaultyServer()) as server:
         results = await check_server(Asked(server.url, (), Options(), 5.0, 20))

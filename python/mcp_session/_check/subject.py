@@ -6,14 +6,14 @@ import itertools
 import re
 import secrets
 import string
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from mcp_session import Action, Rule, Side
 from mcp_session._check.messages import as_object, encoded, request
-from mcp_session._check.results import Skip, skip
+from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
 
@@ -114,6 +114,7 @@ class Subject:
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
     _secrets: set[str] = field(default_factory=set[str])
+    _to_end: set[str] = field(default_factory=set[str])
     _offered: dict[str, bool] = field(default_factory=dict[str, bool])
     _first: Seen | None = None
     _no_session: str = ""
@@ -317,6 +318,13 @@ class Subject:
         await self.wire.renew()
         self._no_session, self._modern = "", None
 
+    async def leave(self) -> None:
+        """End every session that was opened and still stands, as far as the server lets us."""
+        # Without an answer, or a request left, they stay.
+        with suppress(Breach):
+            for session_id in sorted(self._to_end):
+                await self.send("DELETE", session=session_id)
+
     # ---- What is said of it
 
     def shown(self, seen: Seen) -> str:
@@ -349,6 +357,12 @@ class Subject:
     def _remember(self, seen: Seen) -> None:
         if seen.session_id:
             self._secrets.add(seen.session_id)
+        verdict = seen.verdict(Side.CLIENT)
+        if verdict.session_id is not None:
+            self._to_end.add(verdict.session_id)
+        elif verdict.action is Action.CLEAR:
+            sent = {value.decode("latin-1") for name, value in seen.ask.headers if name == _SESSION}
+            self._to_end -= sent
 
 
 def _others(found: re.Match[str]) -> str:
