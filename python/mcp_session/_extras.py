@@ -3,10 +3,13 @@
 __all__ = ["how_to_install", "missing_extra"]
 
 
-def missing_extra(error: ModuleNotFoundError, extra: str, *needed: str) -> ModuleNotFoundError:
+def missing_extra(
+    error: ModuleNotFoundError, extra: str, *needed: str, module: str | None = None
+) -> ModuleNotFoundError:
     """Return the error to raise: which extra, and the command that installs it.
 
-    `needed` are the modules that the extra brings. What lacks another module lacks a part of
+    `needed` are the modules that the extra brings; `module` is what needs them, if it is not of the
+    extra's name. What lacks another module lacks a part of
     itself, and is shown as it is.
 
     >>> error = ModuleNotFoundError("No module named 'httpx2'", name="httpx2")
@@ -17,7 +20,7 @@ def missing_extra(error: ModuleNotFoundError, extra: str, *needed: str) -> Modul
     """
     if error.name not in needed:
         return error
-    message = f"mcp_session.{extra} needs {error.name}: {how_to_install(extra)}"
+    message = f"mcp_session.{module or extra} needs {error.name}: {how_to_install(extra)}"
     return ModuleNotFoundError(message, name=error.name, path=error.path)
 
 

@@ -124,6 +124,19 @@ pub struct Decision<'a> {
     pub outcome: Outcome<'a>,
 }
 
+impl Decision<'_> {
+    /// Whether the handler has said that it does not know the session: then it ran nothing of
+    /// the request, and the session may be restored in it.
+    ///
+    /// A 404 to a GET counts only in words that say so: servers without a stream to open answer
+    /// one as well, in the place of 405.
+    pub fn session_is_gone(&self, method: Method) -> bool {
+        let is_stream_unoffered = self.rule == Rule::UncanonicalNotFound && method == Method::Get;
+        self.rule == Rule::CanonicalNotFound
+            || (self.action == Action::NotFoundResponse && !is_stream_unoffered)
+    }
+}
+
 /// What to do with the messages held back.
 ///
 /// Exhaustive on purpose: the driver has to act on each.
