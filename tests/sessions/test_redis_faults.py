@@ -583,7 +583,8 @@ def test_without_redis_py_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ModuleNotFoundError) as raised:
         RedisSessions("redis://redis.example")
     assert str(raised.value) == (
-        "mcp_session.sessions.RedisSessions needs redis: pip install 'mcp-session[redis]'"
+        "mcp_session.sessions.RedisSessions needs redis: "
+        "pip install '.[redis]' in a clone of mcp_session"
     )
 
 
