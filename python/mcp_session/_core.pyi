@@ -2192,6 +2192,7 @@ class Replica:
         key: _Bytes,
         *,
         restore: bool = True,
+        durable: bool = False,
         echo_id: bool = True,
         max_sessions: int = 100_000,
         max_bytes: int = 0x10000000,
