@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::iter;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use mcp_session_core::client::{
@@ -183,6 +184,7 @@ pub(crate) struct RequestRun {
     client: Arc<Shared>,
     run: Mutex<Option<Box<CoreRun<PyBackedBytes>>>>,
     step: Mutex<Py<PyAny>>,
+    is_encoded: AtomicBool,
 }
 
 impl RequestRun {
@@ -192,7 +194,12 @@ impl RequestRun {
     }
 
     fn new(client: &Arc<Shared>, run: Box<CoreRun<PyBackedBytes>>, step: Py<PyAny>) -> Self {
-        Self { client: Arc::clone(client), run: Mutex::new(Some(run)), step: Mutex::new(step) }
+        Self {
+            client: Arc::clone(client),
+            run: Mutex::new(Some(run)),
+            step: Mutex::new(step),
+            is_encoded: AtomicBool::new(false),
+        }
     }
 
     fn tell(
@@ -236,6 +243,12 @@ impl RequestRun {
     #[getter]
     fn is_initialize(&self) -> bool {
         self.read(|run| Some(run.is_initialize())).unwrap_or_default()
+    }
+
+    /// Whether its response says that its body is encoded (`bool`).
+    #[getter]
+    fn is_encoded(&self) -> bool {
+        self.is_encoded.load(Ordering::Relaxed)
     }
 
     /// By what it is known while it is held (`bytes`), or `None`.
@@ -289,7 +302,8 @@ impl RequestRun {
         headers: &Bound<'_, PyAny>,
         is_decoded: FlagArgument,
     ) -> PyResult<Py<PyAny>> {
-        with_head(&status, headers, is_decoded, |head| {
+        with_head(&status, headers, is_decoded, |head, is_encoded| {
+            self.is_encoded.store(is_encoded, Ordering::Relaxed);
             self.tell(py, |run, client| run.response(client, head))
         })
     }

@@ -62,21 +62,23 @@ pub(crate) fn event_objects(py: Python<'_>, events: Vec<Event>) -> PyResult<Py<P
     Ok(list.unbind())
 }
 
+/// Looks at a head, and at whether it says that the body is encoded.
 pub(crate) fn with_head<R>(
     status: &StatusArgument,
     headers: &Bound<'_, PyAny>,
     is_decoded: FlagArgument,
-    look: impl FnOnce(&ResponseHead<'_>) -> PyResult<R>,
+    look: impl FnOnce(&ResponseHead<'_>, bool) -> PyResult<R>,
 ) -> PyResult<R> {
     let names = ["mcp-session-id", "content-type", "content-encoding", "www-authenticate"];
     let [session_id, content_type, content_encoding, www_authenticate] = values(headers, names)?;
-    look(&ResponseHead {
+    let head = ResponseHead {
         session_id: session_id.as_deref(),
         content_type: content_type.as_deref(),
         content_encoding: content_encoding.as_deref().filter(|_| !is_decoded.0),
         www_authenticate: www_authenticate.as_deref(),
         ..ResponseHead::new(status.0)
-    })
+    };
+    look(&head, content_encoding.is_some())
 }
 
 pub(crate) fn used() -> PyErr {

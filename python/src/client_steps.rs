@@ -340,7 +340,7 @@ impl RecoveryRun {
         status: StatusArgument,
         headers: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
-        with_head(&status, headers, FlagArgument(true), |head| {
+        with_head(&status, headers, FlagArgument(true), |head, _| {
             self.tell(py, |run| run.response(&mut self.client.lock(), head))
         })
     }

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Literal
-
-import anyio
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from mcp_session._client import recovery, streams
 from mcp_session._client.library import Library, Wire
 from mcp_session._client.recovery import FollowedSession, Opening
+from mcp_session._client.waiting import Waiting
 from mcp_session._core import (
     CircuitOpen,
     Handover,
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Driver"]
 
+READS = Read, ReadAnswer
+
 logger = logging.getLogger("mcp_session")
 
 
@@ -55,56 +57,72 @@ class Driver:
         """Take the client, and how it sends a request on the wire."""
         self.wire = Wire(client, send, library, options)
         self.machine = options.machine(status_shield=library.status_shield)
-        self.has_warned = False
+        self._has_warned = False
         self._sessions: dict[int, FollowedSession] = {}
         self._prune_at = 64
+        self._pruning = Lock()
 
     async def send(
         self, request: httpx2.Request, *, stream: bool, **send_options: object
     ) -> httpx2.Response:
         """Send a request, in its session if it has one that is followed."""
-        is_whole = isinstance(request.stream, self.wire.library.whole_body)
-        run = self._begin(request, await request.aread() if is_whole else None)
-        if run is True:
-            run = self._begin(request, await request.aread())
-        if run is None or run is True:
-            return await self.wire.send(request, stream=stream, **send_options)
+        wire, url = self.wire, request.url
+        body = request.read() if isinstance(request.stream, wire.library.whole_body) else None
+        while True:
+            run = self.machine.begin(
+                request.method,
+                url.scheme,
+                url.raw_path,
+                request.headers.raw,
+                body,
+                wire.client.headers,
+            )
+            if run is not True:
+                break
+            body = await request.aread()
+        if run is None:
+            return await wire.send(request, stream=stream, **send_options)
         request_driver = RequestDriver(self, run, request, send_options)
         if not run.closes:
             return await request_driver.finish(stream=stream)
-        with anyio.move_on_after(recovery.DELETE_SECONDS):
+        with self.wire.library.waits.move_on_after(recovery.DELETE_SECONDS):
             return await request_driver.finish(stream=stream)
         message = "the session was not ended in time"
-        raise self.wire.library.timeout(message)
+        raise wire.library.timeout(message)
 
     def session(self, number: int, opening: Opening | None) -> FollowedSession | None:
         """Find what is kept for a session; begin with it where its `initialize` does."""
         session = self._sessions.get(number)
         if session is None and opening is not None:
-            if len(self._sessions) >= self._prune_at:
-                known = self.machine.knows
-                kept = tuple(self._sessions.items())
-                self._sessions = {it: session for it, session in kept if known(it)}
-                self._prune_at = 64 + 2 * len(self._sessions)
-            session = self._sessions[number] = FollowedSession(opening)
+            # Of two threads, one would lose what the other begins with.
+            with self._pruning:
+                if len(self._sessions) >= self._prune_at:
+                    known = self.machine.knows
+                    kept = tuple(self._sessions.items())
+                    self._sessions = {it: session for it, session in kept if known(it)}
+                    self._prune_at = 64 + 2 * len(self._sessions)
+                waiting = Waiting(self.wire.library.waits)
+                session = self._sessions[number] = FollowedSession(opening, waiting)
         return session
 
-    def _begin(
-        self, request: httpx2.Request, body: bytes | None
-    ) -> RequestRun | Literal[True] | None:
-        url = request.url
-        return self.machine.begin(
-            request.method,
-            url.scheme,
-            url.raw_path,
-            request.headers.raw,
-            body,
-            self.wire.client.headers,
-        )
+    def warn_of_hooks(self) -> None:
+        """Say once that an event hook which raises may stand in the way."""
+        if self.wire.client.event_hooks["response"] and not self._has_warned:
+            self._has_warned = True
+            text = "an event hook that raises may keep sessions from being recovered"
+            logger.warning(text, exc_info=False)
 
 
 class RequestDriver:
     """One request on its way."""
+
+    # Defaults of the class: what is not needed is not paid for.
+    _opening: Opening | None = None
+    _session: FollowedSession | None = None
+    _response: httpx2.Response | None = None
+    """What the server has answered and the caller has not got."""
+    _held = 0.0
+    """For how many seconds it has been held."""
 
     def __init__(
         self,
@@ -115,183 +133,170 @@ class RequestDriver:
     ) -> None:
         """Take a request that the machine has begun to look at."""
         self._driver = driver
+        self._wire = driver.wire
         self._run = run
         self._request = request
         self._send_options = send_options
         self._begun = time.monotonic()
-        self._hold_seconds = driver.wire.options.hold_timeout
-        self._opening = (
-            Opening.of(request, send_options, driver.wire.client) if run.is_initialize else None
-        )
-        self._session = None if run.session is None else driver.session(run.session, self._opening)
+        if run.is_initialize:
+            self._opening = Opening.of(request, send_options, driver.wire.client)
+        if (number := run.session) is not None:
+            self._session = driver.session(number, self._opening)
 
     async def finish(self, *, stream: bool) -> httpx2.Response:
         """Take it to its end: the server's answer, or one that says why there is none."""
-        if self._run.closes and self._session is not None:
+        run = self._run
+        if run.closes and self._session is not None:
             self._session.waiting.wake_all()
-        step: Step | httpx2.Response = self._run.step
+        step, response = run.step, None
         try:
-            while not isinstance(step, self._driver.wire.library.response):
-                step = await self._do(step, self._session)
+            while response is None:
+                if isinstance(step, Transmit):
+                    step = await self._transmit(step)
+                elif isinstance(step, Handover):
+                    response = await self._hand_over(step)
+                elif isinstance(step, LocalAnswer):
+                    response = await self._answer(step)
+                else:
+                    step = await self._wait(step)
         except BaseException:
             self._leave()
+            if self._response is not None:
+                await self._response.aclose()
             raise
         if not stream:
             try:
-                await step.aread()
+                await response.aread()
             finally:
-                await step.aclose()
-        return step
+                await response.aclose()
+        return response
 
-    async def _do(
-        self, step: Step | httpx2.Response, session: FollowedSession | None
-    ) -> Step | httpx2.Response:
-        match step:
-            case Transmit():
-                return await self._transmit(step)
-            case LocalAnswer():
-                return await self._answer(step)
-            case Recover() if session is not None:
-                timeouts = self._request.extensions.get("timeout")
-                await recovery.recover(self._driver.wire, session, step.recovery, timeouts)
-                return self._run.hold_over()
-            case HeldBack() if session is not None:
-                return await self._hold(session)
-            case Wait(seconds=seconds) if session is not None:
-                return await self._wait(seconds, session)
-            case CircuitOpen() if session is not None:
-                return self._circuit(step, session)
-            case _:
-                message = "the machine asks for what only a session can do"
-                raise RuntimeError(message)
-
-    async def _transmit(self, sending: Transmit) -> Step | httpx2.Response:
-        session = self._session
-        if session is not None and session.hooks and not sending.is_first:
-            await session.waiting.until(self._is_released, self._run.waits_as)
-            if called_off := self._run.drained():
-                return called_off
+    async def _transmit(self, sending: Transmit) -> Step:
+        """Send it, and tell what comes of that until it is clear what becomes of it."""
+        wire, session, run, raised = self._wire, self._session, self._run, None
+        library = wire.library
+        if not sending.is_first and (called_off := await self._released()):
+            return called_off
         try:
-            return await self._exchange(sending)
+            try:
+                request = self._on_the_wire(sending)
+                response = await wire.send(request, stream=True, **self._send_options)
+            except library.outages as error:
+                is_unsent = isinstance(error, library.unsent)
+                step: Step = run.failed(type(error).__name__, is_unsent=is_unsent)
+                if isinstance(step, Raise):
+                    raise
+                return step
+            except library.refused as error:
+                # An event hook raised for the status, which may be the end of the session.
+                response, raised = error.response, error
+            except Exception:
+                self._driver.warn_of_hooks()
+                raise
+            self._response = response
+            step = run.response(response.status_code, response.headers.raw, is_decoded=True)
+            while isinstance(step, READS):
+                step = await self._read(step, response)
+            if not isinstance(step, Handover):
+                await streams.drain(response, library)
+                self._response = None
+                return run.drained() or step
+            if raised is not None:
+                raise raised
+            return step
         finally:
             if session is not None and sending.is_trial:
                 session.waiting.wake_all()
 
-    async def _exchange(self, sending: Transmit) -> Step | httpx2.Response:
-        driver, run = self._driver, self._run
-        library = driver.wire.library
+    async def _read(self, step: Read | ReadAnswer, response: httpx2.Response) -> Step:
+        run, library = self._run, self._wire.library
+        if isinstance(step, Read):
+            refusal = streams.read_refusal(response, step.limit, step.seconds, library)
+            return run.refusal_read(await refusal)
         try:
-            response = await driver.wire.send(
-                self._on_the_wire(sending), stream=True, **self._send_options
-            )
-        except library.outages as error:
-            unsent = isinstance(error, library.unsent)
-            step = run.failed(type(error).__name__, is_unsent=unsent)
-            if isinstance(step, Raise):
-                raise
-            return step
-        except library.refused as error:
-            # An event hook raised for the status, which may be the end of the session.
-            return await self._take(error.response, error)
-        except Exception:
-            if driver.wire.client.event_hooks["response"] and not driver.has_warned:
-                driver.has_warned = True
-                text = "an event hook that raises may keep sessions from being recovered"
-                logger.warning(text, exc_info=False)
-            raise
-        try:
-            return await self._take(response)
-        except BaseException:
-            await response.aclose()
-            raise
+            whole = streams.read_whole(response, library, is_encoded=run.is_encoded)
+            return run.answer_read(await whole)
+        except (*library.outages, library.decoding) as error:
+            return run.answer_cut(type(error).__name__)
 
-    async def _take(
-        self, response: httpx2.Response, raised: Exception | None = None
-    ) -> Step | httpx2.Response:
-        """Tell of a response until it is clear what becomes of it."""
-        run, library = self._run, self._driver.wire.library
-        step = run.response(response.status_code, response.headers.raw, is_decoded=True)
-        while True:
-            match step:
-                case Read(limit=limit, seconds=seconds):
-                    body = await streams.read_refusal(response, limit, seconds, library)
-                    step = run.refusal_read(body)
-                case ReadAnswer():
-                    try:
-                        whole = await streams.read_whole(response, library)
-                    except (*library.outages, library.decoding) as error:
-                        step = run.answer_cut(type(error).__name__)
-                    else:
-                        step = run.answer_read(whole)
-                case Handover() if raised is not None:
-                    raise raised
-                case Handover():
-                    return await self._hand_over(response, step)
-                case _:
-                    await streams.drain(response)
-                    return run.drained() or step
-
-    async def _hand_over(self, response: httpx2.Response, handover: Handover) -> httpx2.Response:
-        driver, session = self._driver, self._session
+    async def _hand_over(self, handover: Handover) -> httpx2.Response:
+        wire, session, response = self._wire, self._session, self._response
+        if response is None:
+            message = "the machine hands over what has not come"
+            raise RuntimeError(message)
         if session is not None:
-            if self._opening and response.is_success and handover.orphan is None:
+            orphan = handover.orphan
+            if self._opening and response.is_success and orphan is None:
                 session.opening = self._opening
-            if handover.orphan is not None:
-                await recovery.delete(driver.wire, session.opening, handover.orphan)
-            if handover.watch is not None:
-                guarded = streams.GuardedStream
-                guarded.put_into(response, handover.watch, session.streams, driver.wire.library)
+            if orphan is not None:
+                await recovery.delete(wire, session.opening, orphan)
+            if (watch := handover.watch) is not None:
+                is_encoded = self._run.is_encoded
+                streams.guard(response, watch, session.streams, wire.library, is_encoded=is_encoded)
         if handover.alias is not None:
             response.headers["mcp-session-id"] = handover.alias
         if handover.body is not None:
-            streams.replace_body(response, handover.body, driver.wire.library)
+            streams.replace_body(response, handover.body, wire.library)
         following = response.next_request
         if following is not None and "mcp-session-id" in self._request.headers:
             # The caller follows it, with the ID by which it is known here.
             following.headers["mcp-session-id"] = self._request.headers["mcp-session-id"]
             url = following.url
             self._run.redirected(url.scheme, following.headers["host"], url.raw_path)
-        await self._tell()
+        if events := self._run.events():
+            await wire.options.tell(events, wire.library.waits)
         return response
 
     async def _answer(self, answer: LocalAnswer) -> httpx2.Response:
         if self._session is not None:
             # It may have been the end of one that waits.
             self._session.waiting.wake(self._run.wakes)
-        await self._tell()
-        return streams.local_response(answer, self._request, self._begun, self._driver.wire.library)
+        await self._wire.options.tell(self._run.events(), self._wire.library.waits)
+        return streams.local_response(answer, self._request, self._begun, self._wire.library)
+
+    async def _wait(self, step: Step) -> Step:
+        run, session = self._run, self._session
+        match step:
+            case Recover() if session is not None:
+                timeouts = self._request.extensions.get("timeout")
+                await recovery.recover(self._wire, session, step.recovery, timeouts)
+                return run.hold_over()
+            case HeldBack() if session is not None:
+                return await self._hold(session)
+            case Wait(seconds=seconds) if session is not None:
+                await self._wire.options.tell(run.events(), self._wire.library.waits)
+                # Many clients lose one server together; they should not come back together.
+                jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
+                with self._wire.library.waits.move_on_after(seconds * jitter):
+                    await session.waiting.for_a_new_session()
+                return run.wait_over()
+            case CircuitOpen() if session is not None:
+                is_over = session.has_cooled(step.number, step.seconds)
+                return run.circuit_cooled() if is_over else run.circuit_stands()
+            case _:
+                message = "the machine asks for what only a session can do"
+                raise RuntimeError(message)
 
     async def _hold(self, session: FollowedSession) -> Step:
         run, begun = self._run, time.monotonic()
-        with anyio.move_on_after(self._hold_seconds) as scope:
+        with self._wire.library.waits.move_on_after(
+            self._wire.options.hold_timeout - self._held
+        ) as scope:
             await session.waiting.until(
                 lambda: run.is_settled and self._is_released(), run.waits_as
             )
-        self._hold_seconds = max(0.0, self._hold_seconds - (time.monotonic() - begun))
+        self._held += time.monotonic() - begun
         return run.hold_over(timed_out=scope.cancelled_caught)
 
-    async def _wait(self, seconds: float, session: FollowedSession) -> Step:
-        await self._tell()
-        # Many clients lose one server together; they should not come back together.
-        with anyio.move_on_after(seconds * random.uniform(0.5, 1)):  # noqa: S311 - no secret
-            await session.waiting.for_a_new_session()
-        return self._run.wait_over()
-
-    def _circuit(self, circuit: CircuitOpen, session: FollowedSession) -> Step:
-        """Let the machine try again when its time has come."""
-        now = time.monotonic()
-        if session.cooldown[0] != circuit.number:
-            session.cooldown = (circuit.number, now)
-        if now - session.cooldown[1] < circuit.seconds:
-            return self._run.circuit_stands()
-        return self._run.circuit_cooled()
+    async def _released(self) -> Step | None:
+        """Wait for the application's hook; say what to do if it was called off meanwhile."""
+        if self._session is None or not self._session.hooks:
+            return None
+        await self._session.waiting.until(self._is_released, self._run.waits_as)
+        return self._run.drained()
 
     def _is_released(self) -> bool:
         return self._session is None or self._session.is_released(self._begun)
-
-    async def _tell(self) -> None:
-        if events := self._run.events():
-            await self._driver.wire.options.tell(events)
 
     def _leave(self) -> None:
         """Hand over what the request would have done, if it is stopped before its end."""
@@ -310,7 +315,7 @@ class RequestDriver:
         headers = request.headers.copy()
         # Of one body there is one length, however the caller had sent it.
         changes = [*sending.changes, ("content-length", None), ("transfer-encoding", None)]
-        cookies = recovery.newer_cookies(request, self._driver.wire.client)
+        cookies = recovery.newer_cookies(request, self._wire.client)
         if cookies is not None:
             changes.append(("cookie", None))
         for name, value in changes:
@@ -318,7 +323,7 @@ class RequestDriver:
             if value is not None:
                 headers[name] = value
         body = request.content if sending.body is None else sending.body
-        return self._driver.wire.library.request(
+        return self._wire.library.request(
             request.method,
             request.url,
             headers=headers,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
-
-import anyio
-from anyio.lowlevel import current_token
 
 from mcp_session._client.library import end_reading
 from mcp_session._client.waiting import call_in
@@ -16,12 +14,13 @@ from mcp_session._client.waiting import call_in
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
+    import anyio
     import httpx2
 
     from mcp_session._client.library import Library
     from mcp_session._core import LocalAnswer, Watch
 
-__all__ = ["GuardedStream", "drain", "local_response", "pieces", "read_refusal"]
+__all__ = ["GuardedStream", "drain", "guard", "local_response", "pieces", "read_refusal"]
 __all__ += ["read_whole", "replace_body"]
 
 # A refusal is small. What goes on beyond this is not waited for: the connection is closed.
@@ -36,46 +35,47 @@ CANCEL = 8  # https://www.rfc-editor.org/rfc/rfc9113.html#name-error-codes
 
 
 class GuardedStream:
-    """The events of one response, through the machine's watch."""
+    """The events of one response, through the machine's watch.
 
-    def __init__(self, chunks: AsyncIterable[bytes], watch: Watch, library: Library) -> None:
-        """Read `chunks`, of which nobody else reads."""
-        self._chunks = chunks.__aiter__()
-        self._watch: Watch | None = watch
-        self._cuts = (*library.outages, library.decoding)
-        self._begun = time.monotonic()
-        self._token: object = None
-        self._scope: anyio.CancelScope | None = None
-        self.is_outlived = False
+    Each HTTP library has a class of its own for streams of bytes; what is read is of both.
+    """
 
-    @classmethod
-    def put_into(
-        cls, response: httpx2.Response, watch: Watch, streams: set[GuardedStream], library: Library
+    # Defaults of the class: only a stream that can be ended while its reader waits has others.
+    _token: object = None
+    _scope: anyio.CancelScope | None = None
+    is_outlived = False
+
+    def __init__(
+        self,
+        response: httpx2.Response,
+        watch: Watch,
+        streams: set[GuardedStream],
+        library: Library,
+        is_encoded: bool,  # noqa: FBT001 - as the machine says
     ) -> None:
-        """Let the reader of a response read it through a watch."""
-        if response.is_stream_consumed:
-            # A hook of the application's has read it, and what was read is what there is.
-            return
-        stream = _stream(response)
-        guarded = cls(_decoded_stream(response, library), watch, library)
-
-        async def close() -> None:
-            streams.discard(guarded)
-            guarded._watch = None
-            try:
-                await end_reading(guarded._chunks)
-                if guarded.is_outlived:
-                    await _reset(stream)
-            finally:
-                await stream.aclose()
-
-        response.stream = library.body(guarded, close)
-        # Only a stream that can be ended while its reader waits pays for that.
+        """Take the stream of a response, which nobody has begun to read."""
+        self._stream = stream = _stream(response)
+        self._chunks = aiter(_decoded_stream(response, library) if is_encoded else stream)
+        self._watch: Watch | None = watch
+        self._streams = streams
+        self._library = library
+        self._begun = time.monotonic()
         if response.request.method == "GET":
-            guarded._token = current_token()
-            streams.add(guarded)
+            self._token = library.waits.current_token()
+            streams.add(self)
             # It may have been asked for in a session that has been replaced since.
-            guarded.end_if_outlived()
+            self.end_if_outlived()
+
+    async def aclose(self) -> None:
+        """Give back the connection."""
+        self._streams.discard(self)
+        self._watch = None
+        try:
+            await end_reading(self._chunks)
+            if self.is_outlived:
+                await _reset(self._stream)
+        finally:
+            await self._stream.aclose()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -88,7 +88,9 @@ class GuardedStream:
                 if self._token is None:
                     piece = await self._chunks.__anext__()
                 else:
-                    with anyio.CancelScope() as self._scope:
+                    with self._library.waits.cancel_scope() as self._scope:
+                        if self.is_outlived:
+                            break
                         piece = await self._chunks.__anext__()
                     if self._scope.cancelled_caught:
                         break
@@ -96,7 +98,7 @@ class GuardedStream:
                     return output
         except StopAsyncIteration:
             pass
-        except self._cuts as error:
+        except (*self._library.outages, self._library.decoding) as error:
             kind = type(error).__name__
         finally:
             self._scope = None
@@ -119,6 +121,24 @@ class GuardedStream:
             self._scope.cancel()
 
 
+def guard(
+    response: httpx2.Response,
+    watch: Watch,
+    streams: set[GuardedStream],
+    library: Library,
+    *,
+    is_encoded: bool,
+) -> None:
+    """Let the reader of a response read it through a watch.
+
+    What a hook of the application's has read already is what there is.
+    """
+    if not response.is_stream_consumed:
+        byte_stream: Any = library.byte_stream
+        guarded: Any = _guarded_by(byte_stream)
+        response.stream = guarded(response, watch, streams, library, is_encoded)
+
+
 async def read_refusal(
     response: httpx2.Response, limit: int, seconds: float, library: Library
 ) -> bytes | None:
@@ -131,7 +151,7 @@ async def read_refusal(
     stream = _stream(response)
     rest, beginning = aiter(stream), bytearray()
     failed: Exception | None = library.timeout("the rest of the body did not come in time")
-    with anyio.move_on_after(seconds):
+    with library.waits.move_on_after(seconds):
         try:
             while len(beginning) <= limit:
                 beginning += await anext(rest)
@@ -146,11 +166,11 @@ async def read_refusal(
     return None
 
 
-async def read_whole(response: httpx2.Response, library: Library) -> bytes:
+async def read_whole(response: httpx2.Response, library: Library, *, is_encoded: bool) -> bytes:
     """Read an answer whole and return it decoded; its reader gets the bytes as they came."""
     if response.is_stream_consumed:
         return response.content
-    if "content-encoding" not in response.headers:
+    if not is_encoded:
         body = await response.aread()
         # As it was before, for who reads it raw; who does not has it read already.
         response.stream = library.whole_body(body)
@@ -186,11 +206,11 @@ def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]
     return library.response(200, headers=headers, stream=small).aiter_bytes()
 
 
-async def drain(response: httpx2.Response) -> None:
+async def drain(response: httpx2.Response, library: Library) -> None:
     """Read the little that is left, so that the connection can be used again; then close."""
     stream, is_over = _stream(response), response.is_stream_consumed
     try:
-        with suppress(Exception), anyio.move_on_after(DRAIN_SECONDS):
+        with suppress(Exception), library.waits.move_on_after(DRAIN_SECONDS):
             async with aclosing(response.aiter_raw()) as chunks:
                 size = 0
                 async for chunk in chunks:
@@ -225,13 +245,16 @@ def replace_body(response: httpx2.Response, body: bytes, library: Library) -> No
     response.stream = library.whole_body(body)
 
 
+@cache
+def _guarded_by(byte_stream: type) -> type:
+    return type("GuardedStream", (GuardedStream, byte_stream), {})
+
+
 def _stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
     return cast("httpx2.AsyncByteStream", response.stream)
 
 
 def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterable[bytes]:
-    if "content-encoding" not in response.headers:
-        return _stream(response)
     encoding = response.headers.pop("content-encoding")
     encoded = library.response(
         200,

@@ -850,9 +850,6 @@ impl World {
     /// A step has come: it is looked at, and stands as what is to be done.
     fn arrive(&mut self, number: u64, step: Step) {
         self.check_secrets(number, &step);
-        if std::env::var("TRACE").is_ok() {
-            println!("{number} {step:?}");
-        }
         match &step {
             Step::RunApp(run_app) => {
                 let header = run_app.header.clone();
@@ -934,7 +931,7 @@ impl World {
         let truth = &self.sessions[session];
         let knows = process.flushes == self.table.flushes && !open.table_failed;
         let entry = self.table.entries.get(&truth.key);
-        if knows && !entry.is_some_and(|(entry, _)| *entry.owner == *identity) {
+        if knows && entry.is_none_or(|(entry, _)| *entry.owner != *identity) {
             self.fail("a request runs where its session is not owned");
         }
         let Some(known) = process.app.sessions.get(&inner) else {
@@ -979,7 +976,7 @@ impl World {
     }
 
     /// Laws 5 and 7: who is told that a session is over.
-    fn check_reply(&mut self, number: u64, status: u16, body: &str) {
+    fn check_reply(&self, number: u64, status: u16, body: &str) {
         let open = &self.runs[&number];
         let not_found = r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}"#;
         match (status, open.session) {

@@ -2,7 +2,7 @@
 //! ones.
 //!
 //! For millions of cases:
-//! `PROPTEST_CASES=5000000 cargo test --release --test sessions random`.
+//! `PROPTEST_CASES=5000000 cargo test --release --test ownership random`.
 
 #![allow(
     clippy::indexing_slicing,
@@ -12,7 +12,7 @@
     reason = "a test that fails in its own set-up says where"
 )]
 
-#[path = "sessions/enumeration.rs"]
+#[path = "ownership/enumeration.rs"]
 mod enumeration;
 
 use std::env;
@@ -94,18 +94,4 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => place.prop_map(Operation::Refuse),
         1 => Just(Operation::Flush),
     ]
-}
-
-#[test]
-fn debug_one() {
-    let mut world = World::opened(Setting::of(2));
-    world.run(&[
-        Operation::Begin(0, What::Initialized, Who::Owner, 0),
-        Operation::Forget(0),
-        Operation::Go(0),
-        Operation::Go(0),
-        Operation::Go(0),
-        Operation::Flush,
-    ]);
-    world.check_ended();
 }
