@@ -255,7 +255,7 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
             )
         assert refused.value.is_refused
     finally:
-        Path(gone).unlink()
+        Path(gone).unlink()  # noqa: ASYNC240 - in a test
         Path(gone).parent.rmdir()
 
 
