@@ -276,24 +276,12 @@ class Session:
     def resumed(
         session_id: str, *, quirks: bool = True, resend: ResendPolicy = ..., bound: int = 2
     ) -> Session:
-        """staticmethod(function) -> method
+        """Follow a session whose ID was stored.
 
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        `session_id` (`str`): the ID. The options are those of `Session`. There is no
+        `initialize` to replay: when the session ends, requests are given up with
+        `Reason.NO_INITIALIZE`. Raises `ValueError` if the ID is ill-formed, without showing
+        it.
         """
     @property
     def is_live(self) -> bool:
@@ -1016,9 +1004,9 @@ class ServerPolicy:
 
     `paths` (collection of `str`, or `None` for all): the paths of MCP; `/tenants/*` is
     everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
-    request's id. `max_request_bytes` and `max_response_bytes` (`int`, bytes): how much of a
-    request is remembered to learn its id, and how much of an answer is held back while its
-    body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
+    request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
+    learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
+    how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
     corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
     of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
     the known ones.
@@ -1039,6 +1027,7 @@ class ServerPolicy:
         paths: Iterable[str] | None = None,
         echo_id: bool = True,
         max_request_bytes: int = 4194304,
+        max_remembered_bytes: int = 67108864,
         max_response_bytes: int = 65536,
         disabled_rules: Iterable[Rule | str] = (),
         report_only: bool = False,
@@ -1175,24 +1164,9 @@ class AsgiMachine:
 
     @staticmethod
     def of(policy: ServerPolicy, scope: MutableMapping[str, Any], /) -> AsgiMachine | None:
-        """staticmethod(function) -> method
-
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        """Begin with the scope of a connection (`AsgiMachine`); `None` where there is nothing to
+        be done, nor to be told: for what is no HTTP, and at a path that the policy does not
+        cover, unless an ID is attached. Raises `TypeError` and `KeyError` for what is no scope.
         """
     @property
     def reads_on(self) -> bool:
@@ -1338,24 +1312,10 @@ class RecordedExchange:
     def parse(
         request: _Bytes, response: _Bytes, *, place: str, sent: int, answered: int
     ) -> RecordedExchange:
-        """staticmethod(function) -> method
+        """Read raw HTTP/1.1 bytes. `place` goes before the host of the endpoint.
 
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        Raises `ValueError` with the arguments `"request"` or `"response"`, the byte at which
+        its head is broken, and what is wrong there.
         """
     @property
     def method(self) -> str:
@@ -2137,6 +2097,35 @@ def not_found_response(request_body: _Bytes | None = None, *, echo_id: bool = Tr
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
+def no_upstream_response(request_body: _Bytes | None = None) -> Answer:
+    """Make the answer of a gateway that reaches none of its servers: nothing was sent to one.
+
+    `request_body` is as for `not_found_response`. The status is 503, never 404: the session
+    may be alive. `Retry-After` is one second.
+
+    Returns an `Answer`. Raises `TypeError` for a wrong type.
+
+    >>> from mcp_session.server import no_upstream_response
+    >>> answer = no_upstream_response(b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}')
+    >>> answer.status, dict(answer.headers)["retry-after"]
+    (503, '1')
+    >>> answer.body
+    b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"No upstream can be reached"},"id":7}'
+    """
+
+def upstream_lost_response(request_body: _Bytes | None = None) -> Answer:
+    """Make the answer of a gateway whose server ended before it answered.
+
+    `request_body` is as for `not_found_response`. The status is 502, without `Retry-After`:
+    the request may have run.
+
+    Returns an `Answer`. Raises `TypeError` for a wrong type.
+
+    >>> from mcp_session.server import upstream_lost_response
+    >>> upstream_lost_response().status
+    502
+    """
+
 def rule_facts(name: str) -> tuple[str, str, str, str, str | None, bool]:
     """What a row says: summary, quote, url, revision, source, and whether it corrects. For the
     properties of `Rule`.
@@ -2175,7 +2164,9 @@ class Replica:
     (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
     least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
     process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
-    request's id. `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
+    request's id. `requires_session` (`bool`): whether a request without a session header is
+    refused, as by a server that requires a session; else the application gets it as it came.
+    `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
 
     Raises `ValueError` for a `key` that is too short and an `identity` that is empty.
 
@@ -2196,6 +2187,7 @@ class Replica:
         *,
         restore: bool = True,
         echo_id: bool = True,
+        requires_session: bool = True,
         max_sessions: int = 100_000,
         max_bytes: int = 0x10000000,
     ) -> Self: ...

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mcp_session_core::server::{EchoId, ResponseHead, Rest};
 use mcp_session_core::sessions::{
     Caller, Entry, HOP_HEADER, Options, Renewal, Replica as CoreReplica, RequestHead, Restore,
-    Run as CoreRun, Step, TableKey, Won,
+    Run as CoreRun, Sessionless, Step, TableKey, Won,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -26,7 +26,9 @@ use crate::server::each_header;
 /// (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
 /// least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
 /// process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
-/// request's id. `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
+/// request's id. `requires_session` (`bool`): whether a request without a session header is
+/// refused, as by a server that requires a session; else the application gets it as it came.
+/// `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
 ///
 /// Raises `ValueError` for a `key` that is too short and an `identity` that is empty.
 ///
@@ -50,16 +52,18 @@ impl Replica {
     #[pyo3(
         signature = (
             identity, key, *, restore=FlagArgument(true), echo_id=FlagArgument(true),
-            max_sessions=Options::MAX_SESSIONS, max_bytes=Options::MAX_BYTES,
+            requires_session=FlagArgument(true), max_sessions=Options::MAX_SESSIONS,
+            max_bytes=Options::MAX_BYTES,
         ),
-        text_signature = "(identity, key, *, restore=True, echo_id=True, max_sessions=100000, \
-            max_bytes=268435456)",
+        text_signature = "(identity, key, *, restore=True, echo_id=True, requires_session=True, \
+            max_sessions=100000, max_bytes=268435456)",
     )]
     fn new(
         identity: &str,
         key: Body<'_>,
         restore: FlagArgument,
         echo_id: FlagArgument,
+        requires_session: FlagArgument,
         max_sessions: usize,
         max_bytes: usize,
     ) -> PyResult<Self> {
@@ -73,6 +77,7 @@ impl Replica {
         let options = Options {
             restore: if restore.0 { Restore::Allowed } else { Restore::Refused },
             request_id: if echo_id.0 { EchoId::Repeat } else { EchoId::LeaveOut },
+            sessionless: if requires_session.0 { Sessionless::Refuse } else { Sessionless::Pass },
             max_sessions,
             max_bytes,
         };

@@ -89,7 +89,7 @@ impl RequestHead {
     }
 
     /// Whether the handler gets an ID in the session header.
-    pub(super) fn bears_session_header(&self) -> bool {
+    pub(crate) fn bears_session_header(&self) -> bool {
         self.forwarded_id().is_some_and(|id| !id.is_empty())
     }
 

@@ -5,6 +5,7 @@ A client that is slow slows the other process, and one that leaves ends its requ
 """
 
 import socket
+import ssl
 import sys
 from asyncio import Task, create_task
 from collections.abc import AsyncGenerator, Iterable
@@ -73,8 +74,16 @@ class Upstream:
     is done for an exchange does not grow with their number.
     """
 
-    def __init__(self, url: str, *, socket_path: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        socket_path: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        connect_seconds: float = _CONNECT_SECONDS,
+    ) -> None:
         """Reach it at the origin of `url`, through the Unix socket of that path if there is one."""
+        self._ssl_context, self._connect_seconds = ssl_context, connect_seconds
         parsed = httpcore.URL(url)
         self._origin, self._path = parsed.origin, socket_path
         self.is_local = socket_path is not None
@@ -92,7 +101,7 @@ class Upstream:
         url = httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
         body = _Body(receive)
         sent = _framed(method, headers)
-        timeouts = {"timeout": {"connect": _CONNECT_SECONDS}}
+        timeouts = {"timeout": {"connect": self._connect_seconds}}
         request = httpcore.Request(
             method, url, headers=sent, content=body.pieces(), extensions=timeouts
         )
@@ -113,6 +122,7 @@ class Upstream:
             await connection.aclose()
         return httpcore.AsyncHTTPConnection(
             self._origin,
+            ssl_context=self._ssl_context,
             keepalive_expiry=_IDLE_SECONDS,
             uds=self._path,
             socket_options=None if self._path else _KEEP_ALIVE,

@@ -37,6 +37,7 @@ class ReplicaOptions:
     sessions: SessionTable
     peer_url: str | None
     restore: bool
+    requires_session: bool
     max_sessions: int
     session_seconds: float
     tombstone_seconds: float
@@ -90,7 +91,13 @@ class ServingReplica:
         key = await options.sessions.hashing_key()
         opened = cls(
             options,
-            Replica(token_hex(16), key, restore=options.restore, max_sessions=options.max_sessions),
+            Replica(
+                token_hex(16),
+                key,
+                restore=options.restore,
+                requires_session=options.requires_session,
+                max_sessions=options.max_sessions,
+            ),
         )
         await opened._open(entrance)
         return opened

@@ -16,6 +16,7 @@ use super::entry::{Entry, Record};
 use super::head::RequestHead;
 use super::hop;
 use super::key::SessionKey;
+use super::options::Sessionless;
 use super::replica::{Renewal, Replica};
 use super::step::{
     Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Reply, RunApp, RunNumber, Step, Watch,
@@ -303,11 +304,17 @@ impl Run {
 
     /// What the table of admission says before the session is looked up.
     fn decide(&mut self, replica: &mut Replica) -> Step {
+        let is_initialize = self.message().is_some_and(|message| message.is_initialize());
+        match replica.options.sessionless {
+            Sessionless::Pass if !self.head.head.bears_session_header() && !is_initialize => {
+                return self.pass(HandlerHeader::AsItCame);
+            }
+            Sessionless::Pass | Sessionless::Refuse => {}
+        }
         let verdict = admit(&self.request(), Lookup::Known);
         if verdict.response().is_some() {
             return self.refuse(Lookup::Known);
         }
-        let is_initialize = self.message().is_some_and(|message| message.is_initialize());
         match (verdict.session_header(), self.method()) {
             (SessionHeader::Withhold(_), _) if is_initialize => self.open(replica),
             (SessionHeader::Withhold(_), _) => self.pass(HandlerHeader::Absent),
