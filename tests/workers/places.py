@@ -43,6 +43,9 @@ class Place:
         path = self.notes / name
         return path.read_text(encoding="utf-8").split() if path.exists() else []
 
+    def has_noted(self, name: str, line: str) -> bool:
+        return line in self.noted(name)
+
     def workers(self) -> list[int]:
         """The processes that serve: the children of the one that was started."""
         (supervisor,) = self.processes
@@ -91,9 +94,9 @@ def workers(table: str, *, count: int = 4, **settings: str) -> Generator[Place]:
     """One uvicorn with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
     with folder() as notes:
         place = Place(free_port(), notes, environment(table, notes, settings))
-        options = ("--workers", str(count), "--timeout-graceful-shutdown", "5")
+        options = ["--workers", str(count), "--timeout-graceful-shutdown", "5"]
         # It gives up on a worker that is slow to start.
-        options += ("--timeout-worker-healthcheck", str(TIMEOUT))
+        options += ["--timeout-worker-healthcheck", str(TIMEOUT)]
         place.processes = [start(place.port, place.environment, *options)]
         try:
             wait_until_it_serves(place.port)
@@ -189,10 +192,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[..., bool], *arguments: str) -> None:
     """Wait for something that another process does."""
     with anyio.fail_after(TIMEOUT):
-        while not condition():  # noqa: ASYNC110 - nobody here is told of it
+        while not condition(*arguments):  # noqa: ASYNC110 - nobody here is told of it
             await anyio.sleep(0.02)
 
 

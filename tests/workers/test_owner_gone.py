@@ -119,7 +119,7 @@ async def test_a_call_that_was_running_ends_in_an_error_and_runs_no_second_time(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call_slowly)
             with anyio.fail_after(30):
-                await until(lambda: "in-flight" in place.noted("begun"))
+                await until(place.has_noted, "begun", "in-flight")
                 kill(place, owner)
                 await ended.wait()
         assert await whoami(session) != owner
