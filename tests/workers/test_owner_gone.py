@@ -129,6 +129,31 @@ async def test_a_call_that_was_running_ends_in_an_error_and_runs_no_second_time(
     assert "in-flight" not in place.noted("runs")
 
 
+async def test_a_running_call_that_was_forwarded_ends_with_an_error_for_its_id() -> None:
+    with replicas("sqlite", count=2) as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            ports = zip(place.processes, place.ports, strict=True)
+            (port,) = [port for process, port in ports if process.pid != owner]
+            answers = list[Any]()
+
+            async def call_slowly() -> None:
+                url = f"http://127.0.0.1:{port}/mcp"
+                arguments = {"text": "forwarded", "seconds": 60}
+                answers.append(await session.call(7, "slow", arguments, url=url))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call_slowly)
+                await until(place.has_noted, "begun", "forwarded")
+                kill(place, owner)
+    # It ends as a stream does, so that no client waits.
+    assert answers[0].status_code == 200
+    assert '"code":-32000' in answers[0].text
+    assert answers[0].text.endswith('"id":7}\n\n')
+    assert place.noted("begun").count("forwarded") <= 1
+
+
 async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_wakes(
     place: Place,
 ) -> None:

@@ -178,7 +178,9 @@ class SessionRequest:
         if self._answer.is_begun:
             await self._answer.end()
             return
-        raise _EndedError
+        step = self._told.interrupted()
+        if isinstance(step, Reply):
+            await self._answer.whole(step.status, step.headers, step.body)
 
     # The application.
 
@@ -247,8 +249,10 @@ class SessionRequest:
             method, target(self._scope), headers, self._receive_again()
         )
         peer.wait_for(exchange, self._key)
+        head: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
         try:
             async with exchange as answer:
+                head = answer.status, answer.headers
                 next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
@@ -263,7 +267,11 @@ class SessionRequest:
         except Lost:
             return self._told.forward_failed(ForwardFailure.IN_DOUBT)
         except CutOff:
-            raise
+            end = self._told.relay_cut(*head, self._answer.tail)
+            if end is None:
+                # The server closes the connection, so that it does not look whole.
+                raise
+            await self._answer.end(end)
         except ClientLeft:
             pass
         finally:
@@ -300,10 +308,6 @@ OnRestored = Callable[[str, str | None], Awaitable[None]]
 
 class _ThrownAwayError(Exception):
     """What the application answers is not sent: something else comes in its place."""
-
-
-class _EndedError(Exception):
-    """The request was ended before anything of its answer went out."""
 
 
 class _Answer:
