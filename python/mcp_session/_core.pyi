@@ -2186,6 +2186,7 @@ class Replica:
         key: _Bytes,
         *,
         restore: bool = True,
+        durable: bool = False,
         echo_id: bool = True,
         requires_session: bool = True,
         max_sessions: int = 100_000,
