@@ -1,9 +1,11 @@
-"""The entry of the command line, which is an extra: `pip install 'mcp-session[cli]'`."""
+"""The entry of the command line, which is the extra `cli`."""
 
 import os
 import sys
 from contextlib import suppress
 from typing import NoReturn
+
+from mcp_session._extras import how_to_install
 
 __all__ = ["main"]
 
@@ -32,9 +34,7 @@ def _run() -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
-        sys.exit(
-            f"mcp-session: the command line needs {error.name}: pip install 'mcp-session[cli]'"
-        )
+        sys.exit(f"mcp-session: the command line needs {error.name}: {how_to_install('cli')}")
     from click import Abort, ClickException  # noqa: PLC0415 - as above
 
     for stream in (sys.stdout, sys.stderr):

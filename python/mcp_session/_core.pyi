@@ -276,24 +276,12 @@ class Session:
     def resumed(
         session_id: str, *, quirks: bool = True, resend: ResendPolicy = ..., bound: int = 2
     ) -> Session:
-        """staticmethod(function) -> method
+        """Follow a session whose ID was stored.
 
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        `session_id` (`str`): the ID. The options are those of `Session`. There is no
+        `initialize` to replay: when the session ends, requests are given up with
+        `Reason.NO_INITIALIZE`. Raises `ValueError` if the ID is ill-formed, without showing
+        it.
         """
     @property
     def is_live(self) -> bool:
@@ -1016,9 +1004,9 @@ class ServerPolicy:
 
     `paths` (collection of `str`, or `None` for all): the paths of MCP; `/tenants/*` is
     everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
-    request's id. `max_request_bytes` and `max_response_bytes` (`int`, bytes): how much of a
-    request is remembered to learn its id, and how much of an answer is held back while its
-    body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
+    request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
+    learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
+    how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
     corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
     of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
     the known ones.
@@ -1039,6 +1027,7 @@ class ServerPolicy:
         paths: Iterable[str] | None = None,
         echo_id: bool = True,
         max_request_bytes: int = 4194304,
+        max_remembered_bytes: int = 67108864,
         max_response_bytes: int = 65536,
         disabled_rules: Iterable[Rule | str] = (),
         report_only: bool = False,
@@ -1175,24 +1164,9 @@ class AsgiMachine:
 
     @staticmethod
     def of(policy: ServerPolicy, scope: MutableMapping[str, Any], /) -> AsgiMachine | None:
-        """staticmethod(function) -> method
-
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        """Begin with the scope of a connection (`AsgiMachine`); `None` where there is nothing to
+        be done, nor to be told: for what is no HTTP, and at a path that the policy does not
+        cover, unless an ID is attached. Raises `TypeError` and `KeyError` for what is no scope.
         """
     @property
     def reads_on(self) -> bool:
@@ -1338,24 +1312,10 @@ class RecordedExchange:
     def parse(
         request: _Bytes, response: _Bytes, *, place: str, sent: int, answered: int
     ) -> RecordedExchange:
-        """staticmethod(function) -> method
+        """Read raw HTTP/1.1 bytes. `place` goes before the host of the endpoint.
 
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        Raises `ValueError` with the arguments `"request"` or `"response"`, the byte at which
+        its head is broken, and what is wrong there.
         """
     @property
     def method(self) -> str:

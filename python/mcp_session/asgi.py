@@ -47,6 +47,8 @@ class SessionMiddleware:
     - `max_request_bytes` (`int`, bytes) and `request_timeout` (`float`, seconds): how much of a
       request with a session ID, and for how long, is read to learn its id and whether it is an
       `initialize`, to which a session ID is not forwarded. Beyond either, the answer has no id.
+    - `max_remembered_bytes` (`int`, bytes): how much of all requests under way is kept for that
+      together. What is beyond it is not read ahead, and its answer has no id.
     - `max_response_bytes` (`int`, bytes): how much of an answer is held back while its body may
       still say that the session is gone. Beyond it, the body counts as not known.
     - `disabled_rules` (iterable of `Rule`, or of their values): the corrections to leave out. An
@@ -83,6 +85,7 @@ class SessionMiddleware:
         echo_id: bool = True,
         max_request_bytes: int = 4 * 1024 * 1024,
         request_timeout: float = 5.0,
+        max_remembered_bytes: int = 64 * 1024 * 1024,
         max_response_bytes: int = 64 * 1024,
         disabled_rules: Iterable[Rule | str] = (),
         misreports: Collection[tuple[int, str]] = (),
@@ -109,6 +112,7 @@ class SessionMiddleware:
             paths=paths,
             echo_id=echo_id,
             max_request_bytes=max_request_bytes,
+            max_remembered_bytes=max_remembered_bytes,
             max_response_bytes=max_response_bytes,
             disabled_rules=disabled_rules,
             misreports=misreports,

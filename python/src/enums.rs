@@ -96,7 +96,7 @@ pub(crate) fn as_kind(member: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
 
 /// As Python shows a member: `Action.CLEAR`.
 pub(crate) fn shown(member: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(format!("{}.{}", member.get_type().name()?, member.getattr("name")?))
+    Ok(format!("{}.{}", member.get_type().getattr("__name__")?, member.getattr("name")?))
 }
 
 const KINDS_OF_MESSAGES: [Kind; 5] =

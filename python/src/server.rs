@@ -1,10 +1,10 @@
 //! The server machine: one exchange as a server, proxy or gateway sees it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use mcp_session_core::server::{
-    Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Remark, RequestHead,
-    ResponseHead, Rest, Step, is_session_header, shown_path,
+    Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Policy, Remark,
+    RequestHead, ResponseHead, Rest, Step, is_session_header, shown_path,
 };
 use mcp_session_core::{Action, Misreports, Rule};
 use pyo3::exceptions::PyValueError;
@@ -21,9 +21,9 @@ use crate::values::Answer;
 ///
 /// `paths` (collection of `str`, or `None` for all): the paths of MCP; `/tenants/*` is
 /// everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
-/// request's id. `max_request_bytes` and `max_response_bytes` (`int`, bytes): how much of a
-/// request is remembered to learn its id, and how much of an answer is held back while its
-/// body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
+/// request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
+/// learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
+/// how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
 /// corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
 /// of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
 /// the known ones.
@@ -38,7 +38,7 @@ use crate::values::Answer;
 /// Source: the rows behind `classify`, on the side of servers.
 #[pyclass(frozen, module = "mcp_session.server")]
 pub(crate) struct ServerPolicy {
-    pub(crate) options: Arc<Options>,
+    pub(crate) policy: Policy,
     pub(crate) paths: Option<Paths>,
     /// The kinds of remarks that were made, so that each is made once.
     pub(crate) remarked: Mutex<Vec<Remark>>,
@@ -51,17 +51,21 @@ impl ServerPolicy {
         signature = (
             *, paths=PathsArgument(None), echo_id=EchoIdFlag(true),
             max_request_bytes=RequestLimit(Options::MAX_REQUEST_BYTES),
+            max_remembered_bytes=RememberedLimit(Options::MAX_REMEMBERED_BYTES),
             max_response_bytes=ResponseLimit(Options::MAX_RESPONSE_BYTES),
             disabled_rules=RulesArgument(Vec::new()), report_only=ReportOnlyFlag(false),
             misreports=MisreportsArgument(Misreports::none()),
         ),
         text_signature = "(*, paths=None, echo_id=True, max_request_bytes=4194304, \
+            max_remembered_bytes=67108864, \
             max_response_bytes=65536, disabled_rules=(), report_only=False, misreports=())",
     )]
+    #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
     fn new(
         paths: PathsArgument,
         echo_id: EchoIdFlag,
         max_request_bytes: RequestLimit,
+        max_remembered_bytes: RememberedLimit,
         max_response_bytes: ResponseLimit,
         disabled_rules: RulesArgument,
         report_only: ReportOnlyFlag,
@@ -71,11 +75,12 @@ impl ServerPolicy {
             effect: if report_only.0 { Effect::Report } else { Effect::Correct },
             request_id: if echo_id.0 { EchoId::Repeat } else { EchoId::LeaveOut },
             max_request_bytes: max_request_bytes.0,
+            max_remembered_bytes: max_remembered_bytes.0,
             max_response_bytes: max_response_bytes.0,
             disabled_rules: disabled_rules.0,
             misreports: misreports.0,
         };
-        Self { options: Arc::new(options), paths: paths.0, remarked: Mutex::default() }
+        Self { policy: Policy::new(options), paths: paths.0, remarked: Mutex::default() }
     }
 
     /// Say whether MCP is served at this path (`bool`). `root_path` (`str`) is what the
@@ -99,7 +104,7 @@ impl ServerPolicy {
     ) -> PyResult<ServerExchange> {
         let mut head = RequestHead::new(method.0, query.bytes());
         each_header(headers, |name, value| head.add_header(name, value))?;
-        Ok(ServerExchange(Driven::new(Exchange::new(Arc::clone(&self.options), head))))
+        Ok(ServerExchange(Driven::new(Exchange::new(&self.policy, head))))
     }
 }
 
@@ -453,6 +458,7 @@ macro_rules! argument {
 argument!(PathsArgument(Option<Paths>), "paths", read_paths);
 argument!(EchoIdFlag(bool), "echo_id", read_flag);
 argument!(RequestLimit(usize), "max_request_bytes", read_count);
+argument!(RememberedLimit(usize), "max_remembered_bytes", read_count);
 argument!(ResponseLimit(usize), "max_response_bytes", read_count);
 argument!(RulesArgument(Vec<Rule>), "disabled_rules", read_rules);
 argument!(ReportOnlyFlag(bool), "report_only", read_flag);

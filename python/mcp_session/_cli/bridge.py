@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from mcp_session._extras import how_to_install
+
 __all__ = ["bridge"]
 
 # What the extra `bridge` brings, by the names of the modules.
@@ -137,4 +139,4 @@ def _say_what_is_missing(error: ModuleNotFoundError) -> NoReturn:
     needed = (error.name or "").partition(".")[0]
     if needed not in _NEEDED:
         raise error
-    sys.exit(f"mcp-session: the bridge needs {needed}: pip install 'mcp-session[bridge]'")
+    sys.exit(f"mcp-session: the bridge needs {needed}: {how_to_install('bridge')}")

@@ -16,6 +16,7 @@ from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
 from mcp_session._cli.story import Teller, print_lines
 from mcp_session._cli.terminal import arrow, console_for_output
+from mcp_session._extras import how_to_install
 
 __all__ = ["main"]
 
@@ -126,7 +127,7 @@ def demo() -> None:
         needed = (error.name or "").partition(".")[0]
         if needed not in DEMO:
             raise
-        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: pip install 'mcp-session[demo]'")
+        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: {how_to_install('demo')}")
     sys.exit(0 if run(console_for_output()) else FOUND_SOMETHING)
 
 
