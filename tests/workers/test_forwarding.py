@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -247,13 +248,65 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
     left_behind.close()
     try:
         with pytest.raises(Unreached) as refused:
-            await Upstream("http://peer", socket_path=gone).exchange(
-                "POST", b"/", HEADERS, receiving(b"hello")
-            ).__aenter__()
+            await (
+                Upstream("http://peer", socket_path=gone)
+                .exchange("POST", b"/", HEADERS, receiving(b"hello"))
+                .__aenter__()
+            )
         assert refused.value.is_refused
     finally:
         Path(gone).unlink()
         Path(gone).parent.rmdir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not say so")
+@pytest.mark.parametrize("is_accepted", [True, False])
+async def test_what_was_not_read_was_not_processed(tmp_path: Path, is_accepted: bool) -> None:  # noqa: FBT001
+    path = str(tmp_path / "peer")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+
+    async def end() -> None:
+        await anyio.sleep(0.2)
+        if is_accepted:
+            listener.accept()[0].close()
+        listener.close()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end)
+        with pytest.raises(Unreached):
+            await exchanged(path)
+
+
+@pytest.mark.parametrize("bytes_read", [1, 1000])
+async def test_what_was_read_whole_may_have_been_processed(tmp_path: Path, bytes_read: int) -> None:
+    path = str(tmp_path / "peer")
+    expected: type[Exception] = Lost
+    if sys.platform == "linux" and bytes_read == 1:
+        expected = Unreached
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+
+    async def read_and_end() -> None:
+        await anyio.sleep(0.2)
+        connection = listener.accept()[0]
+        connection.recv(bytes_read)
+        connection.close()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read_and_end)
+        with pytest.raises(expected):
+            await exchanged(path)
+    listener.close()
+
+
+async def exchanged(path: str) -> None:
+    upstream = Upstream("http://peer", socket_path=path)
+    async with upstream.exchange("POST", b"/", HEADERS, receiving(b"hello")):
+        pass
 
 
 async def test_what_ends_without_an_answer_may_have_been_processed() -> None:
@@ -265,9 +318,11 @@ async def test_what_ends_without_an_answer_may_have_been_processed() -> None:
     port = server.sockets[0].getsockname()[1]
     async with server:
         with pytest.raises(Lost):
-            await Upstream(f"http://127.0.0.1:{port}").exchange(
-                "POST", b"/", HEADERS, receiving(b"hello")
-            ).__aenter__()
+            await (
+                Upstream(f"http://127.0.0.1:{port}")
+                .exchange("POST", b"/", HEADERS, receiving(b"hello"))
+                .__aenter__()
+            )
 
 
 async def test_an_answer_that_breaks_off_does_not_look_whole() -> None:

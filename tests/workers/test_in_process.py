@@ -129,9 +129,9 @@ def test_the_target_is_as_it_came(scope: Any, expected: bytes) -> None:
 @pytest.mark.parametrize(
     "addresses",
     [
-        PeerAddresses("host/1000/äöü", "/tmp/a b/peer", "http://10.0.0.1:8000"),
+        PeerAddresses("host/1000/äöü", "/run/a b/peer", "http://10.0.0.1:8000"),
         PeerAddresses("host", None, "https://[::1]:1"),
-        PeerAddresses("host", "/tmp/x&url=http%3A", None),
+        PeerAddresses("host", "/run/x&url=http%3A", None),
     ],
 )
 def test_addresses_come_out_of_the_table_as_they_went_in(addresses: PeerAddresses) -> None:

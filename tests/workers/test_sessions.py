@@ -12,7 +12,7 @@ import pytest
 
 import raw
 from clients import call, connected
-from places import Place, redis, replicas, workers
+from places import Place, redis, replicas, until, workers
 
 pytestmark = pytest.mark.anyio
 
@@ -128,13 +128,10 @@ async def test_a_call_is_cancelled_wherever_the_cancellation_arrives(place: Plac
             text = f"cancelled-{number}"
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(session.call, 100 + number, "slow", {"text": text, "seconds": 60})
-                with anyio.fail_after(30):
-                    while text not in place.noted("begun"):
-                        await anyio.sleep(0.02)
-                    params = {"requestId": 100 + number}
-                    await session.notify("notifications/cancelled", params)
-                    while text not in place.noted("cancelled"):
-                        await anyio.sleep(0.02)
+                await until(lambda text=text: text in place.noted("begun"))
+                params = {"requestId": 100 + number}
+                await session.notify("notifications/cancelled", params)
+                await until(lambda text=text: text in place.noted("cancelled"))
                 tasks.cancel_scope.cancel()
 
 

@@ -17,7 +17,7 @@ _ADDRESSES = ("client", "server")
 
 
 def described(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of a request, and one that describes its connection."""
+    """Return the headers of a request, and one that describes its connection."""
     facts = {name: str(scope[name]) for name in _TEXTS if name in scope}
     # Below a mount, the path before it is the mount's; the application begins above.
     facts["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))
@@ -29,7 +29,7 @@ def described(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> list[tupl
 
 
 def restored(scope: Scope) -> Scope:
-    """The scope of a request that came over the private socket, as the first process had it."""
+    """Return the scope of a request from the private socket as the first process had it."""
     headers = scope["headers"]
     texts = [value for name, value in headers if name == _HEADER]
     facts = dict(parse_qsl(b"".join(texts).decode("ascii"), keep_blank_values=True))
@@ -42,7 +42,7 @@ def restored(scope: Scope) -> Scope:
 
 
 def target(scope: Scope) -> bytes:
-    """The target of a request as it came: its path, and its query."""
+    """Return the target of a request as it came: its path, and its query."""
     path: bytes = scope.get("raw_path") or quote(scope["path"], safe="/!$&'()*+,;=:@~").encode()
     query: bytes = scope.get("query_string", b"")
     return path + b"?" * bool(query) + query

@@ -6,6 +6,7 @@ A client that is slow slows the other process, and one that leaves ends its requ
 
 import socket
 import ssl
+import sys
 from asyncio import Task, create_task
 from collections.abc import AsyncGenerator, Iterable
 from types import TracebackType
@@ -21,8 +22,15 @@ _IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
 # What is between two neighbours: the server in front has its own with its client.
 _HOP_BY_HOP = frozenset(
-    [b"connection", b"expect", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding"]
-    + [b"upgrade"]
+    {
+        b"connection",
+        b"expect",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+    }
 )
 # Of a host that vanished nothing comes, not even an end.
 _KEEP_ALIVE = [
@@ -36,7 +44,7 @@ _KEEP_ALIVE = [
 
 
 class Unreached(Exception):  # noqa: N818 - what became of a request
-    """No connection was made, and no byte of the request went out.
+    """The request did not come to the other process, or not whole: it was not processed.
 
     `is_refused`: nothing listens there, as opposed to no answer in time or no way there.
     """
@@ -48,7 +56,7 @@ class Unreached(Exception):  # noqa: N818 - what became of a request
 
 
 class Lost(Exception):  # noqa: N818 - what became of a request
-    """The request went out, in part at least, and no answer began: it may have been processed."""
+    """The request went out, and no answer began: it may have been processed."""
 
 
 class CutOff(Exception):  # noqa: N818 - what became of a request
@@ -78,6 +86,7 @@ class Upstream:
         self._ssl_context, self._connect_seconds = ssl_context, connect_seconds
         parsed = httpcore.URL(url)
         self._origin, self._path = parsed.origin, socket_path
+        self.is_local = socket_path is not None
         self._scheme, self._host, self._port = parsed.scheme, parsed.host, parsed.port
         self._idle: list[httpcore.AsyncHTTPConnection] = []
 
@@ -182,9 +191,13 @@ class Exchange:
             await self._end()
             cause = error.__cause__
             raise Unreached(is_refused=isinstance(cause, ConnectionRefusedError)) from None
-        except _FAILURES:
+        except _FAILURES as error:
             await self._end()
-            raise (ClientLeft if self._body.client_left else Lost) from None
+            if self._body.client_left:
+                raise ClientLeft from None
+            if not self._body.is_sent or (self._upstream.is_local and _left_unread(error)):
+                raise Unreached(is_refused=False) from None
+            raise Lost from None
         except BaseException:
             await self._end()
             raise
@@ -223,7 +236,7 @@ class _Body:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self.client_left = False
+        self.client_left = self.is_sent = False
         self.on_sent = _nothing
 
     async def pieces(self) -> AsyncGenerator[bytes]:
@@ -236,6 +249,8 @@ class _Body:
             more = message.get("more_body", False)
             if piece := message.get("body", b""):
                 yield bytes(piece)
+        # The last piece was written, or this would not be asked for another.
+        self.is_sent = True
         self.on_sent()
 
     async def left(self) -> None:
@@ -245,8 +260,20 @@ class _Body:
         self.client_left = True
 
 
+def _left_unread(error: BaseException) -> bool:
+    """Whether the other process ended before it had read the request.
+
+    Of a Unix socket Linux says so: a socket that is closed with data in it that was not read, or
+    before it was accepted, resets the other end (`unix_release_sock`); else there is an end.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ConnectionResetError):
+        cause = cause.__cause__
+    return cause is not None and sys.platform == "linux"
+
+
 def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers for the next neighbour, which has to know where the body ends."""
+    """Return the headers for the next neighbour, which has to know where the body ends."""
     pairs = [(name.lower(), value) for name, value in headers]
     kept = [pair for pair in pairs if pair[0] not in _HOP_BY_HOP]
     names = {name for name, _ in pairs}

@@ -20,7 +20,11 @@ __all__ = ["Heartbeat", "Lease"]
 
 _logger = logging.getLogger("mcp_session.asgi")
 
-_TABLE_SECONDS = 1.0
+_RENEWAL_SECONDS = 1.0
+# A table that was replaced waits until those that live have said so.
+_TABLE_SECONDS = 2.5
+# So many at once: what a table has connections for.
+_UPKEEP_AT_ONCE = 16
 # Of a lease that is this near to its end, nobody can say that it is not over.
 _MARGIN = 0.2
 _BEATS_BETWEEN_TOUCHES = 10
@@ -57,7 +61,7 @@ class Lease:
         """Renew the lease; return whether it had lapsed. Raises what a table raises."""
         begun = time.monotonic()
         try:
-            with anyio.fail_after(_TABLE_SECONDS):
+            with anyio.fail_after(_RENEWAL_SECONDS):
                 lapsed = await self.table.renew(
                     self.replica.identity, self._addresses, self.seconds
                 )
@@ -100,7 +104,7 @@ class Lease:
                     return run.found(entry, found.addresses)
                 case Renew():
                     return run.renewed(lapsed=await self.renew())
-                case Swap():
+                case _:
                     entry_seconds = self._entry_seconds if step.live else self._tombstone_seconds
                     with anyio.fail_after(_TABLE_SECONDS):
                         won = await self.table.swap(
@@ -117,9 +121,7 @@ class Lease:
 class Heartbeat:
     """Renews a lease until it is stopped; a daemon, as no process should wait for it."""
 
-    def __init__(
-        self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]
-    ) -> None:
+    def __init__(self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]) -> None:
         """Renew every `interval` seconds; `end` the runs whose sessions another has."""
         self._lease, self._interval, self._end = lease, interval, end
         self._thread = threading.Thread(target=self._main, name="mcp-session-lease", daemon=True)
@@ -173,15 +175,23 @@ class Heartbeat:
     async def _beat(self, beats: int) -> None:
         replica = self._lease.replica
         replica.renewed(lapsed=await self._lease.renew())
-        while (run := replica.upkeep()) is not None:
-            with run:
-                step: Step = run.step
-                while isinstance(step, (Find, Renew, Swap)):
-                    step = await self._lease.ask(run, step)
+        # There may be more to write than there is time for until the next renewal is due.
+        due = time.monotonic() + self._interval
+        while time.monotonic() < due:
+            runs = [run for _ in range(_UPKEEP_AT_ONCE) if (run := replica.upkeep()) is not None]
+            if not runs:
+                break
+            await asyncio.gather(*map(self._write, runs))
         if beats % _BEATS_BETWEEN_TOUCHES == 0:
             await self._lease.touch()
         if fenced := replica.take_fenced():
             self._end(fenced)
+
+    async def _write(self, run: SessionRun) -> None:
+        with run:
+            step: Step = run.step
+            while isinstance(step, (Find, Renew, Swap)):
+                step = await self._lease.ask(run, step)
 
 
 def _shown(error: Exception) -> str:

@@ -74,8 +74,8 @@ def host_fingerprint() -> str:
     with suppress(OSError):
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
     with suppress(OSError):
-        facts.append(os.readlink("/proc/self/ns/mnt"))
-    folder = os.stat(tempfile.gettempdir())
+        facts.append(str(Path("/proc/self/ns/mnt").readlink()))
+    folder = Path(tempfile.gettempdir()).stat()
     return "/".join([*facts, f"{folder.st_dev}:{folder.st_ino}"])
 
 

@@ -1,4 +1,4 @@
-"""The other processes: the connections to each, and whether those that are waited for still live."""
+"""The other processes: connections to each, and whether those that are waited for still live."""
 
 import asyncio
 from collections import OrderedDict
@@ -76,7 +76,7 @@ class Peers:
         self._closing: set[asyncio.Task[None]] = set()
 
     def find(self, owner: str, addresses: bytes) -> Peer | None:
-        """The process with those addresses; `None` where there is no way to it from here."""
+        """Return the process with those addresses; `None` where there is no way to it from here."""
         if (peer := self._peers.get((owner, addresses))) is not None:
             self._peers.move_to_end((owner, addresses))
             return peer

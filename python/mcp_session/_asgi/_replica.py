@@ -1,4 +1,4 @@
-"""This process as one of those that share a table: opened by the first thing that it serves.
+"""One of the processes that share a table: opened by the first thing that it serves.
 
 Nothing of it exists before, so a process that was forked has its own: its identity, its socket,
 its lease.
@@ -11,6 +11,8 @@ import signal
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
+
+import anyio
 
 from mcp_session._asgi import Application, Receive, Scope, Send
 from mcp_session._asgi._addresses import PeerAddresses
@@ -84,9 +86,7 @@ class ServingReplica:
         self._drained: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(
-        cls, options: ReplicaOptions, entrance: Application
-    ) -> "ServingReplica":
+    async def open(cls, options: ReplicaOptions, entrance: Application) -> "ServingReplica":
         """Open it; the others' requests enter by an application."""
         key = await options.sessions.hashing_key()
         opened = cls(
@@ -99,7 +99,7 @@ class ServingReplica:
                 max_sessions=options.max_sessions,
             ),
         )
-        await opened._open(entrance)  # noqa: SLF001 - its own
+        await opened._open(entrance)
         return opened
 
     async def _open(self, entrance: Application) -> None:
@@ -142,14 +142,17 @@ class ServingReplica:
     async def _drain(self) -> None:
         self.running.end(self.replica.drain())
         self.running.end_relayed_streams()
-        ends = self.loop.time() + self._options.drain_seconds
-        while not self.replica.can_withdraw and self.loop.time() < ends:
-            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        await self._nothing_runs(self._options.drain_seconds)
         # Whatever goes on belongs to whoever takes the session over: it must not run here then.
         self.running.end_all()
-        while not self.replica.can_withdraw and self.loop.time() < ends + _END_SECONDS:
-            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        await self._nothing_runs(_END_SECONDS)
         await self._heartbeat.stop()
+
+    async def _nothing_runs(self, seconds: float) -> None:
+        """Wait until nothing of an owned session runs; at most so long."""
+        with anyio.move_on_after(seconds):
+            while not self.replica.can_withdraw:  # noqa: ASYNC110 - the machine tells nobody
+                await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _end(self, numbers: list[int]) -> None:
         self.loop.call_soon_threadsafe(self.running.end, numbers)

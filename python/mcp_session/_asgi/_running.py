@@ -20,22 +20,31 @@ class RunningRequest:
         self.run = run
         self.scope = anyio.CancelScope()
         self.is_ended = self.is_relayed_stream = False
-        self._is_past = asyncio.Event()
+        self._is_over = False
+        self._stepped = asyncio.Event()
 
     def end(self) -> None:
         """End what it does, at its next wait."""
         self.is_ended = True
         self.scope.cancel()
 
-    def look_whether_it_is_past(self) -> None:
-        """Wake those that wait until this one has taken its session."""
-        if not self.run.is_taking:
-            self._is_past.set()
+    def note_step(self) -> None:
+        """Wake those that wait, to look whether it is past its taking."""
+        self._stepped.set()
+
+    def note_end(self) -> None:
+        """Wake those that wait: it takes nothing any more."""
+        self._is_over = True
+        self._stepped.set()
 
     async def past_its_taking(self, seconds: float) -> None:
         """Wait until it has taken its session, or failed to; at most so long."""
         with anyio.move_on_after(seconds):
-            await self._is_past.wait()
+            while self.run.is_taking and not self._is_over:
+                self._stepped.clear()
+                # It also takes while it answers, where no step is noted.
+                with anyio.move_on_after(_LOOKED_AT_SECONDS):
+                    await self._stepped.wait()
 
 
 class Running:
@@ -53,11 +62,16 @@ class Running:
     def remove(self, request: RunningRequest) -> None:
         """Remove a request that is over; nobody waits for it any longer."""
         del self._requests[request.run.number]
-        request.look_whether_it_is_past()
+        request.note_end()
 
-    def find(self, number: int) -> RunningRequest | None:
-        """Find a request that is running."""
-        return self._requests.get(number)
+    async def past_the_taking_of(self, number: int, seconds: float) -> None:
+        """Wait until a run takes its session no more; at most so long."""
+        request = self._requests.get(number)
+        if request is None:
+            # It is of the heart, or over: to come again is to find out.
+            await anyio.sleep(_LOOKED_AT_SECONDS)
+        else:
+            await request.past_its_taking(seconds)
 
     def end(self, numbers: Iterable[int]) -> None:
         """End those that are still running."""

@@ -5,7 +5,7 @@ session in the application, runs it. The machine decides all of it.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import anyio
 
@@ -42,8 +42,18 @@ _RESTORE_BYTES = 1024 * 1024
 _HELD_SECONDS = 5.0
 # Of the request at hand, what says nothing of the one that is told again.
 _NOT_RESTORED = frozenset(
-    [_HOP, _SESSION_ID, b"mcp-protocol-version", b"last-event-id", b"content-length"]
-    + [b"accept-encoding", b"accept", b"content-type", b"transfer-encoding", b"expect"]
+    {
+        _HOP,
+        _SESSION_ID,
+        b"accept",
+        b"accept-encoding",
+        b"content-length",
+        b"content-type",
+        b"expect",
+        b"last-event-id",
+        b"mcp-protocol-version",
+        b"transfer-encoding",
+    }
 )
 _RESTORED_HEADERS = [
     (b"content-type", b"application/json"),
@@ -127,10 +137,10 @@ class SessionRequest:
     async def _follow(self, first: Step) -> None:
         step: Step | None = first
         while step is not None:
-            self._running.look_whether_it_is_past()
+            self._running.note_step()
             step = await self._do(step)
 
-    async def _do(self, step: Step) -> Step | None:  # noqa: C901, PLR0911 - one arm for each step
+    async def _do(self, step: Step) -> Step | None:  # noqa: PLR0911 - one arm for each step
         match step:
             case Find() | Renew() | Swap():
                 self._key = step.key if isinstance(step, Find) else self._key
@@ -142,9 +152,7 @@ class SessionRequest:
             case RestoreInApp():
                 return await self._restore(step)
             case AwaitRun():
-                taking = self._replica.running.find(step.taking)
-                if taking is not None:
-                    await taking.past_its_taking(_HELD_SECONDS)
+                await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
                 return self._run.hold_over()
             case Pause():
                 await anyio.sleep(step.seconds)
@@ -207,7 +215,7 @@ class SessionRequest:
     def _told_of_the_session(
         self, headers: list[tuple[bytes, bytes]], *, is_restored: bool
     ) -> Scope:
-        """The scope for the application: with these headers, and the extension of ours."""
+        """Return the scope for the application: with these headers, and the extension of ours."""
         told = {"session_id": _attached(self._scope) or None, "restored": is_restored}
         extensions = {**(self._scope.get("extensions") or {}), "mcp_session": told}
         return {**self._scope, "headers": headers, "extensions": extensions}
@@ -256,7 +264,7 @@ class SessionRequest:
         return None
 
     def _receive_again(self) -> Receive:
-        """The request from its beginning, if it was read whole; else what is left of it."""
+        """Give the request from its beginning, if it was read whole; else what is left of it."""
         if self._body is None:
             return self._receive
         given = [self._body]
@@ -270,6 +278,13 @@ class SessionRequest:
             return message
 
         return receive
+
+
+class _User(Protocol):
+    @property
+    def identity(self) -> str: ...
+    @property
+    def display_name(self) -> str: ...
 
 
 Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
@@ -390,7 +405,7 @@ def caller(scope: Scope) -> dict[str, str]:
     return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
-def _name(user: Any) -> str:
+def _name(user: "_User") -> str:
     # Starlette's own `SimpleUser` has a name, and no identity.
     try:
         return str(user.identity)

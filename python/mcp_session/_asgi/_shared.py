@@ -111,9 +111,7 @@ class SharedSessions:
             await request.serve(body.whole, run.body_read(body.whole))
 
         begun = reader.read_at_hand()
-        await (
-            go_on() if begun is None else reader.serve(begun, go_on, self._request_seconds)
-        )
+        await (go_on() if begun is None else reader.serve(begun, go_on, self._request_seconds))
 
     def _request(
         self,
@@ -179,7 +177,5 @@ class SharedSessions:
             await self._serve(scope, receive, send)
             return
         headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-        await send(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})

@@ -67,7 +67,7 @@ class RedisSessions:
       before it counts. With all of them, a failover loses no claim.
 
     Redis must not evict: `maxmemory-policy noeviction`; another one is warned of. Who may not
-    everything needs `EVALSHA`, `SCRIPT LOAD`, `GET`, `GETRANGE`, `SET`, `DEL`, `PEXPIRE`, `TIME`,
+    everything needs `EVALSHA`, `EVAL`, `GET`, `GETRANGE`, `SET`, `DEL`, `PEXPIRE`, `TIME`,
     `INFO` and, with `replicas`, `WAIT`.
 
     >>> from mcp_session.sessions import RedisSessions

@@ -7,7 +7,7 @@ import weakref
 from contextlib import suppress
 from hashlib import sha1
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisConnections", "Script"]
 
+Result = TypeVar("Result")
 Reply = Any
 """What a script returns: an integer, bytes, or a list of these."""
 
@@ -80,7 +81,7 @@ class Script:
 
 
 class RedisConnections:
-    """Runs scripts and commands, each at most once, in whichever event loop asks."""
+    """Runs scripts and commands in whichever event loop asks."""
 
     def __init__(
         self,
@@ -107,55 +108,55 @@ class RedisConnections:
             self._new_client()
 
     async def run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | int) -> Reply:
-        """Run a script."""
-        client = self._client()
-        given = len(keys), *keys, *arguments
-        try:
+        """Run a script. Its last argument is 0, or 1 when it may have been run already."""
+
+        async def ask(client: _Client, attempt: int) -> Reply:
+            given = len(keys), *keys, *arguments, attempt
             try:
                 return await client.evalsha(script.name, *given)
             except exceptions.NoScriptError:
                 # It was not run: this server has not seen it since it was started.
                 return await client.eval(script.text, *given)
-        except (exceptions.RedisError, OSError) as error:
-            raise await self._failed(client, error) from None
+
+        return await self._attempt(ask)
 
     async def write(self, script: Script, keys: Sequence[bytes], *arguments: bytes | int) -> Reply:
-        """Run a script that writes if it returns 1; it counts when enough replicas have it."""
+        """Run a script that writes; that counts when enough replicas have it."""
         if not self._replicas:
             return await self.run(script, keys, *arguments)
-        client = self._client()
-        given = len(keys), *keys, *arguments
-        try:
+
+        async def ask(client: _Client, attempt: int) -> Reply:
+            given = len(keys), *keys, *arguments, attempt
             reply, replicas = await self._replicated(client, "EVALSHA", script.name, *given)
             if isinstance(reply, exceptions.NoScriptError):
                 reply, replicas = await self._replicated(client, "EVAL", script.text, *given)
             for failed in (reply, replicas):
                 if isinstance(failed, Exception):
                     raise failed
-        except (exceptions.RedisError, OSError) as error:
-            raise await self._failed(client, error) from None
-        if replicas < self._replicas:
-            raise SessionTableError(TableFault.UNREPLICATED)
-        return reply
+            if replicas < self._replicas:
+                raise SessionTableError(TableFault.UNREPLICATED)
+            return reply
+
+        return await self._attempt(ask)
 
     async def expire(self, keys: Sequence[bytes], milliseconds: int) -> list[bool]:
         """Let keys live that long from now; return which of them there are."""
-        client = self._client()
-        pipeline = client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.pexpire(key, milliseconds)
-        try:
+
+        async def ask(client: _Client, _attempt: int) -> list[bool]:
+            pipeline = client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.pexpire(key, milliseconds)
             return [bool(found) for found in await pipeline.execute()]
-        except (exceptions.RedisError, OSError) as error:
-            raise await self._failed(client, error) from None
+
+        return await self._attempt(ask)
 
     async def delete(self, key: bytes) -> None:
         """Delete a key."""
-        client = self._client()
-        try:
+
+        async def ask(client: _Client, _attempt: int) -> None:
             await client.delete(key)
-        except (exceptions.RedisError, OSError) as error:
-            raise await self._failed(client, error) from None
+
+        await self._attempt(ask)
 
     async def evicts(self) -> bool:
         """Return whether the server says that it evicts keys when it is full."""
@@ -200,7 +201,7 @@ class RedisConnections:
         if client.get_connection_kwargs().get("decode_responses"):
             message = "server must not set decode_responses: what is stored is bytes"
             raise ValueError(message)
-        # Run twice, a swap would compare with what it has written itself.
+        # A swap that was run twice would compare with what it has written: `_attempt` knows that.
         client.set_retry(Retry(NoBackoff(), 0))
         return client
 
@@ -212,13 +213,28 @@ class RedisConnections:
         replies: Sequence[Reply] = await pipeline.execute(raise_on_error=False)
         return replies
 
-    async def _failed(self, client: _Client, error: Exception) -> SessionTableError:
-        fault = _fault_of(error)
-        if fault is TableFault.READ_ONLY:
-            # This was the primary, and is a replica now: the name may lead to another already.
-            with suppress(exceptions.RedisError, OSError):
-                await client.connection_pool.disconnect(inuse_connections=False)
-        return SessionTableError(fault, cause=type(error).__name__)
+    async def _attempt(self, ask: Callable[[_Client, int], Awaitable[Result]]) -> Result:
+        """Ask, and ask again where the connection was one that the server had closed since."""
+        client = self._client()
+        try:
+            try:
+                return await ask(client, 0)
+            except exceptions.ConnectionError as error:
+                if _fault_of(error) is not TableFault.UNREACHABLE:
+                    raise
+                await _disconnect(client)
+                return await ask(client, 1)
+        except (exceptions.RedisError, OSError) as error:
+            fault = _fault_of(error)
+            if fault is TableFault.READ_ONLY:
+                # This was the primary, and is a replica now: the name may lead to another already.
+                await _disconnect(client)
+            raise SessionTableError(fault, cause=type(error).__name__) from None
+
+
+async def _disconnect(client: _Client) -> None:
+    with suppress(exceptions.RedisError, OSError):
+        await client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

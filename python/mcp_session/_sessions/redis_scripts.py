@@ -9,6 +9,8 @@ A server that was restarted, flushed, or promoted from a replica may lack writes
 acknowledged. It has another `run_id`, or no `server`: then the table is not settled until every
 replica that lives has renewed its lease with it, and only then is what it lacks believed to be
 missing.
+
+The last argument of each script is 1 when it may have been run already, its answer lost.
 """
 
 __all__ = ["FIND", "HASHING_KEY", "RENEW", "SWAP"]
@@ -62,7 +64,7 @@ SWAP = (
     _COMMON
     + """
 if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then
-  return 0
+  return ARGV[5] == '1' and redis.call('GET', KEYS[1]) == ARGV[2] and 1 or 0
 end
 if ARGV[1] ~= '' then
   local left = unsettled(KEYS[2], tonumber(ARGV[4]))

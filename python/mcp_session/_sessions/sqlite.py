@@ -18,7 +18,7 @@ from mcp_session._sessions.checks import (
     checked_seconds,
 )
 from mcp_session._sessions.hashing_key import key_of_record, record_of_key
-from mcp_session._sessions.sqlite_lane import SqliteLane
+from mcp_session._sessions.sqlite_file import SqliteFile
 from mcp_session._sessions.table import FoundSession, SessionEntry
 from mcp_session._sessions.terms import Terms
 
@@ -107,9 +107,7 @@ class SqliteSessions:
         # Wherever the process goes later, it is this file.
         self._path = os.path.abspath(name)  # noqa: PTH100 - links stay what they are
         self._key = checked_hashing_key(key)
-        seconds = checked_seconds("timeout", timeout)
-        self._reading = SqliteLane(self._path, seconds)
-        self._writing = SqliteLane(self._path, seconds)
+        self._file = SqliteFile(self._path, checked_seconds("timeout", timeout))
         self._terms = Terms()
 
     def __repr__(self) -> str:
@@ -125,7 +123,7 @@ class SqliteSessions:
             ((stored,),) = connection.execute("SELECT value FROM facts WHERE name = 'hashing key'")
             return key_of_record(bytes(stored), given=given)
 
-        return await self._writing.write(run)
+        return await self._file.write(run)
 
     async def find(self, key: bytes) -> FoundSession | None:
         """See `SessionTable`."""
@@ -139,7 +137,7 @@ class SqliteSessions:
             claim, owner, value, addresses = row
             return FoundSession(SessionEntry(claim, owner, value), addresses)
 
-        return await self._reading.read(run)
+        return await self._file.read(run)
 
     async def swap(
         self, key: bytes, *, expected: int | None, entry: SessionEntry, seconds: float
@@ -166,7 +164,7 @@ class SqliteSessions:
                 return connection.execute(_INSERT, facts).rowcount == 1
             return connection.execute(_UPDATE, facts).rowcount == 1
 
-        return await self._writing.write(run)
+        return await self._file.write(run)
 
     async def touch(self, keys: Collection[bytes], seconds: float) -> frozenset[bytes]:
         """See `SessionTable`."""
@@ -186,7 +184,7 @@ class SqliteSessions:
 
         # In parts: a renewal waits for one of them, and not for all.
         for begin in range(0, len(wanted), 500):
-            await self._writing.write(partial(run, wanted[begin : begin + 500]))
+            await self._file.write(partial(run, wanted[begin : begin + 500]))
         return frozenset(missing)
 
     async def renew(self, replica: str, addresses: bytes, seconds: float) -> bool:
@@ -208,7 +206,7 @@ class SqliteSessions:
             connection.execute(_BEGIN_LEASE, facts | now)
             return True
 
-        begun = await self._writing.write(run)
+        begun = await self._file.write(run)
         if begun:
             self._terms.acknowledge(replica, term)
         return begun
@@ -220,10 +218,9 @@ class SqliteSessions:
         def run(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM replicas WHERE replica = ?", (replica,))
 
-        await self._writing.write(run)
+        await self._file.write(run)
         self._terms.forget(replica)
 
     async def aclose(self) -> None:
         """Close the file for every event loop of this process; see `SessionTable`."""
-        await self._reading.aclose()
-        await self._writing.aclose()
+        await self._file.aclose()

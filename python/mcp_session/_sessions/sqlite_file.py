@@ -1,4 +1,4 @@
-"""A thread with a connection to a file of SQLite's, and what its errors mean."""
+"""The threads that read and write a file of SQLite's, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-__all__ = ["SqliteLane"]
+__all__ = ["SqliteFile"]
 
 Result = TypeVar("Result")
 
@@ -68,51 +68,73 @@ _FAULTS = (
 _opening = threading.Lock()
 
 
-class SqliteLane:
-    """One thread, one connection: what is given to it runs there, one after the other."""
+class SqliteFile:
+    """A file, with a thread that reads it and one that writes it."""
 
     def __init__(self, path: str, timeout: float) -> None:
         """Open nothing yet."""
-        self._path = path
-        self._timeout = timeout
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
-        self._process = 0
-        # What follows is the thread's alone.
-        self._connection: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._reading = _Lane(path, timeout)
+        self._writing = _Lane(path, timeout)
+        self._process: int | None = None
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work`, which is one statement."""
-        return await _outcome(self._submit(lambda: self._attempt(work)))
+        self._check_process()
+        return await _outcome(self._reading.submit(work))
 
     async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work` in one transaction, which stands only if it returns.
 
         Who is cancelled while he waits does not learn whether it was run.
         """
-        return await _outcome(self._submit(lambda: self._attempt(partial(_transact, work))))
+        self._check_process()
+        return await _outcome(self._writing.submit(partial(_transact, work)))
 
     async def aclose(self) -> None:
-        """Close the connection and end the thread."""
-        with self._lock:
-            executor, self._executor = self._executor, None
-        if executor is not None and self._process == os.getpid():
-            closed = executor.submit(self._close)
-            executor.shutdown(wait=False)
-            await _outcome(closed)
+        """Close the connections and end the threads."""
+        self._check_process()
+        for lane in (self._reading, self._writing):
+            closed = lane.close()
+            if closed is not None:
+                await _outcome(closed)
 
-    def _submit(self, run: Callable[[], Result]) -> Future[Result]:
+    def _check_process(self) -> None:
+        process = os.getpid()
+        if self._process is None:
+            self._process = process
+        elif self._process != process:
+            # https://www.sqlite.org/howtocorrupt.html, section 2.6: "Do not open an SQLite
+            # database connection, then fork(2)".
+            message = "this table was used before its process forked: make one in each process"
+            raise RuntimeError(message)
+
+
+class _Lane:
+    """One thread, one connection: what is given to it runs there, one after the other."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        # What follows is the thread's alone.
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+
+    def submit(self, work: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(1, thread_name_prefix="mcp-session-table")
-                self._process = os.getpid()
-            elif self._process != os.getpid():
-                # https://www.sqlite.org/howtocorrupt.html, section 2.6: "Do not open an SQLite
-                # database connection, then fork(2)".
-                message = "this table was used before its process forked: make one in each process"
-                raise RuntimeError(message)
-            return self._executor.submit(run)
+            return self._executor.submit(self._attempt, work)
+
+    def close(self) -> Future[None] | None:
+        with self._lock:
+            executor, self._executor = self._executor, None
+            if executor is None:
+                return None
+            closed = executor.submit(self._close)
+            executor.shutdown(wait=False)
+            return closed
 
     def _attempt(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
