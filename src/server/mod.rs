@@ -46,7 +46,7 @@ use core::fmt;
 use http::StatusCode;
 
 use crate::answer::Answer;
-use crate::exchange::{Request, Response, Side};
+use crate::exchange::{Method, Request, Response, Side};
 use crate::jsonrpc::{RequestId, peek};
 use crate::table::{Action, Rule, Verdict, classify, needs_more_body, needs_request_body};
 
