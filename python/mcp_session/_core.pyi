@@ -2112,6 +2112,7 @@ def no_upstream_response(request_body: _Bytes | None = None) -> Answer:
     >>> answer.body
     b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"No upstream can be reached"},"id":7}'
     """
+
 def upstream_lost_response(request_body: _Bytes | None = None) -> Answer:
     """Make the answer of a gateway whose server ended before it answered.
 
@@ -2124,6 +2125,7 @@ def upstream_lost_response(request_body: _Bytes | None = None) -> Answer:
     >>> upstream_lost_response().status
     502
     """
+
 def rule_facts(name: str) -> tuple[str, str, str, str, str | None, bool]:
     """What a row says: summary, quote, url, revision, source, and whether it corrects. For the
     properties of `Rule`.

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp_session.testing import Exchange, scripted_server
 
 import sdk
-from scripted import Exchange, scripted_server
 from servers import GENERATIONS, RealServer, real_server
 
 TASKS = 50

@@ -29,6 +29,7 @@ TOOLS = (
     Tool(("git",), "Debian's git"),
     Tool(("bash",), "Debian's bash"),
     Tool(("npm",), "Debian's npm, or Node", untested="the servers in TypeScript"),
+    Tool(("redis-server", "valkey-server"), "Debian's redis-server", untested="the table in Redis"),
     Tool(("valgrind",), "Debian's valgrind", untested="the count of instructions"),
 )
 
@@ -51,7 +52,13 @@ def tools(session: nox.Session) -> None:
 def formatting(session: nox.Session) -> None:
     """rustfmt and ruff find nothing to change."""
     session.run("cargo", "fmt", "--all", "--check", external=True)
-    for crate in ("fuzz", "benches/core", "benches/empty", "benches/rmcp"):
+    for crate in (
+        "fuzz",
+        "benches/core",
+        "benches/empty",
+        "benches/rmcp",
+        "tests/check/rmcp-client",
+    ):
         manifest = f"{crate}/Cargo.toml"
         session.run("cargo", "fmt", "--manifest-path", manifest, "--check", external=True)
     install(session, "formatting")

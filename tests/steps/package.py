@@ -78,6 +78,7 @@ def types(session: nox.Session) -> None:
     session.run(*mypy, "tests/steps", env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/asgi")
+    session.run(*mypy, "tests/sessions")
     # The other two need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
     session.run(*mypy, *benches)
@@ -89,6 +90,12 @@ def types(session: nox.Session) -> None:
 def pytest(session: nox.Session) -> None:
     """The Python tests, against the installed wheel."""
     session.run(python_of(session, "extras"), "-m", "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
+def tables(session: nox.Session) -> None:
+    """The tables of sessions, in SQLite and in a real Redis or Valkey."""
+    session.run(python_of(session, "extras"), "-m", "pytest", "tests/sessions", *session.posargs)
 
 
 @nox.session(default=False)

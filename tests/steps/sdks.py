@@ -89,6 +89,22 @@ def servers(session: nox.Session, sdk: str) -> None:
     session.run(python_of(session, sdk), "-m", "pytest", "tests/asgi", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=OFFICIAL)
+@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+def workers(session: nox.Session, sdk: str) -> None:
+    """One application in several workers and replicas, plain clients of one SDK generation."""
+    session.run(python_of(session, sdk), "-m", "pytest", "tests/workers", *session.posargs)
+
+
+@nox.session(
+    name="workers-whole", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
+)
+@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+def workers_whole(session: nox.Session, sdk: str) -> None:
+    """The same with the long tests and the soak at their full size."""
+    session.run(python_of(session, sdk), "-m", "pytest", "tests/workers", "--whole", "-s")
+
+
 @nox.session(name="servers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])
 @nox.parametrize("sdk", SDKS, ids=SDKS)
 def servers_whole(session: nox.Session, sdk: str) -> None:
@@ -107,6 +123,34 @@ def peers(session: nox.Session) -> None:
     for name in OFFICIAL:
         session.run(python_of(session, name), "-m", "pytest", "tests/peers/test_gateway.py")
     session.run(sys.executable, "tests/peers/matrix.py", "--part")
+
+
+@nox.session(venv_backend="none", requires=SDKS)
+def integrations(session: nox.Session) -> None:
+    """The lines of a pairwise part of all clients, each in its environment, through a restart."""
+    run_integrations(session, "--part")
+
+
+@nox.session(
+    name="integrations-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"]
+)
+def integrations_whole(session: nox.Session) -> None:
+    """The line of each client of the guide, in its own environment, through a restart."""
+    run_integrations(session)
+
+
+@nox.session(venv_backend="none", requires=SDKS, default=False, tags=["long"])
+def minors(session: nox.Session) -> None:
+    """The lines and `install` with the last of every minor version of the official SDK."""
+    run_integrations(session, "--minors")
+
+
+def run_integrations(session: nox.Session, *options: str) -> None:
+    """Check the types of what runs in each environment, and run it."""
+    sources = {"MYPYPATH": "tests/clients:tests/peers:tests/integrations"}
+    mypy = (python_of(session, "mcp1"), "-m", "mypy", "--strict", "tests/integrations")
+    session.run(*mypy, env=sources)
+    session.run(sys.executable, "tests/integrations/run.py", *options, *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=(*SDKS, *PEERS), default=False, tags=["long"])
@@ -152,3 +196,15 @@ def benchmarks(session: nox.Session) -> None:
     session.run(sys.executable, "benches/run.py", *session.posargs)
     for name in OFFICIAL:
         session.run(python_of(session, name), "-W", "ignore", "benches/client.py")
+
+
+@nox.session(name="measure-tables", venv_backend="none", requires=["extras"], default=False)
+def measure_tables(session: nox.Session) -> None:
+    """Each table of sessions with 100,000 of them, and under eight processes."""
+    session.run(python_of(session, "extras"), "benches/tables.py", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["extras"], default=False)
+def simulate(session: nox.Session) -> None:
+    """A thousand replicas and ten million sessions, without any."""
+    session.run(python_of(session, "extras"), "benches/scale.py", *session.posargs)
