@@ -127,6 +127,8 @@ def peers(session: nox.Session) -> None:
     for name in FASTMCP:
         served = "tests/peers/test_fastmcp_serves.py"
         session.run(python_of(session, name), "-m", "pytest", served)
+    for name in OFFICIAL:
+        session.run(python_of(session, name), "-m", "pytest", "tests/peers/test_gateway.py")
     session.run(sys.executable, "tests/peers/matrix.py", "--part")
 
 
