@@ -22,7 +22,7 @@ from mcp_session.sessions import (
     SessionTableError,
     TableFault,
 )
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import Sentinel
 
 from redis_server import RedisServer, free_port, program, wait_for
@@ -429,6 +429,35 @@ def test_sentinel_leads_to_the_replica_that_it_promoted(tmp_path: Path, loop: Lo
             assert found.entry == entry(1)
             with replica.client() as client:
                 assert client.info("replication")["role"] == "master"
+
+
+def test_a_cluster_is_asked_by_its_own_client(tmp_path: Path, loop: Loop) -> None:
+    with RedisServer(program(), tmp_path, "--cluster-enabled", "yes") as node:
+        with node.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_for(lambda: "cluster_state:ok" in cluster_state(node))
+
+        def cluster() -> RedisCluster:
+            made: RedisCluster = cast("Any", RedisCluster).from_url(node.url)
+            return made
+
+        table = RedisSessions(cluster, settling=SETTLING, key=bytes(32))
+        loop.closing.append(table)
+        loop.run(table.hashing_key())
+        assert loop.run(table.renew("a", b"here", SETTLING))
+        assert write(loop, table)
+        assert loop.run(table.find(KEY)) == FoundSession(entry(1), b"here")
+        assert loop.run(table.touch([KEY, b"none"], LONG)) == {b"none"}
+
+        node.kill()
+        assert fault(loop, table.find(KEY)) is TableFault.UNREACHABLE
+        with pytest.raises(ValueError, match="cannot be waited for in a cluster"):
+            loop.run(RedisSessions(cluster, replicas=1).find(KEY))
+
+
+def cluster_state(node: RedisServer) -> str:
+    with node.client() as client:
+        return str(client.execute_command("CLUSTER", "INFO"))
 
 
 def test_who_may_not_in_is_denied_and_no_secret_is_shown(server: RedisServer, loop: Loop) -> None:
