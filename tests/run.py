@@ -34,7 +34,7 @@ MATURIN, CARGO_FUZZ, CARGO_MUTANTS = "maturin>=1.9.4,<2", "0.13.2", "27.1.0"
 CARGO_LLVM_COV, CARGO_DENY = "0.9.1", "0.20.2"
 # Lines of `src/` that no test reaches; docs/proof.md says why none can.
 UNREACHED = {"jsonrpc/json/mod.rs": 3, "table/response_body.rs": 2, "session/mod.rs": 1}
-UNCHECKED = ("benches/calls.py", "benches/plots.py")
+UNCHECKED = ("benches/calls.py", "benches/plots.py", "benches/scale.py")
 WORKFLOW_CHECKERS = ["check-jsonschema>=0.33,<1", "zizmor>=1.15,<2"]
 AUDIT = ["pip>=25.3", "pip-audit>=2.9,<3"]
 CHECKERS = ["mypy>=2.4,<3", "pyright[nodejs]>=1.1.400,<2", "ruff>=0.17,<0.18"]
@@ -281,6 +281,19 @@ def benchmarks() -> None:
         run(programs / "python", "-W", "ignore", "benches/client.py")
 
 
+def measure_tables() -> None:
+    """What the tables of sessions take, up to 100,000 sessions and 8 processes: docs/scale.md."""
+    measured = environment("benchmarks", ["matplotlib>=3.10", *TABLES])
+    install_wheel(measured)
+    run(measured / "python", "benches/tables.py")
+
+
+def simulate() -> None:
+    """A thousand replicas with ten million sessions: docs/scale.md."""
+    simulated = environment("benchmarks", ["matplotlib>=3.10", "numpy>=2"])
+    run(simulated / "python", "benches/scale.py")
+
+
 def servers() -> None:
     """The middleware around the real applications of each SDK, against the installed wheel."""
     test_servers()
@@ -458,7 +471,8 @@ LONG_STEPS: dict[str, Callable[[], None]] = {
     step.__name__.replace("_", "-"): step
     for step in (
         *(peers, millions, mutants, plant, fuzz_long, coverage, minimal, deny, clients_whole),
-        *(soak_whole, servers_whole, matrix, benchmarks, advisories, miri),
+        *(soak_whole, servers_whole, matrix, benchmarks, measure_tables, simulate),
+        *(advisories, miri),
     )
 }
 

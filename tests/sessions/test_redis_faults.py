@@ -308,6 +308,14 @@ def test_after_a_restart_with_what_it_stored_no_lease_counts_as_over_before_its_
         assert claimed
 
 
+def test_a_clock_that_was_set_back_is_not_waited_for(server: RedisServer, loop: Loop) -> None:
+    with server.client() as client:
+        run_id = client.info("server")["run_id"]
+        client.set("{mcp-session}:server", f"{run_id} {int(time.time() + 3600) * 1000}")
+
+    assert loop.run(asyncio.wait_for(opened(server, loop).find(KEY), 30)) is None
+
+
 def test_a_claim_that_a_failover_lost_is_not_made_by_another_before_its_owner_knows(
     tmp_path: Path, loop: Loop
 ) -> None:
@@ -715,10 +723,12 @@ def losing_first_answer(port: int) -> Generator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         accepting = threading.Thread(target=way.serve, args=(listener,))
         accepting.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        accepting.join()
-    way.close()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            way.close()
     assert way.lost.is_set()
 
 
@@ -739,5 +749,7 @@ def answering(answer: bytes) -> Generator[int]:
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
