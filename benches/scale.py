@@ -1,6 +1,6 @@
 """Simulates a thousand replicas with ten million sessions, and writes it into docs/scale.md.
 
-    python3 tests/run.py simulate
+    nox -s simulate
 
 makes what it needs and runs it: about two minutes of a processor. What the table takes for a call
 is not simulated: it is what `benches/tables.py` has measured. Everything else is counted: every

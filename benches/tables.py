@@ -1,6 +1,6 @@
 """Measures the tables of sessions, and writes it into docs/scale.md with its plot.
 
-    python3 tests/run.py measure-tables
+    nox -s measure-tables
 
 makes what it needs and runs it: a few minutes. Needs redis-server or valkey-server, which it starts
 on a free port. Up to 100,000 sessions stand in one table, and up to 8 processes ask it. An entry is

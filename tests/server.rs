@@ -2,11 +2,9 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test that fails in its own set-up says where")]
 
-use std::sync::Arc;
-
 use mcp_session_core::http::StatusCode;
 use mcp_session_core::server::{
-    EchoId, Effect, Exchange, Options, RequestHead, ResponseHead, Rest, Step,
+    EchoId, Effect, Exchange, Options, Outcome, Policy, RequestHead, ResponseHead, Rest, Step,
 };
 use mcp_session_core::{Method, Rule};
 use mcp_session_testing::server::world::{Answered, Asked, Event, World};
@@ -140,7 +138,7 @@ fn a_body_that_comes_byte_by_byte_takes_linear_time() {
     let options = Options { max_response_bytes: usize::MAX, ..Options::default() };
     let mut head = RequestHead::new(Method::Post, b"");
     head.add_header(b"mcp-session-id", b"abc");
-    let mut exchange = Exchange::new(Arc::new(options), head);
+    let mut exchange = Exchange::new(&Policy::new(options), head);
     exchange.request_piece(CALL, Rest::Ended);
     let mut told = ResponseHead::new(StatusCode::NOT_FOUND);
     told.add_header(b"content-type", b"application/json");
@@ -152,4 +150,64 @@ fn a_body_that_comes_byte_by_byte_takes_linear_time() {
     }
 
     assert!(matches!(exchange.response_piece(br#""}}"#, Rest::Ended), Step::Decided(_)));
+}
+
+#[test]
+fn all_exchanges_of_a_policy_together_remember_no_more_than_it_says() {
+    let options =
+        Options { max_request_bytes: 4096, max_remembered_bytes: 2 * 4096, ..Options::default() };
+    let policy = Policy::new(options);
+    let padded = |size: usize| {
+        let text = "x".repeat(size - 60);
+        format!(r#"{{"jsonrpc":"2.0","id":7,"method":"a","params":{{"a":"{text}"}}}}"#)
+    };
+    let begun = |body: &str| {
+        let mut head = RequestHead::new(Method::Post, b"");
+        head.add_header(b"mcp-session-id", b"abc");
+        let mut exchange = Exchange::new(&policy, head);
+        exchange.request_piece(body.as_bytes(), Rest::Ended);
+        exchange
+    };
+    let answered = |exchange: &mut Exchange| {
+        let mut told = ResponseHead::new(StatusCode::NOT_FOUND);
+        told.add_header(b"content-type", b"text/plain");
+        let Step::Decided(decision) = exchange.response_head(told) else { panic!("no body") };
+        let Outcome::Replace(answer) = decision.outcome else { panic!("{decision:?}") };
+        answer.body().ends_with(r#""id":7}"#)
+    };
+
+    let mut first = begun(&padded(4000));
+    let mut second = begun(&padded(4000));
+    let mut beyond = begun(&padded(4000));
+    assert!(policy.remembered_bytes() <= 2 * 4096);
+    assert_eq!((true, false), (answered(&mut first), answered(&mut beyond)));
+    // What was decided is remembered no more, so there is room again.
+    assert!(answered(&mut begun(&padded(4000))));
+    assert!(answered(&mut second));
+    drop(beyond);
+    assert_eq!(0, policy.remembered_bytes());
+}
+
+#[test]
+fn what_is_remembered_is_given_back_however_an_exchange_ends() {
+    let policy = Policy::new(Options::default());
+    let begun = |pieces: &[&[u8]]| {
+        let mut head = RequestHead::new(Method::Post, b"");
+        head.add_header(b"mcp-session-id", b"abc");
+        let mut exchange = Exchange::new(&policy, head);
+        for piece in pieces {
+            exchange.request_piece(piece, Rest::Follows);
+        }
+        exchange
+    };
+
+    let left = begun(&[b"{", b"\"a\":1"]);
+    assert_eq!(2 * 512, policy.remembered_bytes());
+    drop(left);
+    assert_eq!(0, policy.remembered_bytes());
+    let mut cut = begun(&[b"{"]);
+    cut.request_cut();
+    assert_eq!(0, policy.remembered_bytes());
+    let _no_object = begun(&[b"["]);
+    assert_eq!(0, policy.remembered_bytes());
 }

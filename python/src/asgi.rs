@@ -1,6 +1,6 @@
 //! The server machine as ASGI speaks to it: told messages, it says which messages go out.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use mcp_session_core::server::{Exchange, RequestHead, shown_method};
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -73,7 +73,7 @@ impl AsgiMachine {
             head.add_header(name, value)
         })?;
         let path: String = scope.required(intern!(py, "path"))?.extract()?;
-        let ServerPolicy { options, paths, .. } = policy.get();
+        let ServerPolicy { policy: core, paths, .. } = policy.get();
         let is_covered = match paths {
             Some(paths) => {
                 let root = scope.get(intern!(py, "root_path"))?;
@@ -82,8 +82,8 @@ impl AsgiMachine {
             None => true,
         };
         let machine = match (is_covered, head.attached_id()) {
-            (true, _) => Exchange::new(Arc::clone(options), head),
-            (false, Some(_)) => Exchange::elsewhere(Arc::clone(options), head),
+            (true, _) => Exchange::new(core, head),
+            (false, Some(_)) => Exchange::elsewhere(core, head),
             (false, None) => return Ok(None),
         };
         Ok(Some(Self {
@@ -194,6 +194,13 @@ impl AsgiMachine {
     #[getter]
     fn corrects(&self) -> bool {
         self.driven.decided.is_some_and(|decided| decided.corrects)
+    }
+
+    /// Whether the application has said that it does not know the session, so that it ran
+    /// nothing of the request (`bool`).
+    #[getter]
+    fn session_is_gone(&self) -> bool {
+        self.driven.decided.is_some_and(|decided| decided.session_is_gone)
     }
 
     /// What was decided (`VerdictEvent`). Raises `ValueError` before that.

@@ -1,10 +1,10 @@
 //! The server machine: one exchange as a server, proxy or gateway sees it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use mcp_session_core::server::{
-    Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Remark, RequestHead,
-    ResponseHead, Rest, Step, is_session_header, shown_path,
+    Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Policy, Remark,
+    RequestHead, ResponseHead, Rest, Step, is_session_header, shown_path,
 };
 use mcp_session_core::{Action, Misreports, Rule};
 use pyo3::exceptions::PyValueError;
@@ -21,9 +21,9 @@ use crate::values::Answer;
 ///
 /// `paths` (collection of `str`, or `None` for all): the paths of MCP; `/tenants/*` is
 /// everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
-/// request's id. `max_request_bytes` and `max_response_bytes` (`int`, bytes): how much of a
-/// request is remembered to learn its id, and how much of an answer is held back while its
-/// body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
+/// request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
+/// learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
+/// how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
 /// corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
 /// of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
 /// the known ones.
@@ -38,7 +38,7 @@ use crate::values::Answer;
 /// Source: the rows behind `classify`, on the side of servers.
 #[pyclass(frozen, module = "mcp_session.server")]
 pub(crate) struct ServerPolicy {
-    pub(crate) options: Arc<Options>,
+    pub(crate) policy: Policy,
     pub(crate) paths: Option<Paths>,
     /// The kinds of remarks that were made, so that each is made once.
     pub(crate) remarked: Mutex<Vec<Remark>>,
@@ -51,17 +51,21 @@ impl ServerPolicy {
         signature = (
             *, paths=PathsArgument(None), echo_id=EchoIdFlag(true),
             max_request_bytes=RequestLimit(Options::MAX_REQUEST_BYTES),
+            max_remembered_bytes=RememberedLimit(Options::MAX_REMEMBERED_BYTES),
             max_response_bytes=ResponseLimit(Options::MAX_RESPONSE_BYTES),
             disabled_rules=RulesArgument(Vec::new()), report_only=ReportOnlyFlag(false),
             misreports=MisreportsArgument(Misreports::none()),
         ),
         text_signature = "(*, paths=None, echo_id=True, max_request_bytes=4194304, \
+            max_remembered_bytes=67108864, \
             max_response_bytes=65536, disabled_rules=(), report_only=False, misreports=())",
     )]
+    #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
     fn new(
         paths: PathsArgument,
         echo_id: EchoIdFlag,
         max_request_bytes: RequestLimit,
+        max_remembered_bytes: RememberedLimit,
         max_response_bytes: ResponseLimit,
         disabled_rules: RulesArgument,
         report_only: ReportOnlyFlag,
@@ -71,11 +75,12 @@ impl ServerPolicy {
             effect: if report_only.0 { Effect::Report } else { Effect::Correct },
             request_id: if echo_id.0 { EchoId::Repeat } else { EchoId::LeaveOut },
             max_request_bytes: max_request_bytes.0,
+            max_remembered_bytes: max_remembered_bytes.0,
             max_response_bytes: max_response_bytes.0,
             disabled_rules: disabled_rules.0,
             misreports: misreports.0,
         };
-        Self { options: Arc::new(options), paths: paths.0, remarked: Mutex::default() }
+        Self { policy: Policy::new(options), paths: paths.0, remarked: Mutex::default() }
     }
 
     /// Say whether MCP is served at this path (`bool`). `root_path` (`str`) is what the
@@ -99,7 +104,7 @@ impl ServerPolicy {
     ) -> PyResult<ServerExchange> {
         let mut head = RequestHead::new(method.0, query.bytes());
         each_header(headers, |name, value| head.add_header(name, value))?;
-        Ok(ServerExchange(Driven::new(Exchange::new(Arc::clone(&self.options), head))))
+        Ok(ServerExchange(Driven::new(Exchange::new(&self.policy, head))))
     }
 }
 
@@ -224,6 +229,13 @@ impl ServerExchange {
         self.0.decided.is_some_and(|decided| decided.is_applied)
     }
 
+    /// Whether the handler has said that it does not know the session, so that it ran nothing of
+    /// the request (`bool`).
+    #[getter]
+    fn session_is_gone(&self) -> bool {
+        self.0.decided.is_some_and(|decided| decided.session_is_gone)
+    }
+
     /// What to send (`Answer`), with the step `REPLACE`; else `None`.
     #[getter]
     fn answer(&self, py: Python<'_>) -> Option<Py<Answer>> {
@@ -277,6 +289,7 @@ pub(crate) struct Decided {
     pub(crate) action: Action,
     pub(crate) corrects: bool,
     pub(crate) is_applied: bool,
+    pub(crate) session_is_gone: bool,
 }
 
 impl Driven {
@@ -340,6 +353,7 @@ impl Driven {
         tell: impl Send + for<'m> FnOnce(&'m mut Exchange) -> Step<'m>,
     ) -> PyResult<ServerStep> {
         let machine = &mut self.machine;
+        let method = machine.request().method();
         // For less, letting go of the interpreter would cost more than the look.
         let step =
             if self.bytes < DETACH_FROM { tell(machine) } else { py.detach(move || tell(machine)) };
@@ -349,8 +363,11 @@ impl Driven {
             Step::Pass => ServerStep::Pass,
             Step::PassWithoutSessionId => ServerStep::PassWithoutSessionId,
             Step::Discard => ServerStep::Discard,
-            Step::Decided(Decision { rule, action, corrects, is_applied, outcome }) => {
-                self.decided = Some(Decided { rule, action, corrects, is_applied });
+            Step::Decided(decision) => {
+                let session_is_gone = decision.session_is_gone(method);
+                let Decision { rule, action, corrects, is_applied, outcome } = decision;
+                self.decided =
+                    Some(Decided { rule, action, corrects, is_applied, session_is_gone });
                 match outcome {
                     Outcome::LetGo => ServerStep::LetGo,
                     Outcome::WithoutSessionId => ServerStep::LetGoWithoutSessionId,
@@ -441,6 +458,7 @@ macro_rules! argument {
 argument!(PathsArgument(Option<Paths>), "paths", read_paths);
 argument!(EchoIdFlag(bool), "echo_id", read_flag);
 argument!(RequestLimit(usize), "max_request_bytes", read_count);
+argument!(RememberedLimit(usize), "max_remembered_bytes", read_count);
 argument!(ResponseLimit(usize), "max_response_bytes", read_count);
 argument!(RulesArgument(Vec<Rule>), "disabled_rules", read_rules);
 argument!(ReportOnlyFlag(bool), "report_only", read_flag);

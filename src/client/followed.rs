@@ -49,7 +49,6 @@ pub(super) struct FollowedSession {
     credentials: VecDeque<Credentials>,
     /// What came back when a recovery failed last.
     failure: String,
-    is_ended: bool,
 }
 
 impl FollowedSession {
@@ -64,7 +63,6 @@ impl FollowedSession {
             ids: VecDeque::new(),
             credentials: [credentials].into(),
             failure: String::new(),
-            is_ended: false,
         }
     }
 
@@ -85,9 +83,9 @@ impl FollowedSession {
         self.ids.push_back(id.into());
     }
 
-    /// Whether DELETE was sent and did what it was for.
+    /// Whether DELETE was sent.
     pub(super) fn is_closed(&self) -> bool {
-        self.is_ended || self.session.is_closed()
+        self.session.is_closed()
     }
 
     pub(super) fn belongs_to(&self, credentials: Credentials) -> bool {

@@ -39,7 +39,7 @@ impl Slot {
 pub(super) struct Registry {
     sessions: BTreeMap<Slot, Entry>,
     by_name: BTreeMap<Name, Slot>,
-    by_use: BTreeMap<u64, Slot>,
+    by_use: BTreeMap<Use, Slot>,
     /// Those that have no name yet: nobody but their opening request knows them.
     unnamed: Vec<Slot>,
     answered: BTreeMap<Box<str>, u64>,
@@ -52,14 +52,31 @@ pub(super) struct Registry {
 
 struct Entry {
     session: FollowedSession,
-    names: VecDeque<Name>,
-    used: u64,
+    /// The ID that its caller stamps on requests.
+    callers: Option<Name>,
+    /// Its other IDs, the oldest first.
+    others: VecDeque<Name>,
+    used: Use,
     /// Each request that is under way holds one more.
     alive: Arc<()>,
 }
 
 /// An endpoint and an ID, as one key.
 type Name = Box<str>;
+
+/// When a session was used last. The least is forgotten first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Use {
+    standing: Standing,
+    at: u64,
+}
+
+/// Of two that may go, the one that is closed goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Closed,
+    Open,
+}
 
 impl Registry {
     pub(super) fn new(seed: u64, remembered: usize) -> Self {
@@ -86,8 +103,14 @@ impl Registry {
         self.forget_abandoned();
         let slot = Slot(self.tick());
         let alive = Arc::new(());
-        let entry =
-            Entry { session, names: VecDeque::new(), used: slot.0, alive: Arc::clone(&alive) };
+        let used = Use { standing: Standing::Open, at: slot.0 };
+        let entry = Entry {
+            session,
+            callers: None,
+            others: VecDeque::new(),
+            used,
+            alive: Arc::clone(&alive),
+        };
         self.sessions.insert(slot, entry);
         self.unnamed.push(slot);
         (slot, alive)
@@ -122,12 +145,12 @@ impl Registry {
             *other != slot && self.sessions.get(other).is_some_and(|it| !it.session.is_closed())
         });
         if !is_taken {
-            self.add_name(slot, key);
+            self.add_name(slot, key, Whose::Callers);
             return id.to_owned();
         }
         let (seed, number) = (self.seed, self.tick());
         let alias = format!("{id}-{seed:016x}{number:x}");
-        self.add_name(slot, name(endpoint, &alias));
+        self.add_name(slot, name(endpoint, &alias), Whose::Callers);
         alias
     }
 
@@ -135,14 +158,15 @@ impl Registry {
     pub(super) fn also_named(&mut self, slot: Slot, endpoint: Endpoint<'_>, id: &str) {
         let key = name(endpoint, id);
         if !self.by_name.contains_key(&*key) {
-            self.add_name(slot, key);
+            self.add_name(slot, key, Whose::Servers);
         }
     }
 
     /// Forgets a session that has come to its end; requests under way go on.
     pub(super) fn forget(&mut self, slot: Slot) {
         let Some(entry) = self.sessions.get_mut(&slot) else { return };
-        for name in core::mem::take(&mut entry.names) {
+        let callers = entry.callers.take();
+        for name in callers.into_iter().chain(core::mem::take(&mut entry.others)) {
             if self.by_name.get(&name) == Some(&slot) {
                 self.by_name.remove(&name);
             }
@@ -170,26 +194,38 @@ impl Registry {
         }
     }
 
-    fn add_name(&mut self, slot: Slot, key: Name) {
+    /// Notes that a session was used, or closed.
+    pub(super) fn touch(&mut self, slot: Slot) {
+        let at = self.tick();
+        let Some(entry) = self.sessions.get_mut(&slot) else { return };
+        if self.by_use.remove(&entry.used).is_some() {
+            entry.used = Use { standing: entry.standing(), at };
+            self.by_use.insert(entry.used, slot);
+        }
+    }
+
+    fn add_name(&mut self, slot: Slot, key: Name, whose: Whose) {
         if let Some(other) = self.by_name.insert(key.clone(), slot) {
             if other != slot {
                 self.lose_name(other, &key);
             }
         }
-        let now = self.tick();
+        let at = self.tick();
         let Some(entry) = self.sessions.get_mut(&slot) else { return };
-        if entry.names.is_empty() {
+        if !entry.is_named() {
             self.unnamed.retain(|unnamed| *unnamed != slot);
-            entry.used = now;
-            self.by_use.insert(now, slot);
+            entry.used = Use { standing: entry.standing(), at };
+            self.by_use.insert(entry.used, slot);
         }
-        if !entry.names.contains(&key) {
-            entry.names.push_back(key);
+        entry.lose(&key);
+        match whose {
+            Whose::Callers => entry.others.extend(entry.callers.replace(key)),
+            Whose::Servers => entry.others.push_back(key),
         }
-        if entry.names.len() > NAMES {
-            // The first is the caller's, who stamps it for ever.
-            if let Some(old) = entry.names.remove(1) {
-                self.by_name.remove(&old);
+        if entry.others.len() >= NAMES {
+            // Not the caller's, who stamps it on every request.
+            if let Some(oldest) = entry.others.pop_front() {
+                self.by_name.remove(&oldest);
             }
         }
         self.forget_least_used();
@@ -197,19 +233,10 @@ impl Registry {
 
     fn lose_name(&mut self, slot: Slot, key: &str) {
         let Some(entry) = self.sessions.get_mut(&slot) else { return };
-        entry.names.retain(|name| **name != *key);
-        if entry.names.is_empty() {
+        entry.lose(key);
+        if !entry.is_named() {
             self.forget(slot);
         }
-    }
-
-    fn touch(&mut self, slot: Slot) {
-        let now = self.tick();
-        let Some(entry) = self.sessions.get_mut(&slot) else { return };
-        self.by_use.remove(&entry.used);
-        // Of two that may go, the one that is closed goes first.
-        entry.used = now;
-        self.by_use.insert(now, slot);
     }
 
     fn forget_least_used(&mut self) {
@@ -238,8 +265,131 @@ impl Registry {
     }
 }
 
+/// Who names a session by an ID.
+#[derive(Clone, Copy)]
+enum Whose {
+    Callers,
+    Servers,
+}
+
+impl Entry {
+    fn is_named(&self) -> bool {
+        self.callers.is_some() || !self.others.is_empty()
+    }
+
+    fn lose(&mut self, key: &str) {
+        self.others.retain(|other| **other != *key);
+        self.callers.take_if(|callers| **callers == *key);
+    }
+
+    fn standing(&self) -> Standing {
+        if self.session.is_closed() { Standing::Closed } else { Standing::Open }
+    }
+}
+
 fn name(endpoint: Endpoint<'_>, id: &str) -> Name {
     let path = endpoint.path.strip_suffix('/').unwrap_or(endpoint.path);
     // None of the parts has a line feed in it.
     format!("{}\n{}\n{path}\n{id}", endpoint.scheme, endpoint.host).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Credentials;
+    use crate::exchange::SessionId;
+    use crate::session::{self, Outgoing, Session};
+
+    const ENDPOINT: Endpoint<'_> = Endpoint { scheme: "https", host: "mcp.example", path: "/mcp" };
+
+    #[test]
+    fn the_callers_newest_id_is_kept_however_many_its_server_gives() {
+        let mut registry = Registry::new(7, REMEMBERED);
+        let (slot, _alive) = opened(&mut registry, "first");
+        registry.name_for_caller(slot, ENDPOINT, "callers");
+        for number in 0..3 * NAMES {
+            registry.also_named(slot, ENDPOINT, &format!("servers-{number}"));
+        }
+
+        assert_eq!(Some(slot), registry.find(ENDPOINT, "callers"));
+        assert_eq!(None, registry.find(ENDPOINT, "first"));
+        assert_eq!(Some(slot), registry.find(ENDPOINT, &format!("servers-{}", 3 * NAMES - 1)));
+        assert_eq!(NAMES, registry.by_name.len());
+    }
+
+    #[test]
+    fn an_id_that_is_given_again_is_one_name() {
+        let mut registry = Registry::new(7, REMEMBERED);
+        let (slot, _alive) = opened(&mut registry, "same");
+        registry.name_for_caller(slot, ENDPOINT, "same");
+        registry.also_named(slot, ENDPOINT, "same");
+
+        let entry = &registry.sessions[&slot];
+        assert!(entry.callers.is_some() && entry.others.is_empty());
+    }
+
+    #[test]
+    fn the_session_that_was_used_longest_ago_is_forgotten() {
+        let mut registry = Registry::new(7, 2);
+        for id in ["first", "second"] {
+            opened(&mut registry, id);
+        }
+        assert!(registry.find(ENDPOINT, "first").is_some());
+        opened(&mut registry, "third");
+
+        let found = ["first", "second", "third"].map(|id| registry.find(ENDPOINT, id).is_some());
+        assert_eq!([true, false, true], found);
+    }
+
+    #[test]
+    fn a_closed_session_is_forgotten_before_an_open_one() {
+        let mut registry = Registry::new(7, 2);
+        opened(&mut registry, "open");
+        let (closed, _alive) = opened(&mut registry, "closed");
+        let closing = registry.session(closed).unwrap();
+        let _sent = closing.session.before_request(Outgoing::<&[u8]>::delete());
+        registry.touch(closed);
+        assert!(registry.find(ENDPOINT, "closed").is_some());
+        opened(&mut registry, "another");
+
+        let found = ["open", "closed", "another"].map(|id| registry.find(ENDPOINT, id).is_some());
+        assert_eq!([true, false, true], found);
+    }
+
+    #[test]
+    fn what_has_neither_a_name_nor_a_request_is_dropped() {
+        let mut registry = Registry::new(7, 1);
+        let (first, alive) = opened(&mut registry, "first");
+        let (second, _) = opened(&mut registry, "second");
+        assert!(registry.session(first).is_some(), "a request is under way");
+        drop(alive);
+        opened(&mut registry, "third");
+
+        assert!(registry.session(first).is_none() && registry.session(second).is_none());
+        assert_eq!((1, 1), (registry.by_use.len(), registry.by_name.len()));
+        assert!(registry.unnamed.is_empty());
+    }
+
+    #[test]
+    fn of_endpoints_that_answered_the_latest_are_remembered() {
+        let mut registry = Registry::new(7, 1);
+        let hosts: Vec<String> = (0..=ENDPOINTS).map(|it| format!("{it}.example")).collect();
+        for host in &hosts {
+            registry.note_answered(Endpoint { host, ..ENDPOINT });
+        }
+
+        let known =
+            hosts.iter().filter(|host| registry.has_answered(Endpoint { host, ..ENDPOINT }));
+        assert_eq!(ENDPOINTS, known.count());
+        assert!(!registry.has_answered(Endpoint { host: &hosts[0], ..ENDPOINT }));
+    }
+
+    fn opened(registry: &mut Registry, id: &str) -> (Slot, Arc<()>) {
+        let live = SessionId::parse(id.as_bytes()).unwrap();
+        let session = Session::resumed(live, session::Options::default());
+        let followed = FollowedSession::new(session, ENDPOINT, Credentials::OfClient);
+        let (slot, alive) = registry.open(followed);
+        registry.name_for_caller(slot, ENDPOINT, id);
+        (slot, alive)
+    }
 }

@@ -19,7 +19,9 @@
 //! 4. **Remembered only where it matters.** Of a request's body a byte is kept only if an ID
 //!    is attached, if it may still be a message with an id, up to
 //!    [`Options::max_request_bytes`], where a piece that is not the last counts for at least
-//!    512 bytes, and until there is a verdict.
+//!    512 bytes, and until there is a verdict. All exchanges under one [`Policy`] together
+//!    remember at most [`Options::max_remembered_bytes`]. What is beyond a bound counts as not
+//!    known.
 //! 5. **Constant work for each byte**, amortized, in whatever pieces they come.
 //! 6. **An ID is given out by a success alone**: whatever the request says of itself, it goes
 //!    out neither on the head nor in the trailers of any other answer.
@@ -33,10 +35,11 @@
 mod head;
 mod options;
 mod paths;
+mod policy;
+mod posted;
 mod shown;
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -44,13 +47,16 @@ use http::StatusCode;
 
 use crate::answer::Answer;
 use crate::exchange::{Method, Request, Response, Side};
-use crate::jsonrpc::{Message, RequestId, peek};
+use crate::jsonrpc::{RequestId, peek};
 use crate::table::{Action, Rule, Verdict, classify, needs_more_body, needs_request_body};
 
 pub use head::{RequestHead, ResponseHead, is_session_header};
 pub use options::{EchoId, Effect, Options};
 pub use paths::{PathError, Paths};
+pub use policy::Policy;
 pub use shown::{shown_method, shown_path};
+
+use posted::Posted;
 
 /// Whether more of a body follows a piece.
 ///
@@ -118,6 +124,19 @@ pub struct Decision<'a> {
     pub outcome: Outcome<'a>,
 }
 
+impl Decision<'_> {
+    /// Whether the handler has said that it does not know the session: then it ran nothing of
+    /// the request, and the session may be restored in it.
+    ///
+    /// A 404 to a GET counts only in words that say so: servers without a stream to open answer
+    /// one as well, in the place of 405.
+    pub fn session_is_gone(&self, method: Method) -> bool {
+        let is_stream_unoffered = self.rule == Rule::UncanonicalNotFound && method == Method::Get;
+        self.rule == Rule::CanonicalNotFound
+            || (self.action == Action::NotFoundResponse && !is_stream_unoffered)
+    }
+}
+
 /// What to do with the messages held back.
 ///
 /// Exhaustive on purpose: the driver has to act on each.
@@ -173,17 +192,16 @@ impl fmt::Display for Remark {
 /// One exchange, from the head of its request to the end of its answer.
 ///
 /// ```
-/// use std::sync::Arc;
-///
 /// use mcp_session_core::http::StatusCode;
 /// use mcp_session_core::server::{
-///     Entry, Exchange, Options, Outcome, RequestHead, ResponseHead, Rest, Step,
+///     Entry, Exchange, Options, Outcome, Policy, RequestHead, ResponseHead, Rest, Step,
 /// };
 /// use mcp_session_core::Method;
 ///
 /// let mut head = RequestHead::new(Method::Post, b"");
 /// head.add_header(b"mcp-session-id", b"1868a90c");
-/// let mut exchange = Exchange::new(Arc::new(Options::default()), head);
+/// let policy = Policy::new(Options::default());
+/// let mut exchange = Exchange::new(&policy, head);
 ///
 /// assert!(matches!(exchange.before_handler(), Entry::Read { .. }));
 /// exchange.request_piece(br#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#, Rest::Ended);
@@ -197,7 +215,7 @@ impl fmt::Display for Remark {
 /// assert!(answer.body().ends_with(r#""id":7}"#));
 /// ```
 pub struct Exchange {
-    options: Arc<Options>,
+    policy: Policy,
     request: RequestHead,
     posted: Posted,
     stage: Stage,
@@ -208,14 +226,15 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with the head of a request at a path that is none of MCP's: nothing is done
     /// about its answer, whatever it is.
-    pub fn elsewhere(options: Arc<Options>, request: RequestHead) -> Self {
-        Self { options, request, posted: Posted::Unknown, stage: Stage::Elsewhere, echoed: None }
+    pub fn elsewhere(policy: &Policy, request: RequestHead) -> Self {
+        let policy = policy.clone();
+        Self { policy, request, posted: Posted::Unknown, stage: Stage::Elsewhere, echoed: None }
     }
 
     /// Begins with the head of a request.
-    pub fn new(options: Arc<Options>, request: RequestHead) -> Self {
-        let posted = Posted::begin(&options, &request);
-        Self { options, request, posted, stage: Stage::BeforeHandler, echoed: None }
+    pub fn new(policy: &Policy, request: RequestHead) -> Self {
+        let posted = Posted::begin(policy, &request);
+        Self { policy: policy.clone(), request, posted, stage: Stage::BeforeHandler, echoed: None }
     }
 
     /// The head of the request.
@@ -226,13 +245,13 @@ impl Exchange {
     /// What to do before the handler runs.
     pub fn before_handler(&mut self) -> Entry {
         if let Stage::BeforeHandler = self.stage {
-            match (self.options.effect, &self.posted) {
-                (Effect::Correct, Posted::Begun(_, cost)) => {
-                    let at_most = self.options.max_request_bytes.saturating_sub(*cost);
-                    return Entry::Read { at_most };
+            match (self.policy.options().effect, &self.posted) {
+                (Effect::Correct, Posted::Begun(body)) => {
+                    return Entry::Read { at_most: body.room() };
                 }
                 (Effect::Correct, Posted::Whole(body))
-                    if self.request.bears_session_header() && peek(body).is_initialize() =>
+                    if self.request.bears_session_header()
+                        && peek(body.bytes()).is_initialize() =>
                 {
                     self.request.withhold_session_header();
                 }
@@ -251,14 +270,14 @@ impl Exchange {
     /// needs to be told of it.
     pub fn remembers_request(&self) -> bool {
         match self.posted {
-            Posted::Begun(..) => true,
+            Posted::Begun(_) => true,
             Posted::Unknown | Posted::Whole(_) | Posted::WithoutId => false,
         }
     }
 
     /// Tells that a piece of the request's body came, whoever read it.
     pub fn request_piece(&mut self, piece: &[u8], rest: Rest) {
-        self.posted.add(piece, rest, self.options.max_request_bytes);
+        self.posted.add(piece, rest);
     }
 
     /// Tells that the request broke off: what came is not all.
@@ -271,7 +290,7 @@ impl Exchange {
     /// Tells that the handler has waited for the request long enough. Where it is known, there
     /// was nothing to wait for.
     pub fn wait_over(&mut self) {
-        if let (Stage::BeforeHandler, Posted::Begun(..)) = (&self.stage, &self.posted) {
+        if let (Stage::BeforeHandler, Posted::Begun(_)) = (&self.stage, &self.posted) {
             self.stage = Stage::Running;
         }
     }
@@ -291,11 +310,11 @@ impl Exchange {
         }
         // To look at a short body costs less than to ask whether to.
         let matters = match &self.posted {
-            Posted::Begun(..) => false,
+            Posted::Begun(_) => false,
             Posted::Unknown | Posted::WithoutId => true,
             Posted::Whole(body) => {
                 let (request, response) = (self.request.request(None), self.response(&head, None));
-                body.len() <= SHORT || needs_request_body(Side::Server, &request, &response)
+                body.bytes().len() <= SHORT || needs_request_body(Side::Server, &request, &response)
             }
         };
         if !matters {
@@ -310,7 +329,7 @@ impl Exchange {
         so_far.add(piece);
         match rest {
             Rest::Ended => self.decide(&head, Some(&so_far.bytes)),
-            Rest::Follows if so_far.counted > self.options.max_response_bytes => {
+            Rest::Follows if so_far.counted > self.policy.options().max_response_bytes => {
                 self.decide(&head, None)
             }
             Rest::Follows if so_far.bytes.len() < so_far.look_again_at => {
@@ -412,19 +431,20 @@ impl Exchange {
     }
 
     fn response<'a>(&'a self, head: &'a ResponseHead, body: Option<&'a [u8]>) -> Response<'a> {
-        Response { misreports: &self.options.misreports, ..head.response(body) }
+        Response { misreports: &self.policy.options().misreports, ..head.response(body) }
     }
 
     fn conclude(&mut self, head: &ResponseHead, judged: Judged) -> Step<'_> {
         let Judged { rule, action, withheld_by, echoed } = judged;
         let is_on = |rule: Rule| {
-            self.options.effect == Effect::Correct && !self.options.disabled_rules.contains(&rule)
+            self.policy.options().effect == Effect::Correct
+                && !self.policy.options().disabled_rules.contains(&rule)
         };
         let replaces = action == Action::NotFoundResponse && is_on(rule);
         let withholds = !head.status().is_success() && is_on(Rule::SessionIdOnError);
         let is_applied = replaces || withheld_by.is_some_and(is_on);
         self.posted = Posted::Unknown;
-        self.echoed = match self.options.request_id {
+        self.echoed = match self.policy.options().request_id {
             EchoId::Repeat => echoed,
             EchoId::LeaveOut => None,
         };
@@ -449,7 +469,7 @@ impl Exchange {
 
     /// What to do with a message that decides nothing.
     fn settled(&self) -> Step<'static> {
-        match (&self.stage, self.options.effect) {
+        match (&self.stage, self.policy.options().effect) {
             (Stage::Looking(..), Effect::Correct) => Step::Hold,
             (Stage::Looking(..), Effect::Report) => Step::Watch,
             (
@@ -477,9 +497,6 @@ const SHORT: usize = 4 * 1024;
 
 /// A message costs memory beyond its bytes: one of fewer counts as one of so many.
 const LEAST_MESSAGE: usize = 64;
-
-/// The same of a request, which its handler has not seen yet.
-const LEAST_REQUEST_PIECE: usize = 512;
 
 /// How far an exchange has come.
 enum Stage {
@@ -511,56 +528,6 @@ impl SoFar {
     fn add(&mut self, piece: &[u8]) {
         self.bytes.extend_from_slice(piece);
         self.counted = self.counted.saturating_add(piece.len().max(LEAST_MESSAGE));
-    }
-}
-
-/// What is known of the body of a request.
-enum Posted {
-    /// Nothing: it does not matter, is too long, or broke off.
-    Unknown,
-    /// So much has come of it, which costs so many bytes.
-    Begun(Vec<u8>, usize),
-    /// All of it has.
-    Whole(Vec<u8>),
-    /// It is no JSON object, so there is no id in it, and what follows is not kept.
-    WithoutId,
-}
-
-impl Posted {
-    fn begin(options: &Options, request: &RequestHead) -> Self {
-        let fits = |length| u64::try_from(options.max_request_bytes).is_ok_and(|it| length <= it);
-        match request.method() {
-            Method::Post
-                if request.attached_id().is_some() && request.content_length().is_none_or(fits) =>
-            {
-                Self::Begun(Vec::new(), 0)
-            }
-            Method::Post | Method::Get | Method::Delete | Method::Other => Self::Unknown,
-        }
-    }
-
-    fn add(&mut self, piece: &[u8], rest: Rest, limit: usize) {
-        let Self::Begun(so_far, cost) = self else { return };
-        // The last piece is the handler's as soon as it is here.
-        let least = if rest == Rest::Ended { 0 } else { LEAST_REQUEST_PIECE };
-        *cost = cost.saturating_add(piece.len().max(least));
-        so_far.extend_from_slice(piece);
-        let first = so_far.trim_ascii_start().first();
-        if *cost > limit {
-            *self = Self::Unknown;
-        } else if first.is_some_and(|first| *first != b'{') {
-            *self = Self::WithoutId;
-        } else if rest == Rest::Ended {
-            *self = Self::Whole(core::mem::take(so_far));
-        }
-    }
-
-    fn message(&self) -> Option<Message<'_>> {
-        match self {
-            Self::Unknown | Self::Begun(..) => None,
-            Self::Whole(body) => Some(peek(body)),
-            Self::WithoutId => Some(peek(b"")),
-        }
     }
 }
 

@@ -15,6 +15,9 @@ pub struct Options {
     /// How much of a request is remembered to learn its id, in bytes. Beyond it, the answer
     /// has none.
     pub max_request_bytes: usize,
+    /// How much of the requests of all exchanges is remembered together, in bytes, though one of
+    /// the longest always is. Beyond it, answers have none either.
+    pub max_remembered_bytes: usize,
     /// How much of an answer is held back while its body may still matter, in bytes. Beyond
     /// it, the body counts as not known.
     pub max_response_bytes: usize,
@@ -28,6 +31,8 @@ pub struct Options {
 impl Options {
     /// The default for [`Self::max_request_bytes`]: what the Python SDKs take at most.
     pub const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+    /// The default for [`Self::max_remembered_bytes`]: sixteen requests of the longest.
+    pub const MAX_REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
     /// The default for [`Self::max_response_bytes`].
     pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 }
@@ -38,6 +43,7 @@ impl Default for Options {
             effect: Effect::Correct,
             request_id: EchoId::Repeat,
             max_request_bytes: Self::MAX_REQUEST_BYTES,
+            max_remembered_bytes: Self::MAX_REMEMBERED_BYTES,
             max_response_bytes: Self::MAX_RESPONSE_BYTES,
             disabled_rules: Vec::new(),
             misreports: Misreports::none(),

@@ -3,14 +3,14 @@
 import re
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-import h11
 import uvicorn
-from typing_extensions import Self
+from mcp_session.testing import RawExchange, Response
+
+__all__ = ["TIMEOUT", "Exchange", "Response", "exchange", "message", "normalized", "serving"]
 
 Application = Callable[..., Any]
 
@@ -51,83 +51,17 @@ def serving(application: Application, **options: Any) -> Generator[int]:
         listener.close()
 
 
-@dataclass
-class Response:
-    """A response as it came: its bytes, and what they say."""
-
-    raw: bytes = b""
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
-    is_whole: bool = False
-
-    @property
-    def normalized(self) -> bytes:
-        """The bytes without what differs from run to run: the time, and random IDs."""
-        text = re.sub(rb"(?im)^date: [^\r\n]*", b"date: now", self.raw)
-        return re.sub(rb"[0-9a-f]{32}", b"some-id", text)
-
-
-class Exchange:
-    """One request on a connection of its own, and the response as far as it was read."""
+class Exchange(RawExchange):
+    """One request to a port of this machine, and the response as far as it was read."""
 
     def __init__(self, port: int, request: bytes) -> None:
-        self.response = Response()
-        self._connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
-        self._parser = h11.Connection(h11.CLIENT)
-        method = request.split(b" ", 1)[0]
-        # For the parser only, which has to know what was asked; the request goes out raw.
-        self._parser.send(h11.Request(method=method, target="/", headers=[("host", "x")]))
-        self._parser.send(h11.EndOfMessage())
-        self.send(request)
+        super().__init__(("127.0.0.1", port), request, seconds=TIMEOUT)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def send(self, data: bytes) -> None:
-        self._connection.sendall(data)
-
-    def read_until(self, enough: Callable[[Response], bool]) -> Response:
-        """Read until it is enough or all."""
-        while not self.response.is_whole and not enough(self.response):
-            data = self._connection.recv(65536)
-            self.response.raw += data
-            self._parser.receive_data(data)
-            for event in self._events():
-                match event:
-                    case h11.Response():
-                        self.response.status = event.status_code
-                        self.response.headers = {
-                            name.decode(): value.decode() for name, value in event.headers
-                        }
-                    case h11.Data():
-                        self.response.body += bytes(event.data)
-                    case h11.EndOfMessage():
-                        self.response.is_whole = True
-                    case _:
-                        pass
-        return self.response
-
-    def read(self) -> Response:
-        return self.read_until(lambda _: False)
-
-    def read_head(self) -> Response:
-        return self.read_until(lambda response: response.status > 0)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _events(self) -> Iterator[object]:
-        while True:
-            event = self._parser.next_event()
-            if event is h11.NEED_DATA or event is h11.PAUSED:
-                return
-            yield event
-            if isinstance(event, h11.EndOfMessage):
-                return
+def normalized(response: Response) -> bytes:
+    """The bytes without what differs from run to run: the time, and random IDs."""
+    text = re.sub(rb"(?im)^date: [^\r\n]*", b"date: now", response.raw)
+    return re.sub(rb"[0-9a-f]{32}", b"some-id", text)
 
 
 def exchange(port: int, request: bytes) -> Response:

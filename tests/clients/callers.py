@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_session.testing import ScriptedServer, SmallServer, scripted_server
+
 import sdk
-from scripted import ScriptedServer, SmallServer, scripted_server
 
 VERSION = "2025-11-25"
 CONNECTION_CLOSED = -32000

@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import sdk
+import threads
 from cells import Cell
 from servers import GENERATIONS, Servers
 
@@ -28,10 +29,13 @@ LIMIT_SECONDS = 60.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--threads", action="store_true", help="the client without `async`")
     parser.addoption("--whole", action="store_true", help="every client with every server")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("threads"):
+        sdk.create_http_client = threads.create_http_client  # type: ignore[assignment]
     config.addinivalue_line("markers", "streamed: the server streams its answers in every cell")
     config.addinivalue_line("markers", "every_backend: the test is of the event loops too")
     # trio warns of every asynchronous generator that is left before its end, as the SDK leaves

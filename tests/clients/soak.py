@@ -1,6 +1,6 @@
 """The soak: a real client under many tasks, beside a real server that is killed again and again.
 
-Run with the Python of an environment of `tests/run.py` (its long step `soak` does):
+Run with the Python of an environment of `noxfile.py` (its session `soak` does):
 
     .environments/mcp2/bin/python tests/clients/soak.py --kills 200
 
@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp_session.testing import Exchange, scripted_server
 
 import sdk
-from scripted import Exchange, scripted_server
 from servers import GENERATIONS, RealServer, real_server
 
 TASKS = 50

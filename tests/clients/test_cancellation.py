@@ -12,10 +12,10 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from mcp_session.testing import Exchange
 
 import sdk
 from callers import Caller, Scene, answer_in, call_of, session
-from scripted import Exchange
 
 pytestmark = pytest.mark.anyio
 

@@ -10,6 +10,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from mcp_session import Reason
+from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
 from callers import (
@@ -27,7 +28,6 @@ from callers import (
     reply_to,
     session,
 )
-from scripted import Exchange, Script, SmallServer, scripted_server
 
 pytestmark = pytest.mark.anyio
 

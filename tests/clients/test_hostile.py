@@ -13,10 +13,10 @@ from typing import Any
 import anyio
 import pytest
 from mcp_session.client import Client, RequestRun
+from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
 from callers import CONNECTION_CLOSED, INITIALIZE, Caller, answer_in, call_of, messages_in, session
-from scripted import Exchange, Script, SmallServer, scripted_server
 
 pytestmark = pytest.mark.anyio
 

@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from mcp_session import Reason, ResendPolicy, Rule
+from mcp_session.testing import Exchange, Request, Script, SmallServer, relay, scripted_server
 
 import sdk
 from callers import (
@@ -29,7 +30,6 @@ from callers import (
     reply_to,
     session,
 )
-from scripted import Exchange, Request, Script, SmallServer, relay, scripted_server
 from servers import GENERATIONS, Servers
 
 pytestmark = pytest.mark.anyio

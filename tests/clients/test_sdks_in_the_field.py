@@ -6,10 +6,10 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
 from callers import CONNECTION_CLOSED
-from scripted import Exchange, Script, SmallServer, scripted_server
 from servers import GENERATIONS, Servers
 
 pytestmark = pytest.mark.anyio

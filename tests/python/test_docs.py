@@ -17,6 +17,7 @@ import mcp_session.sessions
 import pytest
 from mcp_session import Rule, Side, classify_exchange
 
+import timeline
 from golden import TESTS
 
 ROOT = TESTS.parent
@@ -116,12 +117,20 @@ def test_the_readme_shows_what_a_server_answered_and_what_becomes_of_it() -> Non
     assert after == f"{answer.status} {answer.body.decode()}"
 
 
+def test_the_picture_of_the_readme_is_of_the_demonstration_that_a_page_shows() -> None:
+    # `python tests/python/timeline.py` draws it.
+    page = timeline.PAGE.read_text(encoding="utf-8")
+
+    assert timeline.PICTURE.read_text(encoding="utf-8") == timeline.picture(page)
+    assert "](docs/timeline.svg)" in README
+
+
 def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
     first, second = blocks("sh")
 
     assert len(README.splitlines()) <= 220
     assert re.fullmatch(r".*pip install '\.\[demo\]' && \S+/mcp-session demo\n", first)
-    assert second == "python3 tests/run.py\n"
+    assert second == "python3 tests/all.py\n"
     assert README.index(second) < README.index("\n## ", README.index("## Install") + 1)
 
 

@@ -111,6 +111,9 @@ impl Client {
         let mut run = RequestRun::new(Some((slot, alive)), facts);
         run.resumes = head.last_event_id.and_then(|id| followed.interrupted.take(id));
         let step = run.start(self, outgoing);
+        if run.closes() {
+            self.registry.touch(slot);
+        }
         Begin::Run(Box::new(run), step)
     }
 

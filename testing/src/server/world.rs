@@ -1,11 +1,10 @@
 //! One exchange: the machine is told what happens, what goes out is written down, and the laws
 //! are checked against the whole history, which the machine never sees.
 
-use std::sync::Arc;
-
 use mcp_session_core::http::StatusCode;
 use mcp_session_core::server::{
-    EchoId, Effect, Entry, Exchange, Options, Outcome, RequestHead, ResponseHead, Rest, Step,
+    EchoId, Effect, Entry, Exchange, Options, Outcome, Policy, RequestHead, ResponseHead, Rest,
+    Step,
 };
 use mcp_session_core::{
     Action, Answer, Method, Request, Response, Rule, SessionHeader, Side, classify, peek,
@@ -70,7 +69,7 @@ enum Out {
 /// An exchange, and its history.
 pub struct World {
     asked: Asked,
-    options: Arc<Options>,
+    options: Options,
     machine: Exchange,
     head: Option<Answered>,
     request_body: Vec<u8>,
@@ -95,7 +94,6 @@ pub struct World {
 impl World {
     /// Begins with the head of a request.
     pub fn new(options: Options, asked: Asked) -> Self {
-        let options = Arc::new(options);
         let mut head = RequestHead::new(asked.method, asked.query.as_bytes());
         for id in asked.session_ids {
             head.add_header(b"MCP-Session-Id", id.as_bytes());
@@ -105,7 +103,7 @@ impl World {
         }
         Self {
             asked,
-            machine: Exchange::new(Arc::clone(&options), head),
+            machine: Exchange::new(&Policy::new(options.clone()), head),
             options,
             head: None,
             request_body: Vec::new(),

@@ -4,6 +4,7 @@
 //! Every one says of each event whether it may follow what came before it, so to check the
 //! whole history once is to check it after every operation.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use mcp_session_core::session::{Options, Reason, ResendPolicy};
@@ -15,28 +16,44 @@ use super::world::{CREDENTIAL, Happened};
 /// Whether an event may follow its past.
 type Guarantee = fn(&Past, &Happened) -> bool;
 
+/// Those that a history shows, by number.
+const GUARANTEES: [(u8, Guarantee); 12] = [
+    (1, guarantee_1_a_404_ends_only_the_generation_it_was_attached_to),
+    (2, guarantee_2_one_replacement_at_a_time),
+    (3, guarantee_3_no_leader_wedges_anyone),
+    (4, guarantee_4_each_request_ends_once_and_is_sent_at_most_twice),
+    (5, guarantee_5_nothing_new_is_made_at_the_bound),
+    (6, guarantee_6_a_get_replaces_nothing_without_a_stream),
+    (7, guarantee_7_ids_come_from_the_last_initialize_issued),
+    (8, guarantee_8_what_belonged_to_the_dead_stays_there),
+    (9, guarantee_9_after_a_delete_all_goes_out_as_it_is),
+    (11, guarantee_11_a_new_session_is_told_what_the_old_one_was),
+    (12, guarantee_12_a_refused_replacement_does_not_bury_the_old_session),
+    (13, guarantee_13_questions_keep_apart),
+];
+
 pub fn check_all(history: &[Happened], options: &Options, resumed: Option<&str>) {
-    let checks: [(&str, Guarantee); 12] = [
-        ("guarantee 1", guarantee_1_a_404_ends_only_the_generation_it_was_attached_to),
-        ("guarantee 2", guarantee_2_one_replacement_at_a_time),
-        ("guarantee 3", guarantee_3_no_leader_wedges_anyone),
-        ("guarantee 4", guarantee_4_each_request_ends_once_and_is_sent_at_most_twice),
-        ("guarantee 5", guarantee_5_nothing_new_is_made_at_the_bound),
-        ("guarantee 6", guarantee_6_a_get_replaces_nothing_without_a_stream),
-        ("guarantee 7", guarantee_7_ids_come_from_the_last_initialize_issued),
-        ("guarantee 8", guarantee_8_what_belonged_to_the_dead_stays_there),
-        ("guarantee 9", guarantee_9_after_a_delete_all_goes_out_as_it_is),
-        ("guarantee 11", guarantee_11_a_new_session_is_told_what_the_old_one_was),
-        ("guarantee 12", guarantee_12_a_refused_replacement_does_not_bury_the_old_session),
-        ("guarantee 13", guarantee_13_questions_keep_apart),
-    ];
+    if let Some((number, broken)) = first_broken(history, options, resumed) {
+        panic!("guarantees {broken:?}, event {number} in {}", told(history));
+    }
+}
+
+/// The first event that breaks a guarantee, and which it breaks.
+pub fn first_broken(
+    history: &[Happened],
+    options: &Options,
+    resumed: Option<&str>,
+) -> Option<(usize, BTreeSet<u8>)> {
     let mut past = Past::new(*options, resumed);
     for (number, event) in history.iter().enumerate() {
-        for (name, holds) in checks {
-            assert!(holds(&past, event), "{name}, event {number}: {event:?} in {}", told(history));
+        let broken = GUARANTEES.iter().filter(|(_, holds)| !holds(&past, event));
+        let broken: BTreeSet<u8> = broken.map(|(guarantee, _)| *guarantee).collect();
+        if !broken.is_empty() {
+            return Some((number, broken));
         }
         past.note(event);
     }
+    None
 }
 
 /// To be asked once nothing is left to do.
@@ -63,7 +80,8 @@ fn guarantee_1_a_404_ends_only_the_generation_it_was_attached_to(
     let living = past.lives && !past.restoring;
     match event {
         // What the answer itself has ended.
-        Happened::Answered { request, answer, step, ended, .. } => {
+        Happened::Answered { request, answer, step, ended, revived } => {
+            let living = living || *revived;
             let of_it = past.is_of_the_living(*request) && past.terminated(*request, answer);
             let waits = matches!(step, Step::Lead | Step::Hold);
             (!ended || of_it) && (*ended || !living || !waits)
@@ -115,6 +133,8 @@ fn guarantee_4_each_request_ends_once_and_is_sent_at_most_twice(
         Happened::Answered { answer, step, .. } if past.terminated(request, answer) => {
             sends < 2 || *step == Step::Deliver(None)
         }
+        // Only what was not processed is sent again.
+        Happened::Answered { step: Step::Resend(_), .. } => false,
         _ => true,
     };
     let sends_again = sending_of(event).is_some() && sends >= 2;

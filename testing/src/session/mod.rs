@@ -3,9 +3,11 @@
 mod belongings;
 mod drafts;
 pub mod guarantees;
+pub mod histories;
 mod messages;
 pub mod model;
 pub mod operations;
 pub mod past;
+pub mod transcript;
 pub mod words;
 pub mod world;

@@ -4,27 +4,60 @@ Every request is recorded as the bytes that came in, and answered by a coroutine
 An error in that coroutine fails the test; a client that leaves does not.
 """
 
+from __future__ import annotations
+
 import json
 import socket
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 import h11
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+__all__ = [
+    "Connection",
+    "Exchange",
+    "Request",
+    "Script",
+    "ScriptedServer",
+    "SmallServer",
+    "relay",
+    "scripted_server",
+]
+
 Script: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
 RESETS = struct.pack("ii", 1, 0)
+LONGEST_HEAD = 1 << 20
+ONE_READ = 65536
 
 
 @asynccontextmanager
-async def scripted_server(script: Script) -> "AsyncGenerator[ScriptedServer]":
-    """Answer every request by `script` until the block ends."""
+async def scripted_server(script: Script) -> AsyncGenerator[ScriptedServer]:
+    """Answer every request by `script` until the block ends.
+
+    >>> import anyio
+    >>> from mcp_session.testing import ScriptedClient, scripted_server, write_request
+    >>> async def gone(exchange):
+    ...     await exchange.answer(404, b"gone", {"content-type": "text/plain"})
+    >>> async def main():
+    ...     async with scripted_server(gone) as server:
+    ...         request = write_request("POST", b"{}", session_id="dead")
+    ...         response = await anyio.to_thread.run_sync(
+    ...             ScriptedClient(server.url).exchange, request
+    ...         )
+    ...         return response.status, server.requests[0].session
+    >>> anyio.run(main)
+    (404, 'dead')
+    """
     async with anyio.create_task_group() as tasks:
         server = ScriptedServer(script, tasks)
         server.up()
@@ -49,15 +82,17 @@ class Request:
     """Which connection it came on, counted from 0."""
 
     def header(self, name: str) -> str | None:
+        """Return the values of a header, joined as HTTP does; None if there is none."""
         values = [value for key, value in self.headers if key == name]
         return ", ".join(values) if values else None
 
     @property
     def session(self) -> str | None:
+        """The session ID attached."""
         return self.header("mcp-session-id")
 
     @property
-    def message(self) -> Any:
+    def message(self) -> Any:  # noqa: ANN401 - whatever the client wrote
         """The JSON-RPC message; None if the body is not JSON."""
         try:
             return json.loads(self.body)
@@ -70,13 +105,18 @@ class Request:
         message = self.message
         if not isinstance(message, dict):
             return self.method
-        return str(message.get("method", "reply"))
+        return str(cast("dict[str, Any]", message).get("method", "reply"))
 
 
 class ScriptedServer:
-    """A listener, its connections, and what came in on them."""
+    """A listener, its connections, and what came in on them.
+
+    `requests` are those that were complete, in order; `connections` counts what was accepted.
+    `scripted_server` makes one, and ends it.
+    """
 
     def __init__(self, script: Script, tasks: anyio.abc.TaskGroup) -> None:
+        """Take what answers, and where its tasks run."""
         self.script = script
         self.requests: list[Request] = []
         self.connections = 0
@@ -88,13 +128,14 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
+        """Where it listens."""
         return f"http://127.0.0.1:{self.port}/mcp"
 
     def seen(self, kind: str) -> list[Request]:
-        """The requests of this kind, in the order in which they were complete."""
+        """Return the requests of this kind, in the order in which they were complete."""
         return [request for request in self.requests if request.kind == kind]
 
-    async def until(self, reached: Callable[["ScriptedServer"], object]) -> None:
+    async def until(self, reached: Callable[[ScriptedServer], object]) -> None:
         """Wait until what came in is as `reached` wants it."""
         while not reached(self):  # noqa: ASYNC110  # an event for each condition is no gain
             await anyio.sleep(0.005)
@@ -150,10 +191,11 @@ class Connection:
     """One accepted connection, and where HTTP/1.1 is on it."""
 
     def __init__(self, accepted: socket.socket) -> None:
+        """Take an accepted socket."""
         accepted.settimeout(0)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = accepted
-        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
 
     async def read_request(self, number: int) -> Request | None:
         """Read one whole request; None when the client has left."""
@@ -171,8 +213,7 @@ class Connection:
                 head = event
             elif isinstance(event, h11.Data):
                 body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                assert head is not None
+            elif isinstance(event, h11.EndOfMessage) and head is not None:
                 names = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
                 method, target = head.method.decode(), head.target.decode()
                 return Request(method, target, names, body, raw, number)
@@ -180,19 +221,21 @@ class Connection:
                 return None
 
     async def receive(self) -> bytes:
+        """Return what comes next; nothing at the end."""
         while True:
             await anyio.wait_readable(self.socket)
             try:
-                return self.socket.recv(65536)
+                return self.socket.recv(ONE_READ)
             except BlockingIOError:
                 continue
 
     async def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
         view = memoryview(data)
         while view:
             try:
                 view = view[self.socket.send(view) :]
-            except BlockingIOError:
+            except BlockingIOError:  # noqa: PERF203 - it ends a wait
                 await anyio.wait_writable(self.socket)
         # Who streams must be cancellable between two pieces.
         await anyio.lowlevel.checkpoint()
@@ -207,11 +250,13 @@ class Connection:
         return True
 
     def reset(self) -> None:
+        """Close with a reset."""
         if self.socket.fileno() != -1:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
             self.socket.close()
 
     def close(self) -> None:
+        """Close as a peer does that is done."""
         self.socket.close()
 
 
@@ -235,6 +280,7 @@ class Exchange:
     async def answer_json(
         self, message: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
+        """Answer with a JSON message."""
         body = json.dumps(message).encode()
         await self.answer(status, body, {"content-type": "application/json", **(headers or {})})
 
@@ -244,6 +290,7 @@ class Exchange:
         await self._send(h11.Response(status_code=status, headers=pairs))
 
     async def begin_events(self, headers: Mapping[str, str] | None = None) -> None:
+        """Send the head of a stream of events."""
         await self.begin(200, {"content-type": "text/event-stream", **(headers or {})})
 
     async def send(self, data: bytes) -> None:
@@ -251,12 +298,19 @@ class Exchange:
         await self._send(h11.Data(data=data))
 
     async def send_event(self, message: object, event_id: str | None = None) -> None:
+        """Send one event; of a message that is None, without data."""
         identity = "" if event_id is None else f"id: {event_id}\n"
         data = "" if message is None else json.dumps(message)
         await self.send(f"event: message\n{identity}data: {data}\n\n".encode())
 
     async def finish(self) -> None:
+        """End the body."""
         await self._send(h11.EndOfMessage())
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send bytes that need be no HTTP, and take nothing more on this connection."""
+        await self.connection.send(data)
+        self.hang_up()
 
     async def until_left(self) -> None:
         """Wait until the client has closed the connection."""
@@ -271,7 +325,7 @@ class Exchange:
         """Close the connection with a reset."""
         self.connection.reset()
 
-    async def _send(self, event: Any) -> None:
+    async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
         data = self.connection.http.send(event)
         if data:
             await self.connection.send(data)
@@ -299,10 +353,12 @@ async def relay(port: int, exchange: Exchange) -> None:
                 await exchange.begin(event.status_code, names)
             elif isinstance(event, h11.Data):
                 await exchange.send(bytes(event.data))
-            else:
-                assert isinstance(event, h11.EndOfMessage), event
+            elif isinstance(event, h11.EndOfMessage):
                 await exchange.finish()
                 return
+            else:
+                message = f"the server said what a relay does not pass on: {event!r}"
+                raise TypeError(message)
 
 
 @dataclass
@@ -310,16 +366,27 @@ class SmallServer:
     """A script: a small MCP server with sessions, of which a test may replace any part.
 
     A part is named by the JSON-RPC method, `reply`, or the HTTP method, as `Request.kind` is.
+
+    >>> from mcp_session.testing import SmallServer
+    >>> async def fails(exchange):
+    ...     await exchange.answer(500)
+    >>> small = SmallServer({"tools/call": fails})
+    >>> small.begin_session()
+    'session-1'
+    >>> small.forget()
+    >>> small.sessions, small.live
+    (['session-1'], set())
     """
 
-    parts: dict[str, Script] = field(default_factory=dict)
+    parts: dict[str, Script] = field(default_factory=dict[str, Script])
     version: str | None = None
     """The protocol version it settles on; None: the client's."""
-    sessions: list[str] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list[str])
     """The sessions that were begun, dead ones too."""
-    live: set[str] = field(default_factory=set)
+    live: set[str] = field(default_factory=set[str])
 
     async def __call__(self, exchange: Exchange) -> None:
+        """Answer by the part of the request's kind, or as usual."""
         await self.parts.get(exchange.request.kind, self.usual)(exchange)
 
     async def usual(self, exchange: Exchange) -> None:
@@ -345,6 +412,7 @@ class SmallServer:
             await exchange.answer_json(self.result(request))
 
     def begin_session(self) -> str:
+        """Begin a session; return its ID."""
         session = f"session-{len(self.sessions) + 1}"
         self.sessions.append(session)
         self.live.add(session)
@@ -355,6 +423,7 @@ class SmallServer:
         self.live.clear()
 
     def initialize_result(self, request: Request) -> dict[str, Any]:
+        """Return the answer to an `initialize`."""
         asked = request.message["params"]["protocolVersion"]
         return {
             "jsonrpc": "2.0",
@@ -367,7 +436,7 @@ class SmallServer:
         }
 
     def result(self, request: Request) -> dict[str, Any]:
-        """The result of a call, which names the session that it was made in."""
+        """Return the result of a call, which names the session that it was made in."""
         content = [{"type": "text", "text": str(request.session)}]
         tools = [{"name": "session", "inputSchema": {"type": "object"}}]
         results: dict[str, dict[str, Any]] = {

@@ -1,0 +1,87 @@
+//! What is known of the body of a request.
+
+use alloc::vec::Vec;
+
+use super::Rest;
+use super::head::RequestHead;
+use super::policy::{Policy, Reserved};
+use crate::exchange::Method;
+use crate::jsonrpc::{Message, peek};
+
+/// A piece costs memory beyond its bytes while its handler has not seen it: one of fewer counts
+/// as one of so many.
+const LEAST_PIECE: usize = 512;
+
+/// What is known of the body of a request.
+pub(super) enum Posted {
+    /// Nothing: it does not matter, is beyond a bound, or broke off.
+    Unknown,
+    /// So much has come of it.
+    Begun(Remembered),
+    /// All of it has.
+    Whole(Remembered),
+    /// It is no JSON object, so there is no id in it, and what follows is not kept.
+    WithoutId,
+}
+
+/// Bytes of a body, within the bounds of the policy.
+pub(super) struct Remembered {
+    bytes: Vec<u8>,
+    reserved: Reserved,
+}
+
+impl Posted {
+    pub(super) fn begin(policy: &Policy, request: &RequestHead) -> Self {
+        let most = policy.options().max_request_bytes;
+        let fits = |length| u64::try_from(most).is_ok_and(|most| length <= most);
+        match request.method() {
+            Method::Post
+                if request.attached_id().is_some() && request.content_length().is_none_or(fits) =>
+            {
+                Self::Begun(Remembered { bytes: Vec::new(), reserved: policy.reserve() })
+            }
+            Method::Post | Method::Get | Method::Delete | Method::Other => Self::Unknown,
+        }
+    }
+
+    pub(super) fn add(&mut self, piece: &[u8], rest: Rest) {
+        *self = match core::mem::replace(self, Self::Unknown) {
+            Self::Begun(body) => body.add(piece, rest),
+            posted @ (Self::Unknown | Self::Whole(_) | Self::WithoutId) => posted,
+        };
+    }
+
+    pub(super) fn message(&self) -> Option<Message<'_>> {
+        match self {
+            Self::Unknown | Self::Begun(_) => None,
+            Self::Whole(body) => Some(peek(body.bytes())),
+            Self::WithoutId => Some(peek(b"")),
+        }
+    }
+}
+
+impl Remembered {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many more bytes are of use.
+    pub(super) fn room(&self) -> usize {
+        self.reserved.room()
+    }
+
+    fn add(mut self, piece: &[u8], rest: Rest) -> Posted {
+        // The last piece is the handler's as soon as it is here.
+        let least = if rest == Rest::Ended { 0 } else { LEAST_PIECE };
+        if self.reserved.grow(piece.len().max(least)).is_none() {
+            return Posted::Unknown;
+        }
+        self.bytes.extend_from_slice(piece);
+        let first = self.bytes.trim_ascii_start().first();
+        match rest {
+            _ if first.is_some_and(|first| *first != b'{') => Posted::WithoutId,
+            Rest::Ended => Posted::Whole(self),
+            Rest::Follows => Posted::Begun(self),
+        }
+    }
+}

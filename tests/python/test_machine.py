@@ -1,0 +1,59 @@
+"""The stateful machine for SDK authors: our own session code passes, each planted bug is found."""
+
+import os
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from mcp_session.testing.guarantees import GuaranteeBrokenError
+from mcp_session.testing.machine import SessionClient, SessionMachine, Transport
+from session_clients import BUGS, Guided, Simple
+
+# By `MACHINE_EXAMPLES=1000`, every bug is looked for, and shrunk; that takes half an hour.
+WHOLE = "MACHINE_EXAMPLES" in os.environ
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
+PHASES = tuple(Phase) if WHOLE else (Phase.generate,)
+QUICK = ("everybody leads", "goes on in the dead", "adopts anything", "shows the ID")
+
+
+class GuidedMachine(SessionMachine):
+    def make_client(self, transport: Transport) -> SessionClient:
+        return Guided(transport)
+
+
+class SimpleMachine(SessionMachine):
+    def make_client(self, transport: Transport) -> SessionClient:
+        return Simple(transport)
+
+
+@pytest.mark.parametrize("machine", [GuidedMachine, SimpleMachine])
+def test_session_code_without_a_bug_keeps_every_guarantee(machine: type[SessionMachine]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES, stateful_step_count=30, report_multiple_bugs=False
+        ),
+    )
+
+
+@pytest.mark.parametrize("bug", BUGS if WHOLE else QUICK)
+def test_a_bug_is_found_and_named_by_its_guarantee(bug: str) -> None:
+    class BuggyMachine(SessionMachine):
+        def make_client(self, transport: Transport) -> SessionClient:
+            return Simple(transport, bug)
+
+    with pytest.raises(GuaranteeBrokenError) as raised:
+        run_state_machine_as_test(
+            BuggyMachine,
+            settings=settings(
+                max_examples=3000,
+                stateful_step_count=30,
+                database=None,
+                derandomize=True,
+                report_multiple_bugs=False,
+                phases=PHASES,
+            ),
+        )
+
+    assert raised.value.guarantee in BUGS[bug], raised.value
+    print(f"{bug}: {len(raised.value.events)} events\n{raised.value}")
