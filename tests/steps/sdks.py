@@ -23,6 +23,7 @@ environment("fastmcp3", "fastmcp 3.x")
 environment("langchain", "langchain-mcp-adapters")
 environment("openai", "openai-agents")
 environment("pydantic-ai", "pydantic-ai-slim")
+environment("scale", "what measures and simulates many sessions")
 
 
 @nox.session(venv_backend="none", requires=OFFICIAL, allow_parallel=True)
@@ -205,13 +206,15 @@ def benchmarks(session: nox.Session) -> None:
         session.run(python_of(session, name), "-W", "ignore", "benches/client.py")
 
 
-@nox.session(name="measure-tables", venv_backend="none", requires=["extras"], default=False)
+@nox.session(
+    name="measure-tables", venv_backend="none", requires=["scale"], default=False, tags=["long"]
+)
 def measure_tables(session: nox.Session) -> None:
-    """Each table of sessions with 100,000 of them, and under eight processes."""
-    session.run(python_of(session, "extras"), "benches/tables.py", *session.posargs)
+    """Each table of sessions with 100,000 of them, and under eight processes: docs/scale.md."""
+    session.run(python_of(session, "scale"), "benches/tables.py", *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=["extras"], default=False)
+@nox.session(venv_backend="none", requires=["scale"], default=False, tags=["long"])
 def simulate(session: nox.Session) -> None:
-    """A thousand replicas and ten million sessions, without any."""
-    session.run(python_of(session, "extras"), "benches/scale.py", *session.posargs)
+    """A thousand replicas with ten million sessions, simulated: docs/scale.md."""
+    session.run(python_of(session, "scale"), "benches/scale.py", *session.posargs)
