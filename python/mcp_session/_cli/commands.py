@@ -10,6 +10,7 @@ import click
 
 from mcp_session import Side, __version__
 from mcp_session._cli.classify import Classified, show, show_as_json
+from mcp_session._cli.fuzz import fuzz, fuzz_client
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.recorded import Exchange, Problem
 from mcp_session._cli.story import Teller, print_lines
@@ -141,3 +142,7 @@ def _say(problems: list[Problem]) -> None:
 
 def _problem_as_json(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "place": problem.place, "what": problem.what}
+
+
+main.add_command(fuzz)
+main.add_command(fuzz_client)
