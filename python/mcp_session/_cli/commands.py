@@ -12,6 +12,7 @@ from mcp_session import Side, __version__, install
 from mcp_session._cli.bridge import bridge
 from mcp_session._cli.check import check, check_client
 from mcp_session._cli.classify import Classified, show, show_as_json
+from mcp_session._cli.fuzz import fuzz, fuzz_client
 from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.program import NoSuchProgramError, Program, find_program
@@ -173,3 +174,5 @@ def _problem_as_json(problem: Problem) -> dict[str, str]:
 
 main.add_command(check)
 main.add_command(check_client)
+main.add_command(fuzz)
+main.add_command(fuzz_client)
