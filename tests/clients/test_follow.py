@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import mcp_session
 import pytest
+from mcp_session.testing import SmallServer, scripted_server
 
 import sdk
 from callers import Caller, call_of
-from scripted import SmallServer, scripted_server
 from servers import Servers
 
 pytestmark = pytest.mark.anyio
