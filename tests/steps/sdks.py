@@ -42,6 +42,16 @@ def clients_whole(session: nox.Session, sdk: str) -> None:
     run_clients(session, sdk, "--whole")
 
 
+@nox.session(
+    name="clients-threads", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
+)
+@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+def clients_threads(session: nox.Session, sdk: str) -> None:
+    """The exact exchanges and the hostile servers once more, over the client without `async`."""
+    tests = (f"tests/clients/test_{name}.py" for name in ("scripted", "field", "hostile"))
+    session.run(python_of(session, sdk), "-m", "pytest", "--threads", *tests, *session.posargs)
+
+
 def run_clients(session: nox.Session, sdk: str, *options: str) -> None:
     """Run the tests of the client adapters in the environment of an SDK generation."""
     # Servers of both are started, whichever the client is of.
@@ -131,12 +141,13 @@ def peers(session: nox.Session) -> None:
     for name in OFFICIAL:
         session.run(python_of(session, name), "-m", "pytest", "tests/peers/test_gateway.py")
     session.run(sys.executable, "tests/peers/matrix.py", "--part")
+    run_integrations(session, "--part")
 
 
 @nox.session(venv_backend="none", requires=SDKS)
 def integrations(session: nox.Session) -> None:
-    """The lines of a pairwise part of all clients, each in its environment, through a restart."""
-    run_integrations(session, "--part")
+    """The lines of the clients that are installed anyway, through a restart, in pairs."""
+    run_integrations(session, "--part", *SDKS)
 
 
 @nox.session(
