@@ -88,12 +88,14 @@ __all__ = [
     "diagnose",
     "needs_body",
     "needs_request_body",
+    "no_upstream_response",
     "not_found_response",
     "peek",
     "restored_answer",
     "restored_message",
     "restored_verdict",
     "rule_facts",
+    "upstream_lost_response",
     "without_session_id",
 ]
 
