@@ -140,6 +140,7 @@ class SessionMiddleware:
                 sessions=sessions,
                 peer_url=peer_url,
                 restore=restore,
+                echo_id=echo_id,
                 requires_session=requires_session,
                 max_sessions=max_sessions,
                 session_seconds=_checked_seconds("session_lifetime", session_lifetime),
