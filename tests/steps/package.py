@@ -24,7 +24,7 @@ from steps.common import (
     scratch,
 )
 
-UNCHECKED = ("benches/calls.py", "benches/plots.py")
+UNCHECKED = ("benches/calls.py", "benches/plots.py", "benches/scale.py")
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),
