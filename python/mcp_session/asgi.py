@@ -59,6 +59,10 @@ class SessionMiddleware:
     - `on_verdict` (callable of `VerdictEvent`): called for each verdict that is not plain
       pass-through, before the answer goes out. What it raises is logged, no more.
 
+    - `sessions` (`SessionTable`): a table that several processes share, so that any request may
+      reach any of them; with `peer_url`, `restore`, `on_restored`, `session_lifetime`,
+      `max_sessions`, `lease` and `drain_timeout`, which docs/workers.md has in a table.
+
     `counts` (`Counter[Rule]`) counts every exchange by its rule. The logger is `mcp_session.asgi`.
     Raises `TypeError` and `ValueError` for options that make no sense.
 
@@ -140,6 +144,7 @@ class SessionMiddleware:
                 sessions=sessions,
                 peer_url=peer_url,
                 restore=restore,
+                echo_id=echo_id,
                 requires_session=requires_session,
                 max_sessions=max_sessions,
                 session_seconds=_checked_seconds("session_lifetime", session_lifetime),

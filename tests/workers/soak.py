@@ -110,7 +110,7 @@ class Soak:
             self.answered.add(text)
             return True
         self.failed[str(answer.status_code)] += 1
-        if answer.status_code not in NOT_NOW and "-32000" not in answer.text:
+        if answer.status_code not in NOT_NOW and "-32603" not in answer.text:
             self.wrong.append(f"{text}: {answer.status_code} {answer.text[:200]!r}")
         return False
 

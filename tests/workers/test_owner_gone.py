@@ -149,7 +149,7 @@ async def test_a_running_call_that_was_forwarded_ends_with_an_error_for_its_id()
                 kill(place, owner)
     # It ends as a stream does, so that no client waits.
     assert answers[0].status_code == 200
-    assert '"code":-32000' in answers[0].text
+    assert '"code":-32603' in answers[0].text
     assert answers[0].text.endswith('"id":7}\n\n')
     assert place.noted("begun").count("forwarded") <= 1
 

@@ -24,6 +24,7 @@ _logger = logging.getLogger("mcp_session.asgi")
 _RENEWAL_SECONDS = 1.0
 # A table that was replaced waits until those that live have said so.
 _TABLE_SECONDS = 2.5
+_TURN_SECONDS = 0.01
 # So many at once: what a table has connections for.
 _UPKEEP_AT_ONCE = 16
 # Of a lease that is this near to its end, nobody can say that it is not over.
@@ -52,6 +53,7 @@ class Lease:
         self._addresses = addresses
         self._entry_seconds, self._tombstone_seconds = entry_seconds, tombstone_seconds
         self._ends = 0.0
+        self._renewing = threading.Lock()
 
     def look_at_the_clock(self) -> None:
         """Tell the replica if its lease may be over."""
@@ -60,18 +62,14 @@ class Lease:
 
     async def renew(self) -> bool:
         """Renew the lease; return whether it had lapsed. Raises what a table raises."""
-        begun = time.monotonic()
+        with anyio.fail_after(2 * _RENEWAL_SECONDS):
+            # Of all event loops of the process, one at a time: the machine asks for that.
+            while not self._renewing.acquire(blocking=False):  # noqa: ASYNC110 - across loops
+                await asyncio.sleep(_TURN_SECONDS)
         try:
-            with anyio.fail_after(_RENEWAL_SECONDS):
-                lapsed = await self.table.renew(
-                    self.replica.identity, self._addresses, self.seconds
-                )
-        except BaseException:
-            # It may have been granted all the same, at a time that nobody here knows.
-            self.replica.renewal_failed()
-            raise
-        self._ends = begun + self.seconds * (1 - _MARGIN)
-        return lapsed
+            return await self._renew()
+        finally:
+            self._renewing.release()
 
     async def find(self, key: bytes) -> FoundSession | None:
         """Look a session up; `None` also where the table does not say."""
@@ -101,6 +99,20 @@ class Lease:
         # The time that it took has to be known before what it brought.
         self.look_at_the_clock()
         return tell()
+
+    async def _renew(self) -> bool:
+        begun = time.monotonic()
+        try:
+            with anyio.fail_after(_RENEWAL_SECONDS):
+                lapsed = await self.table.renew(
+                    self.replica.identity, self._addresses, self.seconds
+                )
+        except BaseException:
+            # It may have been granted all the same, at a time that nobody here knows.
+            self.replica.renewal_failed()
+            raise
+        self._ends = begun + self.seconds * (1 - _MARGIN)
+        return lapsed
 
     async def _asked(self, run: SessionRun, step: Find | Renew | Swap) -> Callable[[], Step]:
         match step:

@@ -22,7 +22,7 @@ from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
 from mcp_session.replica import Replica
-from mcp_session.sessions import SessionTable
+from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
@@ -37,6 +37,7 @@ class ReplicaOptions:
     sessions: SessionTable
     peer_url: str | None
     restore: bool
+    echo_id: bool
     requires_session: bool
     max_sessions: int
     session_seconds: float
@@ -89,16 +90,17 @@ class ServingReplica:
     async def open(cls, options: ReplicaOptions, entrance: Application) -> "ServingReplica":
         """Open it; the others' requests enter by an application."""
         key = await options.sessions.hashing_key()
-        opened = cls(
-            options,
-            Replica(
-                token_hex(16),
-                key,
-                restore=options.restore,
-                requires_session=options.requires_session,
-                max_sessions=options.max_sessions,
-            ),
+        replica = Replica(
+            token_hex(16),
+            key,
+            restore=options.restore,
+            # Neither loses anything while a process that uses it lives.
+            durable=isinstance(options.sessions, (MemorySessions, SqliteSessions)),
+            echo_id=options.echo_id,
+            requires_session=options.requires_session,
+            max_sessions=options.max_sessions,
         )
+        opened = cls(options, replica)
         await opened._open(entrance)
         return opened
 

@@ -63,7 +63,7 @@ mod tests {
             let end = cut(Method::Post, CALL, EVENTS, tail).unwrap();
             let message = end.strip_prefix("event: message\ndata: ").unwrap();
             let message = message.strip_suffix("\n\n").unwrap();
-            assert!(message.contains(r#""code":-32000"#) && message.ends_with(r#""id":7.0}"#));
+            assert!(message.contains(r#""code":-32603"#) && message.ends_with(r#""id":7.0}"#));
         }
     }
 
