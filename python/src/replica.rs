@@ -60,6 +60,7 @@ impl Replica {
         text_signature = "(identity, key, *, restore=True, durable=False, echo_id=True, \
             requires_session=True, max_sessions=100000, max_bytes=268435456)",
     )]
+    #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
     fn new(
         identity: &str,
         key: Body<'_>,
@@ -336,6 +337,28 @@ impl SessionRun {
         let named = enums::as_forward_failure(how)?;
         let how = named.ok_or_else(|| wrong_type("how", "a ForwardFailure", how))?;
         self.tell(py, 0, |run, replica| run.forward_failed(replica, how))
+    }
+
+    /// What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
+    /// to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+    /// `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+    #[pyo3(signature = (status, headers, tail, /))]
+    fn relay_cut<'py>(
+        &self,
+        py: Python<'py>,
+        status: StatusArgument,
+        headers: &Bound<'py, PyAny>,
+        tail: Body<'_>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let head = response_head(&status, headers)?;
+        let end = self.lock().run.relay_cut(&head, tail.bytes());
+        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
+    }
+
+    /// Tell that the request is ended from outside before anything of its answer went out;
+    /// return what it is answered (`Reply`).
+    fn interrupted(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, |run, _| Ok(run.interrupted()))
     }
 
     /// Tell that the other run is taking no more, or has taken long enough.

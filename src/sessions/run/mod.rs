@@ -3,6 +3,7 @@
 mod answering;
 mod opening;
 mod reading;
+mod relaying;
 mod restoring;
 mod state;
 mod taking;
