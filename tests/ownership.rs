@@ -24,7 +24,7 @@ use proptest::test_runner::Config;
 use mcp_session_testing::sessions::operations::{Operation, What, Who};
 use mcp_session_testing::sessions::world::{Setting, World};
 
-const CASES: u32 = 10_000;
+const CASES: u32 = 5_000;
 
 proptest! {
     #![proptest_config(Config {

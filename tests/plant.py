@@ -36,6 +36,44 @@ class Bug(NamedTuple):
 
 BUGS = [
     Bug(
+        "a lapse of the lease is no doubt",
+        *("sessions", "ownership", "src/sessions/replica.rs"),
+        "self.lease.is_fresh && owned.confirmed == Some(self.lease.epoch)",
+        "self.lease.is_fresh && owned.confirmed.is_some()",
+    ),
+    Bug(
+        "a renewal of which the answer was lost is forgotten",
+        *("sessions", "ownership", "src/sessions/replica.rs"),
+        "renewal == Renewal::Lapsed || self.lease.is_doubtful || self.lease.epoch == 0",
+        "renewal == Renewal::Lapsed || self.lease.epoch == 0",
+    ),
+    Bug(
+        "an update by the owner keeps the number of its claim",
+        *("sessions", "ownership", "src/sessions/run/taking.rs"),
+        "self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)\n"
+        "            }\n            None",
+        "self.write(replica, key, Some(claim), claim, value, purpose)\n"
+        "            }\n            None",
+    ),
+    Bug(
+        "a hop that a client makes up is one",
+        *("sessions", "ownership", "src/sessions/hop.rs"),
+        "key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?).then_some(claim)",
+        "(key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?) | true).then_some(claim)",
+    ),
+    Bug(
+        "a session that is looked up is for everybody",
+        *("sessions", "ownership", "src/sessions/run/mod.rs"),
+        "Some(Record::Live(record)) if record.principal != self.principal => {",
+        "Some(Record::Live(record)) if self.is_upkeep && record.principal != self.principal => {",
+    ),
+    Bug(
+        "what was opened while the table lost its entries is not written again",
+        *("sessions", "ownership", "src/sessions/replica.rs"),
+        "self.owned.insert(key, owned);\n        self.pending.insert(key);",
+        "self.owned.insert(key, owned);",
+    ),
+    Bug(
         "a DELETE answered 405 leaves the session in use",
         *("classify", "table", "src/table/rows.rs"),
         "(Client(_), Delete, Attached, MethodNotAllowed, _) => Clear;",

@@ -11,6 +11,7 @@ mod independent_reader;
 pub mod peek;
 pub mod server;
 pub mod session;
+pub mod sessions;
 pub mod stream;
 
 /// Runs `check` on the contents of each file that the command line names.

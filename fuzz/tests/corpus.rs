@@ -7,7 +7,7 @@ use std::path::Path;
 use mcp_session_core::Rule;
 use mcp_session_core::wire::{RawRequest, RawResponse};
 use mcp_session_fuzz::peek::Difference;
-use mcp_session_fuzz::{answer, classify, client, exchange, peek, server, session, stream};
+use mcp_session_fuzz::{answer, classify, client, exchange, peek, server, session, sessions, stream};
 
 #[test]
 fn every_body_of_the_corpus_is_peeked_at_as_the_invariant_says() {
@@ -43,6 +43,11 @@ fn every_sequence_of_the_corpus_keeps_the_guarantees() {
 #[test]
 fn every_sequence_of_the_corpus_keeps_the_laws_of_the_client() {
     replay("client", client::check);
+}
+
+#[test]
+fn every_world_of_the_corpus_keeps_the_laws_of_ownership() {
+    replay("sessions", sessions::check);
 }
 
 #[test]

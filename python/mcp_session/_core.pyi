@@ -2207,8 +2207,9 @@ class Replica:
     def renewal_failed(self) -> None:
         """Tell that a renewal was not answered, or too late."""
     def lease_over(self) -> None:
-        """Tell that the lease is over by the monotonic clock, less a margin: before each `begin`
-        and each `RunApp` as well, as a process that was paused wakes there.
+        """Tell that the lease is over by the monotonic clock, less a margin: before each call of
+        this and of a run, as a process that was paused wakes anywhere. To tell it again until
+        the lease is renewed changes nothing.
         """
     @property
     def lease_is_fresh(self) -> bool:

@@ -109,8 +109,9 @@ impl Replica {
         self.lock().renewal_failed();
     }
 
-    /// Tell that the lease is over by the monotonic clock, less a margin: before each `begin`
-    /// and each `RunApp` as well, as a process that was paused wakes there.
+    /// Tell that the lease is over by the monotonic clock, less a margin: before each call of
+    /// this and of a run, as a process that was paused wakes anywhere. To tell it again until
+    /// the lease is renewed changes nothing.
     fn lease_over(&self) {
         self.lock().lease_over();
     }

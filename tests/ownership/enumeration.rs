@@ -2,10 +2,16 @@
 //!
 //! A world cannot be copied, so each sequence is executed from the start. A sequence whose last
 //! operation found nothing to do is not continued: it is the same world as without it.
+//!
+//! For longer ones: `OWNERSHIP_DEPTH=7 cargo test --release --test ownership enumeration`.
+
+use std::env;
 
 use mcp_session_core::sessions::Restore;
 use mcp_session_testing::sessions::operations::{Operation, What, Who};
 use mcp_session_testing::sessions::world::{Setting, World};
+
+const DEPTH: usize = 5;
 
 fn call(place: usize) -> Operation {
     Operation::Begin(place, What::Call, Who::Owner, 0)
@@ -22,7 +28,7 @@ fn an_owner_that_is_paused_while_another_claims() {
         Operation::LeaseEnds(0),
         Operation::Renew(0),
     ];
-    visit_all("paused", Setting::of(2), &[], &alphabet, 4);
+    visit_all("paused", Setting::of(2), &[], &alphabet);
 }
 
 #[test]
@@ -38,7 +44,7 @@ fn two_that_claim_what_a_dead_owner_has_left() {
         Operation::DeadLeasesEnd,
         Operation::Abandon(0),
     ];
-    visit_all("dead", Setting::of(2), &before, &alphabet, 4);
+    visit_all("dead", Setting::of(2), &before, &alphabet);
 }
 
 #[test]
@@ -61,7 +67,7 @@ fn a_claim_that_comes_late_to_an_owner_that_is_back() {
         Operation::Deadline(1),
         Operation::LeaseEnds(1),
     ];
-    visit_all("late claim", Setting::of(2), &before, &alphabet, 4);
+    visit_all("late claim", Setting::of(2), &before, &alphabet);
 }
 
 #[test]
@@ -77,7 +83,7 @@ fn a_split_in_which_the_owner_does_not_reach_the_table() {
         Operation::InDoubt(1),
         Operation::Renew(0),
     ];
-    visit_all("split", Setting::of(2), &before, &alphabet, 4);
+    visit_all("split", Setting::of(2), &before, &alphabet);
 }
 
 #[test]
@@ -93,7 +99,7 @@ fn an_owner_that_drains_while_its_requests_run() {
         Operation::Upkeep(0),
         Operation::Abandon(0),
     ];
-    visit_all("drains", Setting::of(2), &before, &alphabet, 4);
+    visit_all("drains", Setting::of(2), &before, &alphabet);
 }
 
 #[test]
@@ -109,7 +115,7 @@ fn a_table_that_loses_what_it_has() {
         Operation::Upkeep(0),
         Operation::Kill(1),
     ];
-    visit_all("flushed", Setting::of(2), &before, &alphabet, 4);
+    visit_all("flushed", Setting::of(2), &before, &alphabet);
 }
 
 #[test]
@@ -125,7 +131,7 @@ fn a_session_that_its_client_ends_at_every_moment() {
         Operation::Upkeep(0),
         Operation::Kill(0),
     ];
-    visit_all("ended", Setting::of(2), &before, &alphabet, 4);
+    visit_all("ended", Setting::of(2), &before, &alphabet);
 }
 
 #[test]
@@ -141,9 +147,9 @@ fn an_application_that_forgets_its_sessions() {
         Operation::Refuse(0),
     ];
     let setting = Setting::of(2);
-    visit_all("forgets", setting, &before, &alphabet, 4);
+    visit_all("forgets", setting, &before, &alphabet);
     let refused = Setting { restore: Restore::Refused, ..setting };
-    visit_all("forgets for good", refused, &before, &alphabet, 6);
+    visit_all("forgets for good", refused, &before, &alphabet);
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn somebody_else_with_the_id_of_a_session() {
         Operation::Kill(0),
         Operation::Deadline(0),
     ];
-    visit_all("somebody else", Setting::of(2), &[], &alphabet, 6);
+    visit_all("somebody else", Setting::of(2), &[], &alphabet);
 }
 
 #[test]
@@ -173,18 +179,14 @@ fn three_that_want_the_session_of_one_that_is_gone() {
         Operation::AnswerLost(0),
         Operation::Kill(0),
     ];
-    visit_all("three", Setting::of(3), &before, &alphabet, 4);
+    visit_all("three", Setting::of(3), &before, &alphabet);
 }
 
 /// Executes every sequence of the alphabet of at most that length, breadth first, after what
 /// comes before, and lets each end well.
-fn visit_all(
-    name: &str,
-    setting: Setting,
-    before: &[Operation],
-    alphabet: &[Operation],
-    depth: usize,
-) {
+fn visit_all(name: &str, setting: Setting, before: &[Operation], alphabet: &[Operation]) {
+    let depth = env::var("OWNERSHIP_DEPTH").ok().and_then(|depth| depth.parse().ok());
+    let depth = depth.unwrap_or(DEPTH);
     let mut visited = 0_usize;
     let mut front: Vec<Vec<Operation>> = vec![Vec::new()];
     for _length in 0..depth {

@@ -62,6 +62,10 @@ impl Run {
                     self.not_restored(replica, &restoring, heard)
                 }
             },
+            // It has forgotten what it has just opened: that refuses nothing of what was told.
+            Stage::Told(..) if head.status() == StatusCode::NOT_FOUND => {
+                self.not_restored(replica, &restoring, Heard::Later)
+            }
             Stage::Told(..) => {
                 let is_result = matches!(Heard::of(head.status()), Heard::Accepted)
                     && answer_in(head, body, RESTORE_ID).is_some_and(|it| peek(&it).is_result());

@@ -18,9 +18,9 @@ pub(super) struct Table {
 #[derive(Clone)]
 pub(super) enum Reply {
     Found(Option<(Entry, Option<Box<[u8]>>)>),
-    /// Whether the lease had lapsed, and how often its process had been paused before it was
-    /// sent.
-    Renewed(bool, u32),
+    /// Whether the lease had lapsed; how often its process had been paused, and the table had
+    /// lost what it has, when it was renewed.
+    Renewed(bool, u32, u32),
     Swapped(bool),
 }
 

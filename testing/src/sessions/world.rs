@@ -584,7 +584,7 @@ impl World {
             Step::Renew => {
                 self.processes[open.place].may_end = false;
                 let pauses = self.processes[open.place].pauses;
-                Reply::Renewed(self.table.renew(&open.identity), pauses)
+                Reply::Renewed(self.table.renew(&open.identity), pauses, self.table.flushes)
             }
             Step::Swap(swap) => {
                 let swap = swap.clone();
@@ -603,9 +603,9 @@ impl World {
         let place = self.runs[&number].place;
         match reply {
             Reply::Found(found) => self.tell(number, |run, replica| run.found(replica, found)),
-            Reply::Renewed(lapsed, pauses) if pauses == self.processes[place].pauses => {
+            Reply::Renewed(lapsed, pauses, flushes) if pauses == self.processes[place].pauses => {
                 self.processes[place].is_over = false;
-                self.processes[place].flushes = self.table.flushes;
+                self.processes[place].flushes = flushes;
                 let renewal = if lapsed { Renewal::Lapsed } else { Renewal::Stood };
                 self.tell(number, |run, replica| run.renewed(replica, renewal))
             }
