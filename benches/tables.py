@@ -321,8 +321,8 @@ def key(number: int) -> bytes:
 
 
 def entry(claim: int) -> SessionEntry:
-    """Return an entry as the middleware writes it."""
-    return SessionEntry(claim, OWNER, VALUE)
+    """Return an entry as the middleware writes it: each has a value of its own."""
+    return SessionEntry(claim, OWNER, bytes(bytearray(VALUE)))
 
 
 async def fill(sessions: SessionTable, size: int) -> None:
