@@ -2163,7 +2163,9 @@ class Replica:
     Sans-IO, and made for any number of threads and event loops of one process. `identity`
     (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
     least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
-    process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
+    process when its owner is gone. `durable` (`bool`): whether the table cannot lose what it has
+    while its processes live on, as a file cannot; where it can, what it does not know is 503 for
+    a while after it may have. `echo_id` (`bool`): whether the answers made here repeat the
     request's id. `requires_session` (`bool`): whether a request without a session header is
     refused, as by a server that requires a session; else the application gets it as it came.
     `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
@@ -2186,6 +2188,7 @@ class Replica:
         key: _Bytes,
         *,
         restore: bool = True,
+        durable: bool = False,
         echo_id: bool = True,
         requires_session: bool = True,
         max_sessions: int = 100_000,
@@ -2295,6 +2298,17 @@ class SessionRun:
         """
     def forward_failed(self, how: ForwardFailure, /) -> _ReplicaStep:
         """Tell how the request did not come to its owner (`ForwardFailure`)."""
+    def relay_cut(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
+    ) -> bytes | None:
+        """What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
+        to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+        `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+        """
+    def interrupted(self) -> _ReplicaStep:
+        """Tell that the request is ended from outside before anything of its answer went out;
+        return what it is answered (`Reply`).
+        """
     def hold_over(self) -> _ReplicaStep:
         """Tell that the other run is taking no more, or has taken long enough."""
     def wait_over(self) -> _ReplicaStep:
@@ -2552,7 +2566,9 @@ class Pass:
 
 @final
 class Renew:
-    """Renew the lease of this process; then `renewed`, or `table_failed`.
+    """Renew the lease of this process; then `renewed`, or `table_failed`. No two renewals of a
+    process are under way at once, those of its heartbeat included: one may tell all that have
+    asked for one before it was sent.
 
     >>> from mcp_session.replica import Renew
     >>> Renew.__name__

@@ -48,6 +48,7 @@
 //!     What is forgotten for want of room is restored when it is used again.
 //! 13. **No ID and no credential** stands in the table, in `Debug` or in an error.
 
+mod bearer;
 mod caller;
 mod entry;
 mod head;
@@ -63,7 +64,7 @@ pub use entry::{Entry, Lifetime};
 pub use head::RequestHead;
 pub use hop::HOP_HEADER;
 pub use key::{SessionKey, TableKey};
-pub use options::{Options, Restore, Sessionless};
+pub use options::{Durability, Options, Restore, Sessionless};
 pub use replica::{Renewal, Replica};
 pub use run::Run;
 pub use step::{

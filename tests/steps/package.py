@@ -79,6 +79,7 @@ def types(session: nox.Session) -> None:
     session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/asgi")
     session.run(*mypy, "tests/sessions")
+    session.run(*mypy, "tests/workers")
     # The other two need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
     session.run(*mypy, *benches)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._extras import how_to_install
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -56,7 +58,12 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     "a free port.",
 )
 @click.option("--output", is_flag=True, help="Show what COMMAND writes on standard error.")
-@click.option("--idle", type=float, metavar="SECONDS", help="When the server ends idle sessions.")
+@click.option(
+    "--idle",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="When the server ends idle sessions.",
+)
 @click.option(
     "--timeout",
     "seconds",
@@ -164,5 +171,5 @@ def _checking() -> ModuleType:
         cause = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else error
         if cause.name not in NEEDED:
             raise
-        sys.exit(f"mcp-session: this needs {cause.name}: pip install 'mcp-session[check]'")
+        sys.exit(f"mcp-session: this needs {cause.name}: {how_to_install('check')}")
     return checking
