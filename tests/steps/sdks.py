@@ -162,6 +162,12 @@ def run_integrations(session: nox.Session, *options: str) -> None:
     session.run(sys.executable, "tests/integrations/run.py", *options, *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["wheel"], default=False, tags=["long"])
+def suites(session: nox.Session) -> None:
+    """The tests of httpx and of both generations of the SDK, with ours in the place of theirs."""
+    session.run(sys.executable, "tests/suites/run.py", *session.posargs)
+
+
 @nox.session(venv_backend="none", requires=(*SDKS, *PEERS), default=False, tags=["long"])
 def matrix(session: nox.Session) -> None:
     """The whole table, measured anew and written where it is shown."""

@@ -75,7 +75,31 @@ SUITES = {
         ("-p", "anyio"),
     ),
 }
-ON_PURPOSE: dict[tuple[str, str], dict[str, str]] = {}
+MANAGER = "tests.server.test_streamable_http_manager."
+SHARED = "tests.shared.test_streamable_http."
+TRANSPORTS = "tests.interaction.transports."
+CANONICAL = "an unknown session is answered by the canonical 404, not by -32600 and id null"
+WITHHELD = "a refusal bears no session ID, although the server mints one"
+OF_THE_MANAGER = {
+    MANAGER + "test_unknown_session_id_returns_404": CANONICAL,
+    MANAGER + "test_deleted_session_is_forgotten[1800]": CANONICAL,
+    MANAGER + "test_deleted_session_is_forgotten[None]": CANONICAL,
+    MANAGER + "test_stateful_session_cleanup_on_exception": WITHHELD,
+    MANAGER + "test_stateful_session_cleanup_on_graceful_exit": WITHHELD,
+}
+ON_PURPOSE: dict[tuple[str, str], dict[str, str]] = {
+    ("mcp1", "middleware"): OF_THE_MANAGER,
+    ("mcp2", "middleware"): OF_THE_MANAGER
+    | {
+        SHARED + "test_streamable_http_client_session_termination": CANONICAL,
+        SHARED + "test_streamable_http_client_session_termination_204": CANONICAL,
+    },
+    ("mcp2", "client"): {
+        TRANSPORTS
+        + "test_client_transport_http."
+        + "test_a_404_mid_session_surfaces_as_a_session_terminated_error": "the session is recovered",
+    },
+}
 """By suite and by what is ours: the tests that pin what we change, each with the reason."""
 
 
