@@ -80,6 +80,7 @@ SHARED = "tests.shared.test_streamable_http."
 TRANSPORTS = "tests.interaction.transports."
 CANONICAL = "an unknown session is answered by the canonical 404, not by -32600 and id null"
 WITHHELD = "a refusal bears no session ID, although the server mints one"
+RECOVERED = "a session that ended is replaced, and its call is answered"
 OF_THE_MANAGER = {
     MANAGER + "test_unknown_session_id_returns_404": CANONICAL,
     MANAGER + "test_deleted_session_is_forgotten[1800]": CANONICAL,
@@ -97,7 +98,7 @@ ON_PURPOSE: dict[tuple[str, str], dict[str, str]] = {
     ("mcp2", "client"): {
         TRANSPORTS
         + "test_client_transport_http."
-        + "test_a_404_mid_session_surfaces_as_a_session_terminated_error": "the session is recovered",
+        + "test_a_404_mid_session_surfaces_as_a_session_terminated_error": RECOVERED,
     },
 }
 """By suite and by what is ours: the tests that pin what we change, each with the reason."""
