@@ -17,7 +17,7 @@ pub struct Entry {
     pub claim: u64,
     /// The identity of the process that owns the session; empty where none does.
     pub owner: Box<str>,
-    /// What the owner has written, by [`Record`] alone.
+    /// What the owner has written, by `Record` alone.
     pub value: Box<[u8]>,
 }
 

@@ -25,14 +25,17 @@ async def test_a_plain_client_notices_nothing_of_a_restart(servers: Any, name: s
 async def test_a_session_goes_on_at_another_server_if_its_own_is_gone(
     servers: Any, name: str
 ) -> None:
-    async with servers.use(name) as one, servers.use(name) as two:
-        async with plain(gateway(one.url, two.url)) as client:
-            for gone in (one, two):
-                gone.kill()
-                text = f"without {gone.port}"
-                answered = await client.call("echo", **{one.echo_argument: text})
-                assert answered in {text, f"Echo: {text}"}
-                await gone.start()
+    async with (
+        servers.use(name) as one,
+        servers.use(name) as two,
+        plain(gateway(one.url, two.url)) as client,
+    ):
+        for gone in (one, two):
+            gone.kill()
+            text = f"without {gone.port}"
+            answered = await client.call("echo", **{one.echo_argument: text})
+            assert answered in {text, f"Echo: {text}"}
+            await gone.start()
 
 
 @pytest.mark.parametrize("name", FOREIGN)

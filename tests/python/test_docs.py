@@ -16,6 +16,7 @@ import mcp_session.httpx2
 import mcp_session.sessions
 import pytest
 from mcp_session import Rule, Side, classify_exchange
+from mcp_session._cli import commands
 
 import timeline
 from golden import TESTS
@@ -115,6 +116,22 @@ def test_the_readme_shows_what_a_server_answered_and_what_becomes_of_it() -> Non
     assert answer is not None
     assert before == f"404 {response.decode().splitlines()[-1]}"
     assert after == f"{answer.status} {answer.body.decode()}"
+
+
+def test_each_import_function_and_command_that_the_readme_names_is_there() -> None:
+    section = README[README.index("## Find your line") : README.index("## Measured")]
+    named = re.findall(r"`([^`]+)`", section)
+    imports = [it for it in named if it.startswith("from ")]
+    functions = re.findall(r"`mcp_session\.(\w+)\(", section)
+    shown = [it.split()[1] for it in named if it.startswith("mcp-session ")]
+
+    for line in imports:
+        exec(line, {})  # noqa: S102 - it is our own
+    assert {"install", "follow"} <= set(functions)
+    assert all(callable(getattr(mcp_session, name)) for name in functions)
+    assert len(imports) > 1
+    assert {"bridge", "gateway", "run", "diagnose", "check"} <= set(shown)
+    assert set(shown) <= set(commands.main.commands)
 
 
 def test_the_picture_of_the_readme_is_of_the_demonstration_that_a_page_shows() -> None:

@@ -36,7 +36,6 @@ def dist(session: nox.Session) -> None:
     """
     install(session, "release")
     RELEASE.mkdir(exist_ok=True)
-    before = set(RELEASE.iterdir())
     tree = release_tree(session)
     if session.posargs in ([], ["sdist"]):
         with session.chdir(tree):
@@ -44,7 +43,7 @@ def dist(session: nox.Session) -> None:
     if session.posargs != ["sdist"]:
         target, *versions = session.posargs or (host(session),)
         build_release(session, tree, target, versions, RELEASE)
-    built = sorted(set(RELEASE.iterdir()) - before) or sorted(RELEASE.iterdir())
+    built = sorted(RELEASE.iterdir())
     session.run("twine", "check", "--strict", *built)
     for path in built:
         if "-abi3-" in path.name:

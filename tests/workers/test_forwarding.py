@@ -255,8 +255,8 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
             )
         assert refused.value.is_refused
     finally:
-        Path(gone).unlink()
-        Path(gone).parent.rmdir()
+        await anyio.Path(gone).unlink()
+        await anyio.Path(gone).parent.rmdir()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not say so")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._extras import how_to_install
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -164,5 +166,5 @@ def _checking() -> ModuleType:
         cause = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else error
         if cause.name not in NEEDED:
             raise
-        sys.exit(f"mcp-session: this needs {cause.name}: pip install 'mcp-session[check]'")
+        sys.exit(f"mcp-session: this needs {cause.name}: {how_to_install('check')}")
     return checking

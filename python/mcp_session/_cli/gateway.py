@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from mcp_session._extras import how_to_install
+
 if TYPE_CHECKING:
     from mcp_session.sessions import SessionTable
 
@@ -98,7 +100,7 @@ def gateway(  # noqa: PLR0913, PLR0917 - what there is to choose
         needed = (error.name or "").partition(".")[0]
         if needed not in _NEEDED:
             raise
-        sys.exit(f"mcp-session: the gateway needs {needed}: pip install 'mcp-session[gateway]'")
+        sys.exit(f"mcp-session: the gateway needs {needed}: {how_to_install('gateway')}")
     log_as_json(_LEVELS[log_level])
     try:
         application = Gateway(
