@@ -81,6 +81,7 @@ TRANSPORTS = "tests.interaction.transports."
 CANONICAL = "an unknown session is answered by the canonical 404, not by -32600 and id null"
 WITHHELD = "a refusal bears no session ID, although the server mints one"
 RECOVERED = "a session that ended is replaced, and its call is answered"
+WITHOUT_ID = "an initialize bears no session ID, so that the server makes another session"
 OF_THE_MANAGER = {
     MANAGER + "test_unknown_session_id_returns_404": CANONICAL,
     MANAGER + "test_deleted_session_is_forgotten[1800]": CANONICAL,
@@ -88,6 +89,14 @@ OF_THE_MANAGER = {
     MANAGER + "test_stateful_session_cleanup_on_exception": WITHHELD,
     MANAGER + "test_stateful_session_cleanup_on_graceful_exit": WITHHELD,
 }
+WAITING = {
+    TRANSPORTS
+    + "test_hosting_http.test_a_second_standalone_get_stream_on_the_same_session_returns_409",
+    SHARED + "test_get_sse_stream",
+}
+"""They ask for a second stream beside one that is open and want its 409, for which our client
+waits: with it in place they would never end. They are left out there."""
+
 ON_PURPOSE: dict[tuple[str, str], dict[str, str]] = {
     ("mcp1", "middleware"): OF_THE_MANAGER,
     ("mcp2", "middleware"): OF_THE_MANAGER
@@ -99,6 +108,9 @@ ON_PURPOSE: dict[tuple[str, str], dict[str, str]] = {
         TRANSPORTS
         + "test_client_transport_http."
         + "test_a_404_mid_session_surfaces_as_a_session_terminated_error": RECOVERED,
+        TRANSPORTS
+        + "test_hosting_session."
+        + "test_second_initialize_on_an_existing_session_is_accepted": WITHOUT_ID,
     },
 }
 """By suite and by what is ours: the tests that pin what we change, each with the reason."""
@@ -159,6 +171,8 @@ def failures(name: str, python: Path, folder: Path, what: str) -> set[str]:
         *("-o", "addopts=", "-o", "log_cli=false", "-o", "junit_family=xunit1"),
         *(f"--junitxml={report}", *suite.options, *suite.tests),
     ]
+    if what == "client":
+        command += [f"--deselect={node_of(test)}" for test in WAITING]
     done = subprocess.run(command, check=False, cwd=folder, env=environment, stdout=subprocess.PIPE)
     if done.returncode not in {0, 1}:
         sys.exit(f"the tests of {name} could not be run:\n{done.stdout.decode()[-2000:]}")
@@ -168,6 +182,12 @@ def failures(name: str, python: Path, folder: Path, what: str) -> set[str]:
         for case in cases
         if case.find("failure") is not None or case.find("error") is not None
     }
+
+
+def node_of(test: str) -> str:
+    """Spell a test as pytest takes it."""
+    module, _, function = test.rpartition(".")
+    return f"{module.replace('.', '/')}.py::{function}"
 
 
 if __name__ == "__main__":
