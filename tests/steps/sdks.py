@@ -45,11 +45,11 @@ def clients_whole(session: nox.Session, sdk: str) -> None:
 @nox.session(
     name="clients-threads", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
 )
-@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
-def clients_threads(session: nox.Session, sdk: str) -> None:
-    """The exact exchanges and the hostile servers once more, over the client without `async`."""
+def clients_threads(session: nox.Session) -> None:
+    """The exact exchanges and the hostile servers once more, over httpx without `async`."""
     tests = (f"tests/clients/test_{name}.py" for name in ("scripted", "field", "hostile"))
-    session.run(python_of(session, sdk), "-m", "pytest", "--threads", *tests, *session.posargs)
+    python = python_of(session, "mcp1")
+    session.run(python, "-m", "pytest", "--threads", *tests, *session.posargs)
 
 
 def run_clients(session: nox.Session, sdk: str, *options: str) -> None:

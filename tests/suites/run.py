@@ -166,7 +166,7 @@ def failures(name: str, python: Path, folder: Path, what: str) -> set[str]:
     """Run its tests and list those that fail."""
     suite, report = SUITES[name], folder / f"{what}.xml"
     environment = os.environ | {"IN_PLACE": what, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [
+    command: list[str | Path] = [
         *(python, "-m", "pytest", "-p", "in_place", "-q", "--tb=no", "--no-header"),
         *("-o", "addopts=", "-o", "log_cli=false", "-o", "junit_family=xunit1"),
         *(f"--junitxml={report}", *suite.options, *suite.tests),
