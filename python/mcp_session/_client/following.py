@@ -95,7 +95,7 @@ class Following:
         checked = Options(**options)
         if isinstance(client, Following) or hasattr(client.send, "of_mcp_session"):
             return
-        kind = type(client)
+        kind: type[object] = type(client)
         send = cls._send_by(cls._drive(client, client.send, checked))
         try:
             client.send = send
