@@ -74,7 +74,7 @@ class ReadOnly(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
     def __setattr__(self, name: str, value: object) -> None:
         if name == "send":
             raise AttributeError(name)
-        super().__setattr__(name, value)
+        object.__setattr__(self, name, value)
 
 
 # `follow`: one client.
