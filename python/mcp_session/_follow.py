@@ -95,7 +95,7 @@ def install(**options: Unpack[FollowOptions]) -> None:
     >>> mcp_session.install(hold_timeout=20)
     >>> mcp_session.uninstall()
 
-    Source: `mcp.client.streamable_http` of mcp 1.8 to 2.3.
+    Source: `mcp.client.streamable_http` of mcp 1.9 to 2.3.
     """
     _INSTALLATION.install(dict(options))
 

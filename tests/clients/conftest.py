@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("threads"):
-        sdk.create_http_client = threads.create_http_client  # type: ignore[assignment]
+        sdk.create_http_client = threads.create_http_client
     config.addinivalue_line("markers", "streamed: the server streams its answers in every cell")
     config.addinivalue_line("markers", "every_backend: the test is of the event loops too")
     # trio warns of every asynchronous generator that is left before its end, as the SDK leaves

@@ -62,10 +62,10 @@ class LikeAClient:
     """What an SDK may take for a client, and that tells nobody by what it sends."""
 
     def __init__(self, inner: Any) -> None:
-        self._send_by = lambda: inner
+        self._held = [inner]
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._send_by(), name)
+        return getattr(self._held[0], name)
 
 
 class ReadOnly(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
@@ -74,7 +74,7 @@ class ReadOnly(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
     def __setattr__(self, name: str, value: object) -> None:
         if name == "send":
             raise AttributeError(name)
-        super().__setattr__(name, value)
+        object.__setattr__(self, name, value)
 
 
 # `follow`: one client.

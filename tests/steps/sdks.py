@@ -45,11 +45,11 @@ def clients_whole(session: nox.Session, sdk: str) -> None:
 @nox.session(
     name="clients-threads", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
 )
-@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
-def clients_threads(session: nox.Session, sdk: str) -> None:
-    """The exact exchanges and the hostile servers once more, over the client without `async`."""
+def clients_threads(session: nox.Session) -> None:
+    """The exact exchanges and the hostile servers once more, over httpx without `async`."""
     tests = (f"tests/clients/test_{name}.py" for name in ("scripted", "field", "hostile"))
-    session.run(python_of(session, sdk), "-m", "pytest", "--threads", *tests, *session.posargs)
+    python = python_of(session, "mcp1")
+    session.run(python, "-m", "pytest", "--threads", *tests, *session.posargs)
 
 
 def run_clients(session: nox.Session, sdk: str, *options: str) -> None:
@@ -170,6 +170,12 @@ def run_integrations(session: nox.Session, *options: str) -> None:
     mypy = (python_of(session, "mcp1"), "-m", "mypy", "--strict", "tests/integrations")
     session.run(*mypy, env=sources)
     session.run(sys.executable, "tests/integrations/run.py", *options, *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["wheel"], default=False, tags=["long"])
+def suites(session: nox.Session) -> None:
+    """The tests of httpx and of both generations of the SDK, with ours in the place of theirs."""
+    session.run(sys.executable, "tests/suites/run.py", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=(*SDKS, *PEERS), default=False, tags=["long"])

@@ -79,7 +79,18 @@ def blocking_source(source: Any, library: Library, response: Any = None) -> Any:
     async def close() -> None:
         source.close()
 
-    return library.body(chunks_of(source, response), close)
+    return library.body(Afresh(source) if response is None else chunks_of(source, response), close)
+
+
+class Afresh:
+    """The body of a request, begun anew by who reads it again: it may say that it cannot be."""
+
+    def __init__(self, source: Any) -> None:  # noqa: ANN401 - as above
+        """Read it."""
+        self._source = source
+
+    def __aiter__(self) -> AsyncGenerator[bytes]:
+        return chunks_of(self._source, None)
 
 
 async def chunks_of(source: Any, response: Any) -> AsyncGenerator[bytes]:  # noqa: ANN401 - as above

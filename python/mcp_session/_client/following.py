@@ -95,7 +95,8 @@ class Following:
         checked = Options(**options)
         if isinstance(client, Following) or hasattr(client.send, "of_mcp_session"):
             return
-        kind = type(client)
+        given: object = client
+        kind = type(given)
         send = cls._send_by(cls._drive(client, client.send, checked))
         try:
             client.send = send
