@@ -2186,6 +2186,7 @@ class Replica:
         key: _Bytes,
         *,
         restore: bool = True,
+        durable: bool = False,
         echo_id: bool = True,
         requires_session: bool = True,
         max_sessions: int = 100_000,
@@ -2295,6 +2296,17 @@ class SessionRun:
         """
     def forward_failed(self, how: ForwardFailure, /) -> _ReplicaStep:
         """Tell how the request did not come to its owner (`ForwardFailure`)."""
+    def relay_cut(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
+    ) -> bytes | None:
+        """What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
+        to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+        `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+        """
+    def interrupted(self) -> _ReplicaStep:
+        """Tell that the request is ended from outside before anything of its answer went out;
+        return what it is answered (`Reply`).
+        """
     def hold_over(self) -> _ReplicaStep:
         """Tell that the other run is taking no more, or has taken long enough."""
     def wait_over(self) -> _ReplicaStep:

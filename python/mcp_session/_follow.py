@@ -50,7 +50,8 @@ def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
 
     `client` is an `AsyncClient` or a `Client` of httpx or httpx2, or of a class built on these. It
     sends as it did before, through its own transport, auth flow, cookies and event hooks. Sessions
-    that it opened before are not followed. A client that follows already is left as it is.
+    that it opened before are not followed. A client that follows already is left as it is. Of an
+    object around one such client, which sends by it, that one is made to follow.
 
     `options` are those of `mcp_session.httpx.AsyncClient`. Raises `TypeError` for what is no such
     client, or takes no attribute of its own, by the name of its class; `TypeError` and
@@ -64,11 +65,16 @@ def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
 
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
+    sender: object = client
     adapter = _adapter_of(client)
     if adapter is None:
-        message = f"follow takes a client of httpx or httpx2, not {_name_of(client)}"
-        raise TypeError(message)
-    adapter.follow(client, options)
+        # Some SDKs wrap what they are given, and hand the wrapper to the transport.
+        held = [it for it in _held_by(client) if _adapter_of(it) is not None]
+        if len(held) != 1:
+            message = f"follow takes a client of httpx or httpx2, not {_name_of(client)}"
+            raise TypeError(message)
+        sender, adapter = held[0], _adapter_of(held[0])
+    adapter.follow(sender, options)
     return client
 
 
@@ -178,6 +184,20 @@ def _adapter_of(client: object) -> Any:  # noqa: ANN401 - one of four classes
             if module is not None and isinstance(client, getattr(module, kind)):
                 return getattr(importlib.import_module(f"mcp_session.{library}"), kind)
     return None
+
+
+def _held_by(wrapper: object) -> list[object]:
+    """List what an object has for attributes of its own, in slots too."""
+    slots = [name for kind in type(wrapper).__mro__ for name in _slots_of(kind)]
+    return [
+        *getattr(wrapper, "__dict__", {}).values(),
+        *(getattr(wrapper, it, None) for it in slots),
+    ]
+
+
+def _slots_of(kind: type) -> list[str]:
+    slots: Any = vars(kind).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else list(slots)
 
 
 def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation

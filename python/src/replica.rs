@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_session_core::server::{EchoId, ResponseHead, Rest};
 use mcp_session_core::sessions::{
-    Caller, Entry, HOP_HEADER, Options, Renewal, Replica as CoreReplica, RequestHead, Restore,
-    Run as CoreRun, Sessionless, Step, TableKey, Won,
+    Caller, Durability, Entry, HOP_HEADER, Options, Renewal, Replica as CoreReplica, RequestHead,
+    Restore, Run as CoreRun, Sessionless, Step, TableKey, Won,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -25,7 +25,9 @@ use crate::server::each_header;
 /// Sans-IO, and made for any number of threads and event loops of one process. `identity`
 /// (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
 /// least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
-/// process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
+/// process when its owner is gone. `durable` (`bool`): whether the table cannot lose what it has
+/// while its processes live on, as a file cannot; where it can, what it does not know is 503 for
+/// a while after it may have. `echo_id` (`bool`): whether the answers made here repeat the
 /// request's id. `requires_session` (`bool`): whether a request without a session header is
 /// refused, as by a server that requires a session; else the application gets it as it came.
 /// `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
@@ -51,17 +53,18 @@ impl Replica {
     #[new]
     #[pyo3(
         signature = (
-            identity, key, *, restore=FlagArgument(true), echo_id=FlagArgument(true),
-            requires_session=FlagArgument(true), max_sessions=Options::MAX_SESSIONS,
-            max_bytes=Options::MAX_BYTES,
+            identity, key, *, restore=FlagArgument(true), durable=FlagArgument(false),
+            echo_id=FlagArgument(true), requires_session=FlagArgument(true),
+            max_sessions=Options::MAX_SESSIONS, max_bytes=Options::MAX_BYTES,
         ),
-        text_signature = "(identity, key, *, restore=True, echo_id=True, requires_session=True, \
-            max_sessions=100000, max_bytes=268435456)",
+        text_signature = "(identity, key, *, restore=True, durable=False, echo_id=True, \
+            requires_session=True, max_sessions=100000, max_bytes=268435456)",
     )]
     fn new(
         identity: &str,
         key: Body<'_>,
         restore: FlagArgument,
+        durable: FlagArgument,
         echo_id: FlagArgument,
         requires_session: FlagArgument,
         max_sessions: usize,
@@ -76,6 +79,7 @@ impl Replica {
         };
         let options = Options {
             restore: if restore.0 { Restore::Allowed } else { Restore::Refused },
+            durability: if durable.0 { Durability::Durable } else { Durability::Forgetful },
             request_id: if echo_id.0 { EchoId::Repeat } else { EchoId::LeaveOut },
             sessionless: if requires_session.0 { Sessionless::Refuse } else { Sessionless::Pass },
             max_sessions,
@@ -331,6 +335,28 @@ impl SessionRun {
         let named = enums::as_forward_failure(how)?;
         let how = named.ok_or_else(|| wrong_type("how", "a ForwardFailure", how))?;
         self.tell(py, 0, |run, replica| run.forward_failed(replica, how))
+    }
+
+    /// What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
+    /// to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+    /// `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+    #[pyo3(signature = (status, headers, tail, /))]
+    fn relay_cut<'py>(
+        &self,
+        py: Python<'py>,
+        status: StatusArgument,
+        headers: &Bound<'py, PyAny>,
+        tail: Body<'_>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let head = response_head(&status, headers)?;
+        let end = self.lock().run.relay_cut(&head, tail.bytes());
+        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
+    }
+
+    /// Tell that the request is ended from outside before anything of its answer went out;
+    /// return what it is answered (`Reply`).
+    fn interrupted(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, |run, _| Ok(run.interrupted()))
     }
 
     /// Tell that the other run is taking no more, or has taken long enough.

@@ -98,7 +98,9 @@ pub(crate) struct Find {
     key: Py<PyBytes>,
 }
 
-/// Renew the lease of this process; then `renewed`, or `table_failed`.
+/// Renew the lease of this process; then `renewed`, or `table_failed`. No two renewals of a
+/// process are under way at once, those of its heartbeat included: one may tell all that have
+/// asked for one before it was sent.
 ///
 /// >>> from mcp_session.replica import Renew
 /// >>> Renew.__name__

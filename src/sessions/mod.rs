@@ -63,7 +63,7 @@ pub use entry::{Entry, Lifetime};
 pub use head::RequestHead;
 pub use hop::HOP_HEADER;
 pub use key::{SessionKey, TableKey};
-pub use options::{Options, Restore, Sessionless};
+pub use options::{Durability, Options, Restore, Sessionless};
 pub use replica::{Renewal, Replica};
 pub use run::Run;
 pub use step::{

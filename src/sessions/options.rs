@@ -7,6 +7,8 @@ use crate::server::EchoId;
 pub struct Options {
     /// Whether a session goes on in another process when its owner is gone.
     pub restore: Restore,
+    /// Whether the table can lose what it has.
+    pub durability: Durability,
     /// Whether the answers made here repeat the id of the request.
     pub request_id: EchoId,
     /// What becomes of a request that bears no session header.
@@ -29,6 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             restore: Restore::Allowed,
+            durability: Durability::Forgetful,
             request_id: EchoId::Repeat,
             sessionless: Sessionless::Refuse,
             max_sessions: Self::MAX_SESSIONS,
@@ -47,6 +50,20 @@ pub enum Restore {
     Allowed,
     /// It ends with its owner: what the application has in its memory *is* the session.
     Refused,
+}
+
+/// Whether a table can lose what it has, while processes that use it live on.
+///
+/// Exhaustive on purpose: a table does or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// It cannot: a file of one host, the memory of the process itself.
+    Durable,
+    /// It can: a server that is restarted, flushed, or followed by another that lags behind.
+    /// What it does not know is then 503 until it is certain that its owners have written again
+    /// what it had: for the time of a lease after it was seen to have lost something, and after
+    /// a process has begun.
+    Forgetful,
 }
 
 /// What becomes of a request without a session header, but for an `initialize`, of a revision

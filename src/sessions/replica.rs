@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::entry::LiveRecord;
 use super::key::{Domain, SessionKey, TableKey, hex};
-use super::options::Options;
+use super::options::{Durability, Options};
 use super::step::{HiddenId, RunNumber};
 use crate::exchange::Method;
 
@@ -83,8 +83,8 @@ impl Replica {
     }
 
     /// Takes that the lease is over by the clock of this process, less a margin. A driver looks
-    /// at its clock before each [`begin`](super::Run::begin) and each
-    /// [`RunApp`](super::Step::RunApp): a process that was paused wakes there.
+    /// at its clock before each call of the replica and of a run: a process that was paused
+    /// wakes anywhere.
     pub fn lease_over(&mut self) {
         self.lease.is_fresh = false;
         self.lease.is_doubtful = true;
@@ -115,9 +115,15 @@ impl Replica {
         self.owned.streams().collect()
     }
 
-    /// Whether the lease may be given up: it drains, and nothing runs any more.
+    /// Whether the lease may be given up: it drains, nothing runs any more, and the table knows
+    /// all that it is to know.
     pub fn can_withdraw(&self) -> bool {
-        self.is_draining && self.busy.is_empty() && !self.owned.any_runs()
+        let is_unwritten = |owned: &Owned| owned.is_unwritten() || owned.is_terminated;
+        let mut pending = self.pending.iter().filter_map(|key| self.owned.get(key));
+        self.is_draining
+            && self.busy.is_empty()
+            && !self.owned.any_runs()
+            && !pending.any(is_unwritten)
     }
 
     /// How many sessions it owns.
@@ -125,15 +131,21 @@ impl Replica {
         self.owned.sessions.len()
     }
 
+    /// Whether it holds the session, confirmed or not.
+    pub fn owns(&self, key: &SessionKey) -> bool {
+        self.owned.get(key).is_some()
+    }
+
     pub(super) fn note_renewal(&mut self, renewal: Renewal) {
-        let is_first = self.lease.epoch == 0;
-        if renewal == Renewal::Lapsed && !is_first {
-            // What other processes own may be missing until they have written it again.
-            self.lease.settling = SETTLING;
-        }
-        if renewal == Renewal::Lapsed || self.lease.is_doubtful || is_first {
+        let may_have_lapsed =
+            renewal == Renewal::Lapsed || self.lease.is_doubtful || self.lease.epoch == 0;
+        if may_have_lapsed {
             self.lease.epoch += 1;
             self.pending.extend(self.owned.sessions.keys().copied());
+            if self.options.durability == Durability::Forgetful {
+                // What others own may be missing until they have written it again.
+                self.lease.settling = SETTLING;
+            }
         }
         self.lease.is_fresh = true;
         self.lease.is_doubtful = false;
@@ -181,6 +193,12 @@ impl Replica {
         self.lease.is_fresh && owned.confirmed == Some(self.lease.epoch)
     }
 
+    /// Takes a session as owned. Where the lease was in doubt meanwhile, it is confirmed yet.
+    pub(super) fn own(&mut self, key: SessionKey, owned: Owned) {
+        self.owned.insert(key, owned);
+        self.pending.insert(key);
+    }
+
     /// A session is another process's, or terminated.
     pub(super) fn lose(&mut self, key: &SessionKey) {
         if let Some(lost) = self.owned.remove(key) {
@@ -208,14 +226,16 @@ impl Replica {
 
     /// The next session that has to be written or confirmed, and that nobody writes now.
     pub(super) fn take_pending(&mut self) -> Option<SessionKey> {
-        if self.rests_from_upkeep || !self.lease.is_fresh || self.is_draining {
+        if self.rests_from_upkeep || !self.lease.is_fresh {
             return None;
         }
         loop {
             let key = self.pending.iter().find(|key| !self.busy.contains_key(*key)).copied()?;
             self.pending.remove(&key);
             let needs_it = |owned: &Owned| {
-                !self.confirms(owned) || owned.is_unwritten() || owned.is_terminated
+                owned.is_unwritten()
+                    || owned.is_terminated
+                    || (!self.is_draining && !self.confirms(owned))
             };
             if self.owned.get(&key).is_some_and(needs_it) {
                 return Some(key);
@@ -350,7 +370,7 @@ impl OwnedSessions {
         self.sessions.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: SessionKey, owned: Owned) {
+    fn insert(&mut self, key: SessionKey, owned: Owned) {
         self.remove(&key);
         self.cost = self.cost.saturating_add(owned.cost);
         self.sessions.insert(key, owned);

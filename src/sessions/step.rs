@@ -27,7 +27,9 @@ pub enum Step {
     },
     /// Look a session up, then tell [`found`](super::Run::found).
     Find(SessionKey),
-    /// Renew the lease of this process, then tell [`renewed`](super::Run::renewed).
+    /// Renew the lease of this process, then tell [`renewed`](super::Run::renewed). No two
+    /// renewals of a process are under way at once, those of its heartbeat included: one may
+    /// tell all that have asked for one before it was sent.
     Renew,
     /// Write an entry if the claim is the expected one, then tell
     /// [`swapped`](super::Run::swapped).

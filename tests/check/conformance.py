@@ -1,10 +1,10 @@
 """The official conformance suite, bare and with us, compared check by check.
 
-Servers of both generations of the SDK, bare and behind the middleware, in every scenario; their
-clients, plain and over our HTTP client, in those that a client without OAuth can play. What
-differs is played again, alone. Fails if a check that succeeds without us does not with us. What
-came of it is written to docs/conformance.json; most checks want tools that these servers do not
-have, and fail alike.
+Servers of both generations of the SDK in every scenario, bare, behind the middleware and behind the
+gateway; their clients, plain and over our HTTP client, in those that a client without OAuth can
+play. What differs is played again, alone. Fails if a check that succeeds without us does not with
+us. What came of it is written to docs/conformance.json; most checks want tools that these servers
+do not have, and fail alike.
 """
 
 import argparse
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -41,44 +42,44 @@ CLIENT_SCENARIOS = (
 # The status of each check, by scenario, its id and which of that id it is.
 Statuses = Mapping[tuple[str, str, int], str]
 
-SERVERS = {
-    "mcp 1.30 server": ("mcp1", "real_server.py", "wrapped_server.py"),
-    "mcp 2.3 server": ("mcp2", "real_server.py", "wrapped_server.py"),
-}
+SERVERS = {"mcp 1.30 server": "mcp1", "mcp 2.3 server": "mcp2"}
 CLIENT_PAIRS = {
     "mcp 1.30 client": ("mcp 1.30", "mcp 1.30, ours"),
     "mcp 2.3 client": ("mcp 2.3", "mcp 2.3, ours"),
 }
+
+# Plays scenarios: all of them, or those that are named, each alone.
+Playing = Callable[[tuple[str, ...]], Statuses]
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     written: dict[str, object] = {"suite": version()}
     worse: list[str] = []
-    for name, (environment, _, wrapper) in SERVERS.items():
-        bare = serve(sdk(environment), ())
-        wrapped_command = (python(environment), "-W", "ignore", str(PROGRAMS / wrapper))
-        wrapped = serve((*wrapped_command, "--port", "{port}"), ())
-        again = differing(bare, wrapped)
-        if again:
-            bare = {**bare, **serve(sdk(environment), again)}
-            wrapped = {**wrapped, **serve((*wrapped_command, "--port", "{port}"), again)}
-        written[name] = summary(bare, wrapped)
-        worse += worsened(name, bare, wrapped)
-    for name, (plain, ours) in CLIENT_PAIRS.items():
-        without, with_us = connect(CLIENTS[plain]), connect(CLIENTS[ours])
-        again = differing(without, with_us)
-        if again:
-            without = {**without, **connect(CLIENTS[plain], again)}
-            with_us = {**with_us, **connect(CLIENTS[ours], again)}
-        written[name] = summary(without, with_us)
-        worse += worsened(name, without, with_us)
+    for name, without, with_us in comparisons():
+        bare, ours = without(()), with_us(())
+        if again := differing(bare, ours):
+            bare, ours = {**bare, **without(again)}, {**ours, **with_us(again)}
+        written[name] = summary(bare, ours)
+        worse += worsened(name, bare, ours)
+        print(name, json.dumps(written[name]), flush=True)
     WRITTEN.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(written, indent=1))
     for line in worse:
         print("WORSE WITH US:", line)
     if worse:
         sys.exit(1)
+
+
+def comparisons() -> Iterator[tuple[str, Playing, Playing]]:
+    """What is compared: its name, what plays it without us and what plays it with us."""
+    for name, environment in SERVERS.items():
+        plain = sdk(environment)
+        wrapper = str(PROGRAMS / "wrapped_server.py")
+        wrapped = (python(environment), "-W", "ignore", wrapper, "--port", "{port}")
+        yield f"{name}, middleware", serving(plain), serving(wrapped)
+        yield f"{name}, gateway", serving(plain), serving(plain, gateway=True)
+    for name, (plain_client, our_client) in CLIENT_PAIRS.items():
+        yield name, connecting(CLIENTS[plain_client]), connecting(CLIENTS[our_client])
 
 
 def version() -> str:
@@ -86,21 +87,34 @@ def version() -> str:
     return f"{package['name']} {package['version']}"
 
 
-def serve(command: tuple[str, ...], only: tuple[str, ...]) -> Statuses:
-    """Play the scenarios of a server: all, or these, each on a server of its own."""
-    found: dict[tuple[str, str, int], str] = {}
-    for choice in [("--scenario", it) for it in only] or [("--suite", "all")]:
-        with CommandServer(command) as server:
-            found |= play("server", "--url", server.url, *choice)
-    return found
+def serving(command: tuple[str, ...], *, gateway: bool = False) -> Playing:
+    """Play scenarios of a server, or of the gateway before it, new for each run."""
+
+    def playing(only: tuple[str, ...]) -> Statuses:
+        found: dict[tuple[str, str, int], str] = {}
+        for choice in [("--scenario", it) for it in only] or [("--suite", "all")]:
+            with ExitStack() as stack:
+                url = stack.enter_context(CommandServer(command)).url
+                if gateway:
+                    before = (sys.executable, "-m", "mcp_session", "gateway", url)
+                    options = ("--port", "{port}", "--log-level", "error")
+                    url = stack.enter_context(CommandServer((*before, *options))).url
+                found |= play("server", "--url", url, *choice)
+        return found
+
+    return playing
 
 
-def connect(command: tuple[str, ...], only: tuple[str, ...] = CLIENT_SCENARIOS) -> Statuses:
+def connecting(command: tuple[str, ...]) -> Playing:
     """Play scenarios of a client."""
-    found: dict[tuple[str, str, int], str] = {}
-    for scenario in only:
-        found |= play("client", "--command", shlex.join(command), "--scenario", scenario)
-    return found
+
+    def playing(only: tuple[str, ...]) -> Statuses:
+        found: dict[tuple[str, str, int], str] = {}
+        for scenario in only or CLIENT_SCENARIOS:
+            found |= play("client", "--command", shlex.join(command), "--scenario", scenario)
+        return found
+
+    return playing
 
 
 def play(*arguments: str) -> Statuses:

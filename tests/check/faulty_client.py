@@ -204,6 +204,8 @@ def main() -> None:
         run_modern(ModernClient(fault, url))
         return
     client = Client(fault, url)
+    if client.has("a session before"):
+        Client(fault, url).connect()
     client.connect()
     tools = [it["name"] for it in client.ask("tools/list")["result"]["tools"]]
     if "MCP_SESSION_TOGETHER" in os.environ:

@@ -71,6 +71,8 @@ class FaultyServer:
             await exchange.answer(500)
         elif self.has("modern only, and hides it"):
             await exchange.answer(400, b"Bad Request")
+        elif self.fault.startswith("modern only"):
+            await self.error(exchange, 400, -32022)
         elif request.session and self.has("stale initialize 404"):
             await self.not_found(exchange)
         else:
@@ -104,7 +106,7 @@ class FaultyServer:
             else:
                 await self.answer(exchange, {})
         elif request.method != "POST":
-            await exchange.answer(200 if self.has("modern get 200") else 405)
+            await exchange.answer(200 if self.has("modern only, get 200") else 405)
         elif request.session and self.has("modern 404 for an ID"):
             await self.not_found(exchange)
         elif request.kind == "server/discover":

@@ -25,6 +25,7 @@ from mcp_session.testing.processes import CommandServer
 from peers import CLIENTS, ROOT, SERVERS
 
 PAGE = ROOT / "docs" / "check.md"
+KINDS = ("unknown", "ill-formed", "missing", "terminated", "restart", "version", "idle")
 SHOWN = {"pass": "✓", "fail": "✗", "warning": "!", "skipped": "·"}
 
 
@@ -44,7 +45,7 @@ def clients() -> str:
     """One row for each check, one column for each client."""
     found: dict[str, Mapping[str, str]] = {}
     for name, command in CLIENTS.items():
-        results = anyio.run(check_client, AskedClient(command, 60.0, 2))
+        results = anyio.run(check_client, AskedClient(command, 60.0, 3))
         found[name] = outcomes(results)
         print(name, json.dumps(reasons(results), indent=1), flush=True)
     ids = [check.entry.id for scenario in SCENARIOS for check in scenario.checks]
@@ -57,7 +58,7 @@ def servers() -> str:
     for name, server in SERVERS.items():
         tool, _, arguments = (server.tool or "").partition("=")
         allowed = Options(Tool(tool, json.loads(arguments)) if tool else None, server.idle)
-        with CommandServer(server.command, path=server.path) as process:
+        with CommandServer(server.command, url=server.url) as process:
             asked = Asked(process.url, (), allowed, 20.0, 300, process)
             results = anyio.run(check_server, asked)
         found[name] = outcomes(results)
@@ -65,10 +66,25 @@ def servers() -> str:
     ids = [check.entry.id for check in TABLE]
     counted = "| server | fails | warns |\n|---|---|---|"
     for name, verdicts in found.items():
-        failed = [f"`{it}`" for it in ids if verdicts[it] == "fail"]
-        warned = [f"`{it}`" for it in ids if verdicts[it] == "warning"]
-        counted += f"\n| {name} | {', '.join(failed) or 'none'} | {', '.join(warned) or 'none'} |"
+        failed, warned = (
+            grouped([it for it in ids if verdicts[it] == outcome])
+            for outcome in ("fail", "warning")
+        )
+        counted += f"\n| {name} | {failed} | {warned} |"
     return counted
+
+
+def grouped(ids: Sequence[str]) -> str:
+    """Name them, but those of one kind together: `unknown-post` and five more are one entry."""
+    kinds: dict[str, list[str]] = {}
+    for name in ids:
+        kind = next((it for it in KINDS if name.startswith(it)), name)
+        kinds.setdefault(kind, []).append(name)
+    shown = [
+        f"`{kind}-...` ({len(names)})" if len(names) > 1 else f"`{names[0]}`"
+        for kind, names in kinds.items()
+    ]
+    return ", ".join(shown) or "none"
 
 
 def outcomes(results: Sequence[Result]) -> dict[str, str]:

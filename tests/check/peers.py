@@ -1,6 +1,7 @@
 """The real servers and clients that the checks are shown with, and how each is started."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +38,13 @@ class Server:
     command: tuple[str, ...]
     path: str = "/mcp"
     idle: float | None = None
+    host: str = "127.0.0.1"
     tool: str | None = None
     """As `--tool` has it, where it has a slow one."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{{port}}{self.path}"
 
 
 def sdk(environment: str, *options: str) -> tuple[str, ...]:
@@ -105,6 +111,43 @@ SERVERS = {
     ),
 }
 
+FOREIGN = ENVIRONMENTS / "node-foreign"
+
+
+def foreign(program: str, host: str = "127.0.0.1") -> Server:
+    return Server(shell(f"exec node {FOREIGN}/{program}"), host=host)
+
+
+# Of other authors, in other languages: none of them is recorded.
+SERVERS.update(
+    {
+        "hono-mcp-0.3.2": foreign("hono.js {port}"),
+        "mcp-lite-0.10.0": foreign("mcp_lite.js {port}"),
+        "fastmcp-ts-4.20.16": foreign("fastmcp.js {port}"),
+        "playwright-mcp-0.0.83": foreign(
+            "node_modules/.bin/playwright-mcp --port {port} --isolated",
+            # By any other name it lets nobody in.
+            host="localhost",
+        ),
+        "notion-mcp-server-2.5.2": foreign(
+            "node_modules/.bin/notion-mcp-server --transport http --port {port}"
+            " --unsafe-disable-auth"
+        ),
+        "mongodb-mcp-server-3.0.4": foreign(
+            "node_modules/.bin/mongodb-mcp-server --transport http --httpPort {port}"
+        ),
+        # Of the SDK for Go.
+        "kubernetes-mcp-server-0.0.67": foreign(
+            "node_modules/.bin/kubernetes-mcp-server --port {port}"
+            f" --kubeconfig {FOREIGN}/kubeconfig.yaml"
+        ),
+        "brave-search-2.1.4": foreign(
+            "node_modules/.bin/brave-search-mcp-server --transport http --port {port}"
+            " --host 127.0.0.1 --brave-api-key none"
+        ),
+    }
+)
+
 
 def client(environment: str, *options: str) -> tuple[str, ...]:
     return (python(environment), "-W", "ignore", str(PROGRAMS / "python_client.py"), *options)
@@ -119,5 +162,18 @@ CLIENTS = {
     "mcp 2.3, ours": client("mcp2", "--ours", *AUTO),
     "TypeScript 1.32": ("node", str(NODE / "typescript_v1.js")),
     "TypeScript 2.4": ("node", str(NODE / "typescript_v2.js")),
+    "mcp-remote 0.15": (
+        sys.executable,
+        str(PROGRAMS / "stdio_client.py"),
+        "node",
+        str(FOREIGN / "node_modules" / ".bin" / "mcp-remote"),
+    ),
+    "supergateway 4.0": (
+        sys.executable,
+        str(PROGRAMS / "stdio_client.py"),
+        "node",
+        str(PACKAGES / "supergateway" / "dist" / "index.js"),
+        *("--logLevel", "none", "--streamableHttp"),
+    ),
     "rmcp 3.9": (str(CRATES / "rmcp-client"),),
 }

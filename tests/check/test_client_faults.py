@@ -76,6 +76,12 @@ async def test_a_client_without_a_fault_passes_every_check() -> None:
     assert all(it.exchanges for it in results.values())
 
 
+async def test_a_client_that_first_sees_who_is_there_is_judged_by_the_session_it_works_in() -> None:
+    results = await checked("a session before", TABLE)
+
+    assert {it: found for it, found in results.items() if found.outcome is not Outcome.PASS} == {}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_is_named_by_its_check(fault: str) -> None:
     scenario, check, outcome = FAULTS[fault]

@@ -45,7 +45,7 @@ def played(server: Server, *, is_of_part: bool = False) -> list[Result]:
     command = list(server.command)
     if is_of_part:
         command[0] = sys.executable
-    with CommandServer(command, path=server.path) as process:
+    with CommandServer(command, url=server.url) as process:
         asked = Asked(process.url, (), options, 20.0, 300, process)
         return anyio.run(check_server, asked)
 

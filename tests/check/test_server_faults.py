@@ -63,7 +63,7 @@ FAULTS = {
     "modern 404 for an ID": ("modern-ignores-session-id", "warning"),
     "modern mints an ID": ("modern-mints-no-session-id", "warning"),
     "modern unknown method 200": ("modern-unknown-method", "fail"),
-    "modern get 200": ("modern-get-delete", "warning"),
+    "modern only, get 200": ("modern-get-delete", "warning"),
     "head 500": ("head-options", "fail"),
     "head ends the session": ("head-options", "fail"),
     "cors without the request header": ("cors-allows-session-id", "warning"),
@@ -82,6 +82,7 @@ FAULTS = {
 NOT_ARISING = {
     "version-modern-refused": "it speaks 2026-07-28",
     "version-legacy-refused": "it speaks a revision that has `initialize`",
+    "modern-get-delete": "it serves older revisions as well, which have both",
 }
 
 
@@ -183,6 +184,16 @@ async def test_a_server_that_is_restarted_is_judged_by_what_it_says_of_the_lost_
     assert wrong == RESTARTS[fault]
 
 
+async def test_a_server_of_2026_07_28_alone_passes_what_is_about_it_and_nothing_else() -> None:
+    results = await checked(FaultyServer("modern only"))
+
+    passed = {it.entry.id for it in results if it.outcome is Outcome.PASS}
+    about = {"version-legacy-refused", "modern-ignores-session-id", "modern-mints-no-session-id"}
+    about |= {"modern-unknown-method", "modern-get-delete", "slash", "no-session-id-on-errors"}
+    assert passed == about | {"cors-allows-session-id"}
+    assert Outcome.FAIL not in {it.outcome for it in results}
+
+
 async def test_a_server_without_sessions_has_none_that_could_pass_or_fail() -> None:
     results = await checked(FaultyServer("no session ID"))
 
@@ -212,6 +223,15 @@ async def test_no_tool_is_called_but_the_one_that_is_allowed() -> None:
     assert none.called == []
     found = {it.entry.id: it for it in results}
     assert found["tool"].outcome is found["in-flight"].outcome is Outcome.SKIPPED
+
+
+async def test_no_session_is_left_behind() -> None:
+    server = FaultyServer()
+
+    await checked(server)
+
+    assert len(server.sessions) > 10
+    assert set(server.sessions) == server.ended
 
 
 async def test_no_more_requests_are_sent_than_is_allowed() -> None:

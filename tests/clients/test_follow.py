@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import mcp_session
 import pytest
+from mcp_session.testing import SmallServer, scripted_server
 
 import sdk
 from callers import Caller, call_of
-from scripted import SmallServer, scripted_server
 from servers import Servers
 
 pytestmark = pytest.mark.anyio
@@ -46,8 +46,8 @@ class OfTheApplication(sdk.http.AsyncClient):  # type: ignore[misc]  # of either
         return await super().send(request, **keywords)
 
 
-class LikeAClient:
-    """What an SDK may take for a client, and none of the library's is."""
+class Wrapper:
+    """What some SDKs put around the client that they are given."""
 
     __slots__ = ("_inner",)
 
@@ -56,6 +56,16 @@ class LikeAClient:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+class LikeAClient:
+    """What an SDK may take for a client, and that tells nobody by what it sends."""
+
+    def __init__(self, inner: Any) -> None:
+        self._send_by = lambda: inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._send_by(), name)
 
 
 class ReadOnly(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
@@ -122,6 +132,16 @@ async def test_to_follow_twice_is_to_follow_once() -> None:
         send = mcp_session.follow(http_client).send
 
         assert mcp_session.follow(http_client, quirks=False).send == send
+
+
+async def test_what_is_wrapped_is_made_to_follow() -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, sdk.http.AsyncClient() as http_client:
+        caller = Caller(mcp_session.follow(Wrapper(http_client)), server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
 
 
 async def test_a_client_of_ours_is_left_as_it_is() -> None:

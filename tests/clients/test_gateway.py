@@ -20,11 +20,11 @@ import anyio.to_thread
 import pytest
 from click.testing import CliRunner
 from mcp_session._cli.commands import main as commands
+from mcp_session.testing import Exchange, SmallServer, scripted_server
 
 import sdk
 from callers import INITIALIZE, INITIALIZED, VERSION, Caller, call_of
 from gateways import Served, gateway, plain
-from scripted import Exchange, SmallServer, scripted_server
 from servers import GENERATIONS, RealServer, Servers, interpreter
 
 LIMIT = 50.0

@@ -22,7 +22,7 @@ from mcp_session.sessions import (
     SessionTableError,
     TableFault,
 )
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import Sentinel
 
 from redis_server import RedisServer, free_port, program, wait_for
@@ -308,6 +308,14 @@ def test_after_a_restart_with_what_it_stored_no_lease_counts_as_over_before_its_
         assert claimed
 
 
+def test_a_clock_that_was_set_back_is_not_waited_for(server: RedisServer, loop: Loop) -> None:
+    with server.client() as client:
+        run_id = client.info("server")["run_id"]
+        client.set("{mcp-session}:server", f"{run_id} {int(time.time() + 3600) * 1000}")
+
+    assert loop.run(asyncio.wait_for(opened(server, loop).find(KEY), 30)) is None
+
+
 def test_a_claim_that_a_failover_lost_is_not_made_by_another_before_its_owner_knows(
     tmp_path: Path, loop: Loop
 ) -> None:
@@ -429,6 +437,35 @@ def test_sentinel_leads_to_the_replica_that_it_promoted(tmp_path: Path, loop: Lo
             assert found.entry == entry(1)
             with replica.client() as client:
                 assert client.info("replication")["role"] == "master"
+
+
+def test_a_cluster_is_asked_by_its_own_client(tmp_path: Path, loop: Loop) -> None:
+    with RedisServer(program(), tmp_path, "--cluster-enabled", "yes") as node:
+        with node.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_for(lambda: "cluster_state:ok" in cluster_state(node))
+
+        def cluster() -> RedisCluster:
+            made: RedisCluster = cast("Any", RedisCluster).from_url(node.url)
+            return made
+
+        table = RedisSessions(cluster, settling=SETTLING, key=bytes(32))
+        loop.closing.append(table)
+        loop.run(table.hashing_key())
+        assert loop.run(table.renew("a", b"here", SETTLING))
+        assert write(loop, table)
+        assert loop.run(table.find(KEY)) == FoundSession(entry(1), b"here")
+        assert loop.run(table.touch([KEY, b"none"], LONG)) == {b"none"}
+
+        node.kill()
+        assert fault(loop, table.find(KEY)) is TableFault.UNREACHABLE
+        with pytest.raises(ValueError, match="cannot be waited for in a cluster"):
+            loop.run(RedisSessions(cluster, replicas=1).find(KEY))
+
+
+def cluster_state(node: RedisServer) -> str:
+    with node.client() as client:
+        return str(client.execute_command("CLUSTER", "INFO"))
 
 
 def test_who_may_not_in_is_denied_and_no_secret_is_shown(server: RedisServer, loop: Loop) -> None:
@@ -687,10 +724,12 @@ def losing_first_answer(port: int) -> Generator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         accepting = threading.Thread(target=way.serve, args=(listener,))
         accepting.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        accepting.join()
-    way.close()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            way.close()
     assert way.lost.is_set()
 
 
@@ -711,5 +750,7 @@ def answering(answer: bytes) -> Generator[int]:
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)

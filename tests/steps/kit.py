@@ -35,7 +35,7 @@ def check_whole(session: nox.Session) -> None:
 
 
 def prepare_checked(session: nox.Session) -> None:
-    """Install the clients, the gateway and the suite for node, and build rmcp's client."""
+    """Install clients, servers and the suite for node, and build rmcp's client."""
     npm = shutil.which("npm")
     if npm is None:
         session.error("npm: not on this machine")
@@ -44,6 +44,12 @@ def prepare_checked(session: nox.Session) -> None:
     for path in (*(checked / "node").iterdir(), *(checked / "programs").glob("*.js")):
         shutil.copy2(path, node)
     session.run(npm, "ci", "--prefix", node)
+    foreign = ENVIRONMENTS / "node-foreign"
+    foreign.mkdir(exist_ok=True)
+    for path in (checked / "foreign").iterdir():
+        shutil.copy2(path, foreign)
+    without_browsers = {"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1"}
+    session.run(npm, "ci", "--prefix", foreign, env=without_browsers)
     target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
     manifest = "tests/check/rmcp-client/Cargo.toml"
     session.run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)

@@ -24,7 +24,7 @@ from steps.common import (
     scratch,
 )
 
-UNCHECKED = ("benches/calls.py", "benches/plots.py")
+UNCHECKED = ("benches/calls.py", "benches/plots.py", "benches/scale.py")
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),
@@ -79,6 +79,7 @@ def types(session: nox.Session) -> None:
     session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/asgi")
     session.run(*mypy, "tests/sessions")
+    session.run(*mypy, "tests/workers")
     # The other two need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
     session.run(*mypy, *benches)

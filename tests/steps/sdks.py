@@ -11,6 +11,7 @@ from steps.common import ENVIRONMENTS, ROOT, environment, python_of
 OFFICIAL = ("mcp1", "mcp2")
 SDKS = (*OFFICIAL, "fastmcp4")
 PEERS = ("fastmcp2", "langchain", "openai", "pydantic-ai")
+FASTMCP = ("fastmcp2", "fastmcp3")
 CRATES = ("rmcp-new", "rmcp-old")
 
 
@@ -18,9 +19,11 @@ environment("mcp1", "mcp 1.x")
 environment("mcp2", "mcp 2.x")
 environment("fastmcp4", "fastmcp 4.x")
 environment("fastmcp2", "fastmcp 2.x")
+environment("fastmcp3", "fastmcp 3.x")
 environment("langchain", "langchain-mcp-adapters")
 environment("openai", "openai-agents")
 environment("pydantic-ai", "pydantic-ai-slim")
+environment("scale", "what measures and simulates many sessions")
 
 
 @nox.session(venv_backend="none", requires=OFFICIAL, allow_parallel=True)
@@ -39,6 +42,16 @@ def clients_whole(session: nox.Session, sdk: str) -> None:
     run_clients(session, sdk, "--whole")
 
 
+@nox.session(
+    name="clients-threads", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
+)
+@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+def clients_threads(session: nox.Session, sdk: str) -> None:
+    """The exact exchanges and the hostile servers once more, over the client without `async`."""
+    tests = (f"tests/clients/test_{name}.py" for name in ("scripted", "field", "hostile"))
+    session.run(python_of(session, sdk), "-m", "pytest", "--threads", *tests, *session.posargs)
+
+
 def run_clients(session: nox.Session, sdk: str, *options: str) -> None:
     """Run the tests of the client adapters in the environment of an SDK generation."""
     # Servers of both are started, whichever the client is of.
@@ -53,7 +66,7 @@ def run_clients(session: nox.Session, sdk: str, *options: str) -> None:
 @nox.parametrize("sdk", SDKS, ids=SDKS)
 def lines(session: nox.Session, sdk: str) -> None:
     """What the README and the guides show for an SDK, in its environment; the table they show."""
-    tests = ["test_adopt" if sdk in OFFICIAL else "test_lines"]
+    tests = ["test_adopt"] if sdk in OFFICIAL else ["test_lines", "test_fastmcp_serves"]
     tests += ["test_table"] if sdk == "mcp2" else []
     paths = [f"tests/peers/{test}.py" for test in tests]
     session.run(python_of(session, sdk), "-m", "pytest", *paths, *session.posargs)
@@ -112,7 +125,9 @@ def servers_whole(session: nox.Session, sdk: str) -> None:
     session.run(python_of(session, sdk), "-m", "pytest", "tests/asgi", "--whole", "-s")
 
 
-@nox.session(venv_backend="none", requires=(*SDKS, *PEERS), default=False, tags=["long"])
+@nox.session(
+    venv_backend="none", requires=(*SDKS, *PEERS, "fastmcp3"), default=False, tags=["long"]
+)
 def peers(session: nox.Session) -> None:
     """The SDKs built on the official ones, and servers in other languages, in pairs."""
     prepare_servers(session)
@@ -120,13 +135,19 @@ def peers(session: nox.Session) -> None:
     session.run(python_of(session, "mcp2"), "-m", "mypy", "--strict", "tests/peers", env=sources)
     for name in PEERS:
         session.run(python_of(session, name), "-m", "pytest", "tests/peers/test_lines.py")
+    for name in FASTMCP:
+        served = "tests/peers/test_fastmcp_serves.py"
+        session.run(python_of(session, name), "-m", "pytest", served)
+    for name in OFFICIAL:
+        session.run(python_of(session, name), "-m", "pytest", "tests/peers/test_gateway.py")
     session.run(sys.executable, "tests/peers/matrix.py", "--part")
+    run_integrations(session, "--part")
 
 
 @nox.session(venv_backend="none", requires=SDKS)
 def integrations(session: nox.Session) -> None:
-    """The lines of a pairwise part of all clients, each in its environment, through a restart."""
-    run_integrations(session, "--part")
+    """The lines of the clients that are installed anyway, through a restart, in pairs."""
+    run_integrations(session, "--part", *SDKS)
 
 
 @nox.session(
@@ -196,13 +217,15 @@ def benchmarks(session: nox.Session) -> None:
         session.run(python_of(session, name), "-W", "ignore", "benches/client.py")
 
 
-@nox.session(name="measure-tables", venv_backend="none", requires=["extras"], default=False)
+@nox.session(
+    name="measure-tables", venv_backend="none", requires=["scale"], default=False, tags=["long"]
+)
 def measure_tables(session: nox.Session) -> None:
-    """Each table of sessions with 100,000 of them, and under eight processes."""
-    session.run(python_of(session, "extras"), "benches/tables.py", *session.posargs)
+    """Each table of sessions with 100,000 of them, and under eight processes: docs/scale.md."""
+    session.run(python_of(session, "scale"), "benches/tables.py", *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=["extras"], default=False)
+@nox.session(venv_backend="none", requires=["scale"], default=False, tags=["long"])
 def simulate(session: nox.Session) -> None:
-    """A thousand replicas and ten million sessions, without any."""
-    session.run(python_of(session, "extras"), "benches/scale.py", *session.posargs)
+    """A thousand replicas with ten million sessions, simulated: docs/scale.md."""
+    session.run(python_of(session, "scale"), "benches/scale.py", *session.posargs)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,9 @@ class Place:
     def noted(self, name: str) -> list[str]:
         path = self.notes / name
         return path.read_text(encoding="utf-8").split() if path.exists() else []
+
+    def has_noted(self, name: str, line: str) -> bool:
+        return line in self.noted(name)
 
     def workers(self) -> list[int]:
         """The processes that serve: the children of the one that was started."""
@@ -90,7 +94,9 @@ def workers(table: str, *, count: int = 4, **settings: str) -> Generator[Place]:
     """One uvicorn with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
     with folder() as notes:
         place = Place(free_port(), notes, environment(table, notes, settings))
-        options = ("--workers", str(count), "--timeout-graceful-shutdown", "5")
+        options = ["--workers", str(count), "--timeout-graceful-shutdown", "5"]
+        # It gives up on a worker that is slow to start.
+        options += ["--timeout-worker-healthcheck", str(TIMEOUT)]
         place.processes = [start(place.port, place.environment, *options)]
         try:
             wait_until_it_serves(place.port)
@@ -186,10 +192,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[..., bool], *arguments: str) -> None:
     """Wait for something that another process does."""
     with anyio.fail_after(TIMEOUT):
-        while not condition():  # noqa: ASYNC110 - nobody here is told of it
+        while not condition(*arguments):  # noqa: ASYNC110 - nobody here is told of it
             await anyio.sleep(0.02)
 
 
@@ -204,7 +210,7 @@ def listens(port: int) -> bool:
 @contextmanager
 def balancer(ports: list[int]) -> Generator[int]:
     """Give each connection to the next that takes it, in a thread with a loop of its own."""
-    loop, turns = asyncio.new_event_loop(), itertools.count()
+    turns = itertools.count()
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ends = time.monotonic() + TIMEOUT
@@ -231,16 +237,21 @@ def balancer(ports: list[int]) -> Generator[int]:
         inner_reader, inner_writer = await connect()
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(TIMEOUT)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
+    listening = Future[tuple[int, Callable[[], object]]]()
+
+    async def listen() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        listening.set_result((port, lambda: loop.call_soon_threadsafe(stop.set)))
+        await stop.wait()
         server.close()
-        loop.run_until_complete(asyncio.sleep(0.1))
-        loop.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(listen()), daemon=True)
+    thread.start()
+    port, stop = listening.result(TIMEOUT)
+    try:
+        yield port
+    finally:
+        stop()
+        thread.join(TIMEOUT)

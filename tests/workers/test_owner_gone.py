@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -118,7 +119,7 @@ async def test_a_call_that_was_running_ends_in_an_error_and_runs_no_second_time(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call_slowly)
             with anyio.fail_after(30):
-                await until(lambda: "in-flight" in place.noted("begun"))
+                await until(place.has_noted, "begun", "in-flight")
                 kill(place, owner)
                 await ended.wait()
         assert await whoami(session) != owner
@@ -126,6 +127,31 @@ async def test_a_call_that_was_running_ends_in_an_error_and_runs_no_second_time(
     assert len(failed) == 1
     assert place.noted("begun").count("in-flight") == 1
     assert "in-flight" not in place.noted("runs")
+
+
+async def test_a_running_call_that_was_forwarded_ends_with_an_error_for_its_id() -> None:
+    with replicas("sqlite", count=2) as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            ports = zip(place.processes, place.ports, strict=True)
+            (port,) = [port for process, port in ports if process.pid != owner]
+            answers = list[Any]()
+
+            async def call_slowly() -> None:
+                url = f"http://127.0.0.1:{port}/mcp"
+                arguments = {"text": "forwarded", "seconds": 60}
+                answers.append(await session.call(7, "slow", arguments, url=url))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call_slowly)
+                await until(place.has_noted, "begun", "forwarded")
+                kill(place, owner)
+    # It ends as a stream does, so that no client waits.
+    assert answers[0].status_code == 200
+    assert '"code":-32000' in answers[0].text
+    assert answers[0].text.endswith('"id":7}\n\n')
+    assert place.noted("begun").count("forwarded") <= 1
 
 
 async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_wakes(
@@ -146,7 +172,7 @@ async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_
                         if answer.status_code == 200 and str(owner) not in answer.text:
                             break
                     await anyio.sleep(0.1)
-                new_owner = await whoami(session)
+                new_owner = said(answer)
         finally:
             os.kill(owner, signal.SIGCONT)
         for _ in range(6):
@@ -160,6 +186,10 @@ async def whoami(session: raw.Session) -> int:
     # With an id of its own: the SDKs take two requests of one id for one.
     answer = await session.call(next(numbers), "whoami", {})
     assert answer.status_code == 200, answer.text
+    return said(answer)
+
+
+def said(answer: Any) -> int:
     return int(answer.text.split('"text":"')[1].split('"')[0])
 
 
@@ -211,7 +241,7 @@ async def test_a_rolling_restart_loses_no_session() -> None:
                         answer = await session.call(next(numbers), "whoami", {})
                         assert answer.status_code in {200, 503}, answer.text
                         if answer.status_code == 200:
-                            seen.append(int(answer.text.split('"text":"')[1].split('"')[0]))
+                            seen.append(said(answer))
             await until(lambda: not first & set(place.workers()))
 
 

@@ -128,10 +128,10 @@ async def test_a_call_is_cancelled_wherever_the_cancellation_arrives(place: Plac
             text = f"cancelled-{number}"
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(session.call, 100 + number, "slow", {"text": text, "seconds": 60})
-                await until(lambda text=text: text in place.noted("begun"))
+                await until(place.has_noted, "begun", text)
                 params = {"requestId": 100 + number}
                 await session.notify("notifications/cancelled", params)
-                await until(lambda text=text: text in place.noted("cancelled"))
+                await until(place.has_noted, "cancelled", text)
                 tasks.cancel_scope.cancel()
 
 

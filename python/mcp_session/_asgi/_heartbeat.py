@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import anyio
 
@@ -94,28 +95,32 @@ class Lease:
     async def ask(self, run: SessionRun, step: Find | Renew | Swap) -> Step:
         """Do a step that asks the table; return the next."""
         try:
-            match step:
-                case Find():
-                    with anyio.fail_after(_TABLE_SECONDS):
-                        found = await self.table.find(step.key)
-                    if found is None:
-                        return run.found(None, None)
-                    entry = (found.entry.claim, found.entry.owner, found.entry.value)
-                    return run.found(entry, found.addresses)
-                case Renew():
-                    return run.renewed(lapsed=await self.renew())
-                case _:
-                    entry_seconds = self._entry_seconds if step.live else self._tombstone_seconds
-                    with anyio.fail_after(_TABLE_SECONDS):
-                        won = await self.table.swap(
-                            step.key,
-                            expected=step.expected,
-                            entry=SessionEntry(step.claim, step.owner, step.value),
-                            seconds=entry_seconds,
-                        )
-                    return run.swapped(won)
+            tell = await self._asked(run, step)
         except (SessionTableError, TimeoutError):
-            return run.table_failed()
+            tell = run.table_failed
+        # The time that it took has to be known before what it brought.
+        self.look_at_the_clock()
+        return tell()
+
+    async def _asked(self, run: SessionRun, step: Find | Renew | Swap) -> Callable[[], Step]:
+        match step:
+            case Find():
+                with anyio.fail_after(_TABLE_SECONDS):
+                    found = await self.table.find(step.key)
+                if found is None:
+                    return partial(run.found, None, None)
+                entry = (found.entry.claim, found.entry.owner, found.entry.value)
+                return partial(run.found, entry, found.addresses)
+            case Renew():
+                return partial(run.renewed, lapsed=await self.renew())
+            case _:
+                live = self._entry_seconds if step.live else self._tombstone_seconds
+                entry_to_write = SessionEntry(step.claim, step.owner, step.value)
+                with anyio.fail_after(_TABLE_SECONDS):
+                    won = await self.table.swap(
+                        step.key, expected=step.expected, entry=entry_to_write, seconds=live
+                    )
+                return partial(run.swapped, won)
 
 
 class Heartbeat:
@@ -174,7 +179,9 @@ class Heartbeat:
 
     async def _beat(self, beats: int) -> None:
         replica = self._lease.replica
-        replica.renewed(lapsed=await self._lease.renew())
+        lapsed = await self._lease.renew()
+        self._lease.look_at_the_clock()
+        replica.renewed(lapsed=lapsed)
         # There may be more to write than there is time for until the next renewal is due.
         due = time.monotonic() + self._interval
         while time.monotonic() < due:

@@ -122,6 +122,12 @@ class SessionRequest:
         self._key = b""
         self._answer = _Answer(send)
 
+    @property
+    def _told(self) -> SessionRun:
+        """The machine, which has to know the time whenever it is told something."""
+        self._replica.lease.look_at_the_clock()
+        return self._run
+
     async def serve(self, body: bytes | None, step: Step) -> None:
         """Go on with a step, until the request is answered."""
         self._body = body
@@ -153,10 +159,10 @@ class SessionRequest:
                 return await self._restore(step)
             case AwaitRun():
                 await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
-                return self._run.hold_over()
+                return self._told.hold_over()
             case Pause():
                 await anyio.sleep(step.seconds)
-                return self._run.wait_over()
+                return self._told.wait_over()
             case Reply():
                 await self._answer.whole(step.status, step.headers, step.body)
                 return None
@@ -172,7 +178,9 @@ class SessionRequest:
         if self._answer.is_begun:
             await self._answer.end()
             return
-        raise _EndedError
+        step = self._told.interrupted()
+        if isinstance(step, Reply):
+            await self._answer.whole(step.status, step.headers, step.body)
 
     # The application.
 
@@ -193,7 +201,7 @@ class SessionRequest:
         except _ThrownAwayError:
             knew_the_session = True
         if not knew_the_session:
-            return self._run.app_forgot()
+            return self._told.app_forgot()
         return None if answer is None else answer.next_step
 
     async def _restore(self, step: RestoreInApp) -> Step:
@@ -209,15 +217,16 @@ class SessionRequest:
             at_most=_RESTORE_BYTES,
         )
         if not answer.is_whole:
-            return self._run.restore_failed()
-        return self._run.restore_answered(answer.status, answer.headers, answer.body)
+            return self._told.restore_failed()
+        return self._told.restore_answered(answer.status, answer.headers, answer.body)
 
     def _told_of_the_session(
         self, headers: list[tuple[bytes, bytes]], *, is_restored: bool
     ) -> Scope:
         """Return the scope for the application: with these headers, and the extension of ours."""
         told = {"session_id": _attached(self._scope) or None, "restored": is_restored}
-        extensions = {**(self._scope.get("extensions") or {}), "mcp_session": told}
+        extensions: dict[str, object] = dict(self._scope.get("extensions") or ())
+        extensions["mcp_session"] = told
         return {**self._scope, "headers": headers, "extensions": extensions}
 
     async def _relay_restored(self) -> None:
@@ -230,7 +239,7 @@ class SessionRequest:
     async def _forward(self, step: Forward) -> Step | None:
         peer = self._replica.peers.find(step.owner, step.addresses)
         if peer is None:
-            return self._run.forward_failed(ForwardFailure.UNREACHABLE)
+            return self._told.forward_failed(ForwardFailure.UNREACHABLE)
         headers = [it for it in self._scope["headers"] if it[0] != _HOP]
         headers.append(step.hop)
         if peer.is_here:
@@ -240,9 +249,11 @@ class SessionRequest:
             method, target(self._scope), headers, self._receive_again()
         )
         peer.wait_for(exchange, self._key)
+        head: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
         try:
             async with exchange as answer:
-                next_step = self._run.forward_answered(answer.status, answer.headers)
+                head = answer.status, answer.headers
+                next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
                 self._running.is_relayed_stream = method == "GET"
@@ -250,13 +261,17 @@ class SessionRequest:
                 await answer.relay(self._answer.send, kept)
         except Unreached as error:
             is_proven = peer.is_here and error.is_refused
-            return self._run.forward_failed(
+            return self._told.forward_failed(
                 ForwardFailure.REFUSED if is_proven else ForwardFailure.UNREACHABLE
             )
         except Lost:
-            return self._run.forward_failed(ForwardFailure.IN_DOUBT)
+            return self._told.forward_failed(ForwardFailure.IN_DOUBT)
         except CutOff:
-            raise
+            end = self._told.relay_cut(*head, self._answer.tail)
+            if end is None:
+                # The server closes the connection, so that it does not look whole.
+                raise
+            await self._answer.end(end)
         except ClientLeft:
             pass
         finally:
@@ -293,10 +308,6 @@ OnRestored = Callable[[str, str | None], Awaitable[None]]
 
 class _ThrownAwayError(Exception):
     """What the application answers is not sent: something else comes in its place."""
-
-
-class _EndedError(Exception):
-    """The request was ended before anything of its answer went out."""
 
 
 class _Answer:
@@ -338,16 +349,21 @@ class _WatchedAnswer:
         self._passes = False
         self.next_step: Step | None = None
 
+    @property
+    def _told(self) -> SessionRun:
+        self._replica.lease.look_at_the_clock()
+        return self._run
+
     async def send(self, message: Message) -> None:
         if self._passes:
             await self._answer.send(message)
             return
         match message["type"]:
             case "http.response.start":
-                step = self._run.answer_head(message["status"], message.get("headers", ()))
+                step = self._told.answer_head(message["status"], message.get("headers", ()))
             case "http.response.body":
                 more = message.get("more_body", False)
-                step = self._run.answer_piece(message.get("body", b""), more=more)
+                step = self._told.answer_piece(message.get("body", b""), more=more)
             case _:
                 await self._answer.send(message)
                 return
@@ -396,8 +412,8 @@ def caller(scope: Scope) -> dict[str, str]:
     token = getattr(user, "access_token", None)
     if token is None:
         return {"user": _name(user)}
-    claims = getattr(token, "claims", None) or {}
-    facts = {
+    claims: dict[str, object] = getattr(token, "claims", None) or {}
+    facts: dict[str, object] = {
         "issuer": claims.get("iss"),
         "client": getattr(token, "client_id", None),
         "subject": getattr(token, "subject", None) or claims.get("sub"),

@@ -108,6 +108,7 @@ class SharedSessions:
         request = self._request(replica, run, scope, reader.receive, send)
 
         async def go_on() -> None:
+            replica.lease.look_at_the_clock()
             await request.serve(body.whole, run.body_read(body.whole))
 
         begun = reader.read_at_hand()
@@ -147,11 +148,11 @@ class SharedSessions:
         opening = self._begin_to_open()
         try:
             # Whoever leaves does not end it for the others.
-            self._replica = await asyncio.shield(opening)
+            self._replica = opened = await asyncio.shield(opening)
         finally:
             if opening.done() and self._opening is opening:
                 self._opening = None
-        return self._replica
+        return opened
 
     def _begin_to_open(self) -> "asyncio.Task[ServingReplica]":
         loop = asyncio.get_running_loop()

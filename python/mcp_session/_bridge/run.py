@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["End", "Options", "run"]
 
-# How long what was asked for before the end of standard input is waited for. A client that has
-# closed it waits two seconds before it sends a signal; DELETE has to be out by then.
-DRAIN_SECONDS = 1.0
+# How long a client that does not read is given to take what was written last.
+FLUSH_SECONDS = 1.0
 
 CONNECT_SECONDS = 30.0
 
@@ -46,6 +45,8 @@ class Options:
     """Those of every request."""
     read_timeout: float
     """How long an answer or a stream may be silent, in seconds."""
+    drain: float
+    """How long what was asked for before the end of standard input is waited for, in seconds."""
 
 
 def run(options: Options, say: Callable[[str], None]) -> End:
@@ -83,7 +84,7 @@ class Bridge:
                         await self._write(
                             answers, self._sdk.error(request_id, CONNECTION_CLOSED, reason)
                         )
-                with anyio.move_on_after(DRAIN_SECONDS):
+                with anyio.move_on_after(FLUSH_SECONDS):
                     await output.until(self._sent)
                 # Its reader waits for a line which may never come.
                 whole.cancel()
@@ -108,7 +109,7 @@ class Bridge:
                 tasks.start_soon(self._unread, output)
                 await self._is_over.wait()
                 if self._end is End.CLIENT_LEFT:
-                    with anyio.move_on_after(DRAIN_SECONDS):
+                    with anyio.move_on_after(options.drain):
                         while self._open:
                             await self._answered.wait()
                 tasks.cancel_scope.cancel()

@@ -44,8 +44,7 @@ MOST_FOR_A_CALL = 2
 
 def recovers(stage: Stage) -> None:
     """See that a new session was begun, without an ID, because of the 404."""
-    lost = _lost(stage)
-    later = [it for it in _initializes(stage) if it.number > lost.number]
+    lost, later = _lost(stage), _begun(stage)
     if not later:
         sent = len([it for it in stage.turns if it.number > lost.number])
         breach(f"no `initialize` came after the 404, but {_plural(sent, 'other request')}")
@@ -56,7 +55,7 @@ def recovers(stage: Stage) -> None:
 def begins_anew_once(stage: Stage) -> None:
     """See that one loss made one session."""
     recovers(stage)
-    begun = len(_initializes(stage)) - 1
+    begun = len(_begun(stage))
     if begun != 1:
         breach(f"{begun} sessions were begun for one that was lost")
 
@@ -64,7 +63,7 @@ def begins_anew_once(stage: Stage) -> None:
 def initializes_without_id(stage: Stage) -> None:
     """See that no `initialize` bears an ID."""
     _lost(stage)
-    for turn in _initializes(stage)[1:] or skip("no new `initialize` came"):
+    for turn in _begun(stage) or skip("no new `initialize` came"):
         if turn.session or turn.request.header("last-event-id"):
             breach("it bore an ID, of the session or of an event")
 
@@ -201,14 +200,13 @@ def bears_no_id(stage: Stage) -> None:
 
 def keeps_the_fresh_session(stage: Stage) -> None:
     """See that a 404 of the old session that comes late ends no new one."""
-    if len(stage.sessions) < 2:  # noqa: PLR2004 - the old and the new one
-        _second(stage)
-    late = [it for it in stage.turns if _is_loss(it) and it.session == stage.sessions[0]]
+    late = [it for it in stage.turns if _is_loss(it) and it.session == stage.old]
     second = _second(stage)
     if not [it for it in late if it.answered > second.answered]:
         skip("no 404 came late: the client waits for what is under way before it begins anew")
-    if len(stage.sessions) > 2:  # noqa: PLR2004 - as above
-        breach(f"{len(stage.sessions) - 1} sessions were begun: the late 404 ended a fresh one")
+    begun = len(_begun(stage))
+    if begun > 1:
+        breach(f"{begun} sessions were begun: the late 404 ended a fresh one")
     if any(it.session is None and it.tool for it in stage.turns):
         breach("a call bore no ID after the late 404")
 
@@ -219,7 +217,7 @@ def keeps_to_itself(stage: Stage) -> None:
     if len(lost) < 2:  # noqa: PLR2004 - together
         _lost(stage)
         skip("no two calls were under way at once")
-    begun = len(_initializes(stage)) - 1
+    begun = len(_begun(stage))
     if begun != 1:
         breach(f"{begun} sessions were begun for {len(lost)} calls that failed together")
 
@@ -231,7 +229,7 @@ def does_not_loop(stage: Stage) -> None:
     """See that a client ends against a server that forgets all."""
     if not any(_is_loss(it) for it in stage.turns):
         breach("no request of the client met its 404")
-    begun = len(_initializes(stage)) - 1
+    begun = len(_begun(stage))
     calls = max(1, len(_counts(stage)))
     if begun > MOST_FOR_A_CALL * calls:
         breach(f"{begun} sessions were begun for {_plural(calls, 'call')}")
@@ -283,10 +281,15 @@ def _lost(stage: Stage) -> Turn:
     return lost[0] if lost else breach("no request of the client met the 404")
 
 
+def _begun(stage: Stage) -> list[Turn]:
+    """Return each `initialize` that came after the session was lost."""
+    lost = _lost(stage)
+    return [it for it in _initializes(stage) if it.number > lost.number]
+
+
 def _second(stage: Stage) -> Turn:
     """Return the `initialize` that brought the new session."""
-    lost = _lost(stage)
-    later = [it for it in _initializes(stage) if it.number > lost.number and it.given]
+    later = [it for it in _begun(stage) if it.given]
     return later[0] if later else skip("no new session was begun")
 
 

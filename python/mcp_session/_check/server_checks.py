@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
-import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
     from mcp_session._check.subject import Session, Subject
     from mcp_session._check.wire import Seen
-    from mcp_session.testing.processes import CommandServer
 
 ORIGIN = ("origin", b"http://localhost:6274")
 
@@ -39,9 +35,6 @@ SERVER_ERRORS = 500
 
 # How long a call may need until it is under way.
 UNDER_WAY_SECONDS = 0.2
-
-# How long a killed server may take to be gone.
-END_SECONDS, ONE_LOOK_SECONDS = 10.0, 0.02
 
 KEEPING_REDIRECTS, OTHER_REDIRECTS = {307, 308}, {301, 302, 303}
 
@@ -409,24 +402,10 @@ async def _restarted(subject: Subject) -> None:
     if subject.process is None:
         skip("--command does not say how the server is started")
     try:
-        await anyio.to_thread.run_sync(_restart, subject.process)
+        await anyio.to_thread.run_sync(subject.process.restart)
     except RuntimeError as error:
         breach(f"it could not be restarted: {error}")
     await subject.restarted()
-
-
-def _restart(process: CommandServer) -> None:
-    process.kill()
-    # What the command had started in turn may listen for a moment longer.
-    until = time.monotonic() + END_SECONDS
-    address = (urlsplit(process.url).hostname or "127.0.0.1", process.port)
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(address, timeout=1.0).close()
-        except OSError:
-            break
-        time.sleep(ONE_LOOK_SECONDS)
-    process.start()
 
 
 async def _ended_or_kept(subject: Subject, session: Session) -> None:

@@ -104,6 +104,8 @@ async def modern_unknown_method(subject: Subject) -> None:
 async def modern_get_delete(subject: Subject) -> None:
     """See that there is no stream to open, and no session to end."""
     await _needs_modern(subject)
+    if (await subject.first()).is_success:
+        skip("it serves older revisions as well, which have both")
     for method in ("GET", "DELETE"):
         asked = {"session": "1868a90c-5f2e-4c0d", "version": MODERN}
         async with subject.opened(method, **asked) as opened:

@@ -48,6 +48,7 @@ async def check_server(asked: Asked, table: Sequence[ServerCheck] = TABLE) -> li
                 results.append(Result(check.entry, Outcome.SKIPPED, UNREACHABLE, 0, 0.0))
                 continue
             results.append(await _run(check, subject))
+        await subject.leave()
     finally:
         await wire.aclose()
     return results

@@ -303,7 +303,7 @@ TABLE: tuple[ServerCheck, ...] = (
     check(
         "modern-get-delete",
         MODERN_GET,
-        "GET and DELETE of 2026-07-28 with an ID that was never given out",
+        "GET and DELETE with an ID that was never given out, of a server of 2026-07-28 alone",
         "405",
         http.modern_get_delete,
         Outcome.WARNING,

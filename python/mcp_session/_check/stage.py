@@ -108,6 +108,8 @@ class Stage:
     live: set[str] = field(default_factory=set[str])
     calls: int = 0
     """How many calls of a tool came."""
+    old: str = ""
+    """The session in which tools were first asked for: some open another before it."""
     _now: int = 0
     _numbers: dict[int, int] = field(default_factory=dict[int, int])
     _ends: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
@@ -122,6 +124,8 @@ class Stage:
         self.came.append(request)
         if request.kind == "tools/call":
             self.calls += 1
+        if request.kind in {"tools/list", "tools/call"}:
+            self.old = self.old or request.session or ""
         if self.part is not None and await self.part(self, exchange):
             return
         await self.usual(exchange)

@@ -6,14 +6,14 @@ import itertools
 import re
 import secrets
 import string
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from mcp_session import Action, Rule, Side
 from mcp_session._check.messages import as_object, encoded, request
-from mcp_session._check.results import Skip, skip
+from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["LEGACY", "MODERN", "PING", "Options", "Subject", "Tool", "Who"]
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
+
+# Stands for the version that the server settled on.
+SETTLED = ""
 
 _ACCEPT = ("accept", b"application/json, text/event-stream")
 _JSON = ("content-type", b"application/json")
@@ -105,10 +108,13 @@ class Subject:
     options: Options
     process: CommandServer | None = None
     """The server itself, where it was started for this."""
+    version: str = LEGACY
+    """What the server settled on last."""
     looked_at: int = 0
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
     _secrets: set[str] = field(default_factory=set[str])
+    _to_end: set[str] = field(default_factory=set[str])
     _offered: dict[str, bool] = field(default_factory=dict[str, bool])
     _first: Seen | None = None
     _no_session: str = ""
@@ -130,7 +136,7 @@ class Subject:
         *,
         session: str | bytes | tuple[bytes, ...] | None = None,
         message: object = None,
-        version: str | None = LEGACY,
+        version: str | None = SETTLED,
         headers: tuple[tuple[str, bytes], ...] = (),
         url: str | None = None,
     ) -> Seen:
@@ -157,7 +163,7 @@ class Subject:
         *,
         session: str | bytes | tuple[bytes, ...] | None = None,
         message: object = None,
-        version: str | None = LEGACY,
+        version: str | None = SETTLED,
         headers: tuple[tuple[str, bytes], ...] = (),
         url: str | None = None,
     ) -> Ask:
@@ -166,7 +172,8 @@ class Subject:
         if message is not None:
             sent.append(_JSON)
         if version is not None:
-            sent.append((_VERSION, version.encode()))
+            named = self.version if version is SETTLED else version
+            sent.append((_VERSION, named.encode()))
         if isinstance(session, tuple):
             sent += [(_SESSION, it) for it in session]
         elif session is not None:
@@ -214,7 +221,8 @@ class Subject:
         verdict = seen.verdict(Side.CLIENT)
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
             version = as_object(as_object(seen.answer_to(1)).get("result")).get("protocolVersion")
-            return Session(verdict.session_id, version if isinstance(version, str) else LEGACY)
+            self.version = version if isinstance(version, str) else LEGACY
+            return Session(verdict.session_id, self.version)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
             skip("the server assigns no session ID")
         if verdict.rule is Rule.ILL_FORMED_SESSION_ID:
@@ -310,6 +318,13 @@ class Subject:
         await self.wire.renew()
         self._no_session, self._modern = "", None
 
+    async def leave(self) -> None:
+        """End every session that was opened and still stands, as far as the server lets us."""
+        # Without an answer, or a request left, they stay.
+        with suppress(Breach):
+            for session_id in sorted(self._to_end):
+                await self.send("DELETE", session=session_id)
+
     # ---- What is said of it
 
     def shown(self, seen: Seen) -> str:
@@ -342,6 +357,12 @@ class Subject:
     def _remember(self, seen: Seen) -> None:
         if seen.session_id:
             self._secrets.add(seen.session_id)
+        verdict = seen.verdict(Side.CLIENT)
+        if verdict.session_id is not None:
+            self._to_end.add(verdict.session_id)
+        elif verdict.action is Action.CLEAR:
+            sent = {value.decode("latin-1") for name, value in seen.ask.headers if name == _SESSION}
+            self._to_end -= sent
 
 
 def _others(found: re.Match[str]) -> str:

@@ -48,7 +48,15 @@ _RESERVED = frozenset(
     show_default=True,
     help="How many seconds an answer or a stream may be silent.",
 )
-def bridge(url: str, headers: tuple[str, ...], read_timeout: float) -> None:
+@click.option(
+    "--drain",
+    type=click.FloatRange(min=0),
+    # A client waits two seconds before it sends a signal; DELETE has to be out by then.
+    default=1.0,
+    show_default=True,
+    help="How many seconds what was asked for is waited for once standard input has ended.",
+)
+def bridge(url: str, headers: tuple[str, ...], read_timeout: float, drain: float) -> None:
     """Serve a client that has only a configuration file: stdio here, HTTP there.
 
     URL is that of an MCP server which speaks Streamable HTTP. The client starts this command and
@@ -66,7 +74,7 @@ def bridge(url: str, headers: tuple[str, ...], read_timeout: float) -> None:
     except ModuleNotFoundError as error:
         _say_what_is_missing(error)
     _log_to_stderr()
-    options = Options(parts, named, read_timeout)
+    options = Options(parts, named, read_timeout, drain)
     try:
         end = run(options, _say)
     except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ from mcp_session import Side, __version__, install
 from mcp_session._cli.bridge import bridge
 from mcp_session._cli.check import check, check_client
 from mcp_session._cli.classify import Classified, show, show_as_json
+from mcp_session._cli.fuzz import fuzz, fuzz_client
 from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
 from mcp_session._cli.program import NoSuchProgramError, Program, find_program
@@ -152,8 +153,8 @@ def run(program: str, arguments: tuple[str, ...]) -> Program:
     return found
 
 
-main.add_command(bridge)
-main.add_command(gateway)
+for command in (bridge, check, check_client, fuzz, fuzz_client, gateway):
+    main.add_command(command)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:
@@ -169,7 +170,3 @@ def _say(problems: list[Problem]) -> None:
 
 def _problem_as_json(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "place": problem.place, "what": problem.what}
-
-
-main.add_command(check)
-main.add_command(check_client)

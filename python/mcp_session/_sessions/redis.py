@@ -32,7 +32,7 @@ from mcp_session._sessions.terms import Terms
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from redis.asyncio import Redis
+    from redis.asyncio import Redis, RedisCluster
 
 __all__ = ["RedisSessions"]
 
@@ -51,8 +51,8 @@ class RedisSessions:
     """A `SessionTable` in Redis (6.2 or newer) or Valkey, for any number of hosts.
 
     `server` is a URL (`redis://`, `rediss://`, `unix://`) as redis-py takes it, or a callable that
-    makes a `redis.asyncio.Redis`, once for each event loop: for Sentinel, or for credentials that
-    change. Needs the extra `redis`. The options:
+    makes a client of `redis.asyncio`, once for each event loop: for Sentinel, for a cluster, or for
+    credentials that change. Needs the extra `redis`. The options:
 
     - `key` (32 bytes, default random): the key that hashes session IDs. One that is made is kept in
       Redis, for whoever may read there; of one that is given, only a fingerprint.
@@ -64,7 +64,7 @@ class RedisSessions:
       the table is not believed where it says that an entry or a lease is missing. `find`, and
       `swap` of what is stored, wait for that time at most. Above every lease's seconds.
     - `replicas` (`int`, default 0): how many of Redis's replicas must have a swap or a renewal
-      before it counts. With all of them, a failover loses no claim.
+      before it counts. With all of them, a failover loses no claim. Not in a cluster.
 
     Redis must not evict: `maxmemory-policy noeviction`; another one is warned of. Who may not
     everything needs `EVALSHA`, `EVAL`, `GET`, `GETRANGE`, `SET`, `DEL`, `PEXPIRE`, `TIME`,
@@ -79,7 +79,7 @@ class RedisSessions:
 
     def __init__(  # noqa: PLR0913 - what there is to choose
         self,
-        server: str | Callable[[], Redis],
+        server: str | Callable[[], Redis | RedisCluster],
         *,
         key: bytes | None = None,
         prefix: str = "mcp-session",

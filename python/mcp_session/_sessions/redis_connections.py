@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -35,8 +35,10 @@ _FAULTS: tuple[tuple[type[Exception], TableFault], ...] = (
     (exceptions.ReadOnlyError, TableFault.READ_ONLY),
     (exceptions.TimeoutError, TableFault.TIMED_OUT),
     (exceptions.ConnectionError, TableFault.UNREACHABLE),
+    (exceptions.RedisClusterException, TableFault.UNREACHABLE),
     (OSError, TableFault.UNREACHABLE),
 )
+_FAILURES = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 # The words with which Redis begins those errors that redis-py has no type for.
 _FAULTS_BY_WORD = {
     "NOREPLICAS": TableFault.UNREPLICATED,
@@ -67,8 +69,6 @@ class _Client(Protocol):
     def set_retry(self, retry: Retry) -> None: ...
     def get_connection_kwargs(self) -> dict[str, object]: ...
     def aclose(self) -> Awaitable[None]: ...
-    @property
-    def connection_pool(self) -> BlockingConnectionPool: ...
 
 
 class Script:
@@ -85,7 +85,7 @@ class RedisConnections:
 
     def __init__(
         self,
-        server: str | Callable[[], Redis],
+        server: str | Callable[[], Redis | RedisCluster],
         *,
         timeout: float,
         max_connections: int,
@@ -161,7 +161,7 @@ class RedisConnections:
     async def evicts(self) -> bool:
         """Return whether the server says that it evicts keys when it is full."""
         facts: dict[str, object] = {}
-        with suppress(exceptions.RedisError, OSError):
+        with suppress(*_FAILURES):
             facts = await self._client().info("memory")
         return bool(facts.get("maxmemory")) and facts.get("maxmemory_policy") != "noeviction"
 
@@ -170,7 +170,7 @@ class RedisConnections:
         with self._lock:
             client = self._clients.pop(_running_loop(), None)
         if client is not None:
-            with suppress(exceptions.RedisError, OSError):
+            with suppress(*_FAILURES):
                 await client.aclose()
 
     def _client(self) -> _Client:
@@ -201,6 +201,9 @@ class RedisConnections:
         if client.get_connection_kwargs().get("decode_responses"):
             message = "server must not set decode_responses: what is stored is bytes"
             raise ValueError(message)
+        if self._replicas and not hasattr(client, "connection_pool"):
+            message = "replicas cannot be waited for in a cluster: redis-py has no way to"
+            raise ValueError(message)
         # A swap that was run twice would compare with what it has written: `_attempt` knows that.
         client.set_retry(Retry(NoBackoff(), 0))
         return client
@@ -224,7 +227,7 @@ class RedisConnections:
                     raise
                 await _disconnect(client)
                 return await ask(client, 1)
-        except (exceptions.RedisError, OSError) as error:
+        except _FAILURES as error:
             fault = _fault_of(error)
             if fault is TableFault.READ_ONLY:
                 # This was the primary, and is a replica now: the name may lead to another already.
@@ -233,8 +236,11 @@ class RedisConnections:
 
 
 async def _disconnect(client: _Client) -> None:
-    with suppress(exceptions.RedisError, OSError):
-        await client.connection_pool.disconnect(inuse_connections=False)
+    # A client of a cluster has a pool for each node, and renews them itself.
+    pool: BlockingConnectionPool | None = getattr(client, "connection_pool", None)
+    if pool is not None:
+        with suppress(*_FAILURES):
+            await pool.disconnect(inuse_connections=False)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -67,7 +67,8 @@ def assert_assigns_session(request: bytes, response: bytes) -> str:
     """
     verdict = classify_exchange(request, response)
     if verdict.action is not Action.ADOPT_SESSION or verdict.session_id is None:
-        message = f"no session was assigned: {_basis(verdict.rule)}"
+        answered = response.partition(b"\r\n")[0].decode("latin-1")
+        message = f"no session was assigned by {answered!r}: {_basis(verdict.rule)}"
         raise AssertionError(message)
     return verdict.session_id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ def write_request(  # noqa: PLR0913 - facts come by name
     headers: Iterable[tuple[str, str]] = (),
     *,
     target: str = "/mcp",
+    host: str = "127.0.0.1",
     session_id: str | None = None,
     protocol_version: str | None = None,
 ) -> bytes:
@@ -38,7 +40,7 @@ def write_request(  # noqa: PLR0913 - facts come by name
     >>> write_request("DELETE", session_id="1868a90c").splitlines()[-2]
     b'mcp-session-id: 1868a90c'
     """
-    lines = [f"{method} {target} HTTP/1.1", "host: 127.0.0.1", f"accept: {ACCEPTED}"]
+    lines = [f"{method} {target} HTTP/1.1", f"host: {host}", f"accept: {ACCEPTED}"]
     if body or method == "POST":
         lines += ["content-type: application/json", f"content-length: {len(body)}"]
     if session_id is not None:
@@ -98,6 +100,11 @@ class RawExchange:
     def send(self, data: bytes) -> None:
         """Send more bytes."""
         self._connection.sendall(data)
+
+    def finish_sending(self) -> None:
+        """Say that nothing more comes, and read on."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
 
     def read_until(self, enough: Callable[[Response], bool]) -> Response:
         """Read until it is enough or all."""
@@ -184,6 +191,7 @@ class ScriptedClient:
             message = "not an http:// URL"
             raise ValueError(message)
         self.address = (parts.hostname, parts.port or 80)
+        self.host = parts.netloc.rpartition("@")[2]
         self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self.seconds = seconds
         self.exchanges: list[tuple[bytes, bytes]] = []
@@ -215,6 +223,7 @@ class ScriptedClient:
                 body,
                 headers,
                 target=self.target,
+                host=self.host,
                 session_id=session_id,
                 protocol_version=protocol_version,
             )

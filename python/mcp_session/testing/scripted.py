@@ -174,7 +174,7 @@ class ScriptedServer:
         try:
             while (request := await connection.read_request(number)) is not None:
                 self.requests.append(request)
-                await self.script(Exchange(self, connection, request))
+                await self.script(Exchange(self, connection, request, len(self.requests) - 1))
                 if not connection.can_continue():
                     break
         except OSError:
@@ -267,6 +267,10 @@ class Exchange:
     server: ScriptedServer
     connection: Connection
     request: Request
+    number: int = 0
+    """Which exchange of its server's it is, counted from 0."""
+    sent: bytes = b""
+    """The bytes of the answer, as far as they went out."""
 
     async def answer(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -309,6 +313,7 @@ class Exchange:
 
     async def send_raw(self, data: bytes) -> None:
         """Send bytes that need be no HTTP, and take nothing more on this connection."""
+        self.sent += data
         await self.connection.send(data)
         self.hang_up()
 
@@ -328,6 +333,7 @@ class Exchange:
     async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
         data = self.connection.http.send(event)
         if data:
+            self.sent += data
             await self.connection.send(data)
 
 

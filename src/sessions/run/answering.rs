@@ -4,7 +4,7 @@ use super::super::entry::kept_body;
 use super::super::key::SessionKey;
 use super::super::options::Restore;
 use super::super::replica::Replica;
-use super::super::step::{HandlerHeader, HiddenId, Misuse, Origin, RunApp, Step, Watch};
+use super::super::step::{HandlerHeader, HiddenId, Misuse, RunApp, Step, Watch};
 use super::Run;
 use super::reading::{AnswerReader, Progress, is_initialized};
 use super::state::{AfterHold, Answering, Attached, Ending, Matter, State};
@@ -160,7 +160,7 @@ impl Run {
         if let Some(other) = replica.busy(&key, self.number) {
             return self.hold(other, AfterHold::Forgotten);
         }
-        if self.origin == Origin::Restored {
+        if self.was_forgotten {
             // It is this request that it does not know.
             return self.unknown();
         }
@@ -170,6 +170,7 @@ impl Run {
         if is_over {
             return self.terminate(replica, key, claim, Ending::Lost);
         }
+        self.was_forgotten = true;
         self.restore(replica, key, claim, confirmed, record)
     }
 

@@ -3,6 +3,7 @@
 mod answering;
 mod opening;
 mod reading;
+mod relaying;
 mod restoring;
 mod state;
 mod taking;
@@ -16,7 +17,7 @@ use super::entry::{Entry, Record};
 use super::head::RequestHead;
 use super::hop;
 use super::key::SessionKey;
-use super::options::Sessionless;
+use super::options::{Durability, Sessionless};
 use super::replica::{Renewal, Replica};
 use super::step::{
     Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Reply, RunApp, RunNumber, Step, Watch,
@@ -54,6 +55,8 @@ pub struct Run {
     ran_in: Option<u64>,
     /// Whether the session was restored for this request.
     origin: Origin,
+    /// Whether it was restored because the application had forgotten it.
+    was_forgotten: bool,
     request_id: EchoId,
     is_upkeep: bool,
 }
@@ -78,6 +81,7 @@ impl Run {
             waits: 0,
             ran_in: None,
             origin: Origin::Own,
+            was_forgotten: false,
             request_id: replica.options.request_id,
             is_upkeep: false,
             head,
@@ -106,6 +110,7 @@ impl Run {
             waits: 0,
             ran_in: None,
             origin: Origin::Own,
+            was_forgotten: false,
             request_id: replica.options.request_id,
             is_upkeep: true,
         };
@@ -152,14 +157,17 @@ impl Run {
         let (State::Finding, Some(attached)) = (&self.state, self.attached) else {
             return Err(Misuse);
         };
-        Ok(match found {
+        let step = match found {
             Some((entry, addresses)) => self.found_entry(replica, attached, entry, addresses),
             None if replica.owned.get(&attached.key).is_some() => {
                 self.write_anew(replica, attached.key, None)
             }
+            None if replica.options.durability == Durability::Durable => self.unknown(),
             None if replica.lease.is_settling() => self.unavailable(),
             None => self.renew(AfterRenewal::Unknown),
-        })
+        };
+        self.release_unless_taking(replica);
+        Ok(step)
     }
 
     /// Takes that the table has renewed the lease. The replica is told as well.
@@ -184,7 +192,10 @@ impl Run {
     /// [`Misuse`]: the run does not wait for the table.
     pub fn table_failed(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
         Ok(match core::mem::replace(&mut self.state, State::Ended) {
-            State::Finding => self.serve_or(replica, Self::unavailable),
+            State::Finding => {
+                self.release_unless_taking(replica);
+                self.serve_or(replica, Self::unavailable)
+            }
             State::Renewing(then) => {
                 replica.renewal_failed();
                 match then {
@@ -420,6 +431,15 @@ impl Run {
                 Step::Forward(Forward { owner, addresses, hop })
             }
             (_, _) => self.take(replica, key, claim, record),
+        }
+    }
+
+    /// Lets others have what it does not write after all.
+    fn release_unless_taking(&self, replica: &mut Replica) {
+        if let (Some(Attached { key, .. }), false) =
+            (self.attached, matches!(self.state, State::Writing(_) | State::Restoring(_)))
+        {
+            replica.release(&key, self.number);
         }
     }
 

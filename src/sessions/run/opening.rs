@@ -112,7 +112,7 @@ impl Run {
         let Opened { inner, record, minted } = opened;
         replica.release(&key, self.number);
         let generation = replica.next_generation();
-        replica.owned.insert(key, Owned::new(1, confirmed, inner, generation, record));
+        replica.own(key, Owned::new(1, confirmed, inner, generation, record));
         replica.note_used(key);
         self.end_passing(minted)
     }

@@ -54,6 +54,10 @@ impl Run {
             },
             Stage::Initialized(_) => match Heard::of(head.status()) {
                 Heard::Accepted => self.tell_next(replica, restoring),
+                // It has forgotten again what it has just opened.
+                Heard::Refused if head.status() == StatusCode::NOT_FOUND => {
+                    self.not_restored(replica, &restoring, Heard::Later)
+                }
                 heard @ (Heard::Unauthorized | Heard::Later | Heard::Refused) => {
                     self.not_restored(replica, &restoring, heard)
                 }
@@ -214,7 +218,7 @@ impl Run {
             // Another has claimed it meanwhile.
             (None, Some(_)) => {}
             (None, None) => {
-                replica.owned.insert(key, Owned::new(claim, confirmed, inner, generation, record));
+                replica.own(key, Owned::new(claim, confirmed, inner, generation, record));
             }
         }
         self.look(replica)

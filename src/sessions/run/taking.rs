@@ -139,7 +139,8 @@ impl Run {
                 let (claim, changes) = (owned.claim, owned.changes());
                 let value = owned.record.encode();
                 let purpose = Purpose::Record { changes, then };
-                self.write(replica, key, Some(claim), claim, value, purpose)
+                // A claim of its own, so that nobody can claim with what they read before.
+                self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)
             }
             None => {
                 replica.note_pending(key);
@@ -156,6 +157,10 @@ impl Run {
         claim: u64,
         ending: Ending,
     ) -> Step {
+        // Nobody is served any more, whether the table knows or not.
+        if let Some(owned) = replica.owned.get_mut(&key) {
+            owned.is_terminated = true;
+        }
         self.terminate_over(replica, key, Some(claim), ending)
     }
 
@@ -173,7 +178,10 @@ impl Run {
                 terminate_later(replica, key);
                 self.end_passing(then)
             }
-            Purpose::Terminate(Ending::Lost) => self.unavailable(),
+            Purpose::Terminate(Ending::Lost) => {
+                replica.note_pending(key);
+                self.unavailable()
+            }
             Purpose::Terminate(Ending::Late) => self.serve_or(replica, Self::unavailable),
         }
     }
@@ -232,6 +240,7 @@ impl Run {
             Purpose::Record { changes, then } => {
                 replica.release(&key, self.number);
                 if let Some(owned) = replica.owned.get_mut(&key) {
+                    owned.claim = claim;
                     owned.note_written(changes);
                     if owned.is_unwritten() {
                         replica.note_pending(key);
@@ -259,6 +268,10 @@ impl Run {
     /// Another claim stands there than the one that was expected.
     fn outrun(&mut self, replica: &mut Replica, writing: Writing) -> Step {
         let Writing { purpose, key, .. } = writing;
+        if let Purpose::Confirm { .. } | Purpose::Terminate(Ending::Late) = purpose {
+            // It writes again once it knows over what, and nobody else before.
+            return self.find();
+        }
         replica.release(&key, self.number);
         match purpose {
             Purpose::Claim(_)

@@ -1,0 +1,209 @@
+"""The commands `fuzz` and `fuzz-client`."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_session._fuzz.search import Search
+
+__all__ = ["fuzz", "fuzz_client"]
+
+FOUND_SOMETHING, MISUSED = 1, 2
+MEBIBYTE = 1024 * 1024
+# What the extra `check` brings, by the names of the modules.
+NEEDED = ("anyio", "h11", "hypothesis")
+
+_SECONDS = click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="How long to look for faults.",
+)
+_SHRINK = click.option(
+    "--shrink-seconds",
+    type=click.FloatRange(min=1),
+    default=30.0,
+    show_default=True,
+    help="How long to make the case of each fault small.",
+)
+_MOST = click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many kinds of faults end the search.",
+)
+_SEED = click.option("--seed", type=int, help="The seed of an earlier run, to do it again.")
+_OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("mcp-session-fuzz"),
+    show_default=True,
+    help="Where to write the exchanges of what fails.",
+)
+_MEMORY = click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    metavar="MIB",
+    help="How much the process under test may grow.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.command()
+@click.argument("url")
+@click.option("--command", help="Starts the server; {port} in it, and in URL, becomes a free port.")
+@click.option("--header", "headers", multiple=True, metavar="NAME: VALUE", help="On each request.")
+@click.option("--bearer", help="A token to put on each request.")
+@click.option(
+    "--answer-seconds",
+    type=click.FloatRange(min=1),
+    default=20.0,
+    show_default=True,
+    help="How long an answer may take.",
+)
+@_SECONDS
+@_SHRINK
+@_MOST
+@_SEED
+@_OUT
+@_MEMORY
+@_JSON
+def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
+    url: str,
+    command: str | None,
+    headers: tuple[str, ...],
+    bearer: str | None,
+    answer_seconds: float,
+    memory: int,
+    **options: Any,  # noqa: ANN401 - those of both commands
+) -> None:
+    """Send a live server malformed bodies, heads and orderings.
+
+    It must answer, stay up, keep its sessions right and, started by --command, not grow. No tool
+    is called. What fails is shrunk, and written as pairs NAME.request and NAME.response, which
+    `classify` and `diagnose` read. The seed is printed. Needs the extra `check`.
+
+    The exit status is 0 if nothing was found, 1 if something was, 2 if the server cannot be
+    started or reached.
+    """
+    with _extra():
+        from mcp_session._fuzz.server import Target, fuzz_server  # noqa: PLC0415 - an extra
+        from mcp_session.testing.processes import CommandServer  # noqa: PLC0415 - an extra
+
+    ours = [_header(it) for it in headers]
+    if bearer is not None:
+        ours.append(("authorization", f"Bearer {bearer}"))
+    with ExitStack() as stack:
+        started = None
+        if command is not None:
+            try:
+                started = stack.enter_context(CommandServer(command, url=url))
+            except (OSError, RuntimeError, ValueError) as error:
+                _misused(str(error))
+        target = Target(
+            started.url if started else url,
+            started,
+            tuple(ours),
+            answer_seconds,
+            memory * MEBIBYTE,
+        )
+        if not target.url.startswith("http://"):
+            _misused("URL has to begin with http://")
+        _run(lambda **bounds: fuzz_server(target, **bounds), options)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="How many seconds the command may take each time.",
+)
+@_SECONDS
+@_SHRINK
+@_MOST
+@_SEED
+@_OUT
+@_MEMORY
+@_JSON
+def fuzz_client(
+    command: tuple[str, ...],
+    limit: float,
+    memory: int,
+    **options: Any,  # noqa: ANN401 - those of both commands
+) -> None:
+    """Answer a client malformed bodies, heads and orderings.
+
+    For each case a scripted server listens on loopback, and COMMAND is run with its URL
+    appended. It must end, by itself and not by a signal, must not ask for ever, must keep to what
+    the specification says of session IDs, and must not grow. What fails is shrunk, and written
+    as for `fuzz`. Needs the extra `check`.
+    """
+    with _extra():
+        from mcp_session._fuzz.client import fuzz_client as run  # noqa: PLC0415 - an extra
+
+    _run(
+        lambda **bounds: run(command, limit=limit, most_memory=memory * MEBIBYTE, **bounds),
+        options,
+    )
+
+
+def _run(search: Callable[..., Search], options: dict[str, Any]) -> None:
+    from mcp_session._fuzz import report  # noqa: PLC0415 - an extra may be missing
+
+    seed: int = secrets.randbits(32) if options["seed"] is None else options["seed"]
+    click.echo(f"mcp-session: seed {seed}", err=True)
+    told = search(
+        first_seed=seed,
+        seconds=options["seconds"],
+        shrink_seconds=options["shrink_seconds"],
+        most=options["most"],
+    )
+    folders = report.write(told.findings, options["out"], seed)
+    if options["as_json"]:
+        click.echo(report.as_json(told, folders, seed))
+    else:
+        click.echo("\n".join(report.lines(told, folders, seed)))
+    if not told.cases:
+        _misused("no case could be run")
+    if told.findings:
+        sys.exit(FOUND_SOMETHING)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or "\r" in text or "\n" in text:
+        _misused("--header has to be 'NAME: VALUE'")
+    return name.strip(), value.strip()
+
+
+def _misused(what: str) -> None:
+    click.echo(f"mcp-session: {what}", err=True)
+    sys.exit(MISUSED)
+
+
+class _extra:  # noqa: N801 - reads as the statement that it is
+    """Says which extra is missing, where one is."""
+
+    def __enter__(self) -> None:
+        """Begin to import."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End with the command that installs it."""
+        if isinstance(error, ModuleNotFoundError) and error.name in NEEDED:
+            _misused(f"this needs {error.name}: pip install 'mcp-session[check]'")

@@ -1,0 +1,244 @@
+"""Fuzzes a client: it must end, ask within bounds, keep its session IDs right, and not grow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from hypothesis import strategies as st
+
+from mcp_session import Action, classify_exchange
+from mcp_session._fuzz.search import Finding, Search, search
+from mcp_session.testing import strategies
+from mcp_session.testing.scripted import Exchange, SmallServer, scripted_server
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from anyio.abc import Process
+
+__all__ = ["Fault", "Reply", "fuzz_client"]
+
+MOST_REPLIES = 8
+MOST_REQUESTS = 200
+LOOK_SECONDS = 0.05
+CUT_BY = 50
+LONG = 5000
+SESSION_ID = "mcp-session-id"
+
+
+class Fault(Enum):
+    """How a request is answered."""
+
+    NONE = "as a good server does"
+    FORGOTTEN = "after all sessions were forgotten"
+    STATUS = "by a status and a body"
+    RAW = "by what is no HTTP"
+    CUT = "by a body that is cut off"
+    EVENTS = "by a stream of anything"
+    RESET = "by a reset"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to one request."""
+
+    fault: Fault
+    status: int = 200
+    content_type: str = "application/json"
+    session_id: str | None = None
+    body: bytes = b""
+
+    def __str__(self) -> str:
+        if self.fault in {Fault.NONE, Fault.FORGOTTEN, Fault.RESET}:
+            return str(self.fault.value)
+        given = "" if self.session_id is None else ", with a session ID"
+        return f"{self.fault.value}: {self.status} {self.content_type}{given} {self.body[:200]!r}"
+
+
+def fuzz_client(  # noqa: PLR0913 - bounds come by name
+    command: Sequence[str],
+    *,
+    limit: float,
+    most_memory: int,
+    first_seed: int,
+    seconds: float,
+    shrink_seconds: float,
+    most: int,
+) -> Search:
+    """Run a command again and again, each time against another bad server."""
+
+    def run(case: list[Reply], known: Collection[str]) -> Finding | None:
+        return anyio.run(_Run(command, limit, most_memory, known).through, case)
+
+    return search(
+        _cases(),
+        run,
+        first_seed=first_seed,
+        seconds=seconds,
+        shrink_seconds=shrink_seconds,
+        most=most,
+    )
+
+
+def _cases() -> st.SearchStrategy[list[Reply]]:
+    good = st.just(Reply(Fault.NONE))
+    forgets = st.just(Reply(Fault.FORGOTTEN))
+    resets = st.just(Reply(Fault.RESET))
+    faults = st.builds(
+        Reply,
+        fault=st.sampled_from([Fault.STATUS, Fault.STATUS, Fault.RAW, Fault.CUT, Fault.EVENTS]),
+        status=st.sampled_from(strategies.STATUSES),
+        content_type=st.sampled_from(
+            ["application/json", "text/event-stream", "text/plain", "text/html", "no/such;type"]
+        ),
+        session_id=st.sampled_from([None, None, None, "given-by-mistake", "not a session"]),
+        body=strategies.bodies() | st.just(b"x" * LONG),
+    )
+    reply: st.SearchStrategy[Reply] = st.one_of(good, good, good, forgets, resets, faults, faults)
+    return st.lists(reply, min_size=1, max_size=MOST_REPLIES)
+
+
+@dataclass
+class _Run:
+    """One run of the command, and what went over the wire."""
+
+    command: Sequence[str]
+    limit: float
+    most_memory: int
+    known: Collection[str]
+    small: SmallServer = field(default_factory=SmallServer)
+    left: list[Reply] = field(default_factory=list[Reply])
+    exchanges: list[Exchange] = field(default_factory=list[Exchange])
+    memory: int = 0
+
+    async def through(self, case: list[Reply]) -> Finding | None:
+        """Play one bad server; return what the client did wrong."""
+        self.left = list(case)
+        async with (
+            scripted_server(self._answer) as server,
+            await anyio.open_process(
+                [*self.command, server.url],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            ) as process,
+        ):
+            has_ended = await self._watch(process)
+        pairs = [(it.request.raw, it.sent) for it in self.exchanges]
+        told = self._fault(has_ended=has_ended, status=process.returncode)
+        if told is None or told[0] in self.known:
+            return None
+        size = sum(len(request) + len(response) for request, response in pairs)
+        # What was still to be answered does not matter to what was found.
+        return Finding(*told, pairs, "\n".join(map(str, case)), size + len(case))
+
+    async def _watch(self, process: Process) -> bool:
+        """Return whether the command ended by itself."""
+        with anyio.move_on_after(self.limit) as scope:
+            while process.returncode is None:
+                self.memory = max(self.memory, _memory(process.pid))
+                is_endless = len(self.exchanges) > MOST_REQUESTS
+                if is_endless or self.memory > self.most_memory:
+                    break
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+            return not scope.cancelled_caught
+        return True
+
+    def _fault(self, *, has_ended: bool, status: int | None) -> tuple[str, str] | None:
+        if len(self.exchanges) > MOST_REQUESTS:
+            return "asks for ever", f"more than {MOST_REQUESTS} requests"
+        if self.memory > self.most_memory:
+            return "memory", f"it has taken {self.memory >> 20} MiB"
+        if not has_ended:
+            return "hangs", f"it did not end in {self.limit:.0f} s"
+        if status is not None and status < 0:
+            return "crashed", f"it was ended by the signal {-status}"
+        return self._wrong_id()
+
+    def _wrong_id(self) -> tuple[str, str] | None:
+        """Hold each request against what the core says of the exchanges before it."""
+        given: set[str] = set()
+        dead: set[str] = set()
+        for exchange in sorted(self.exchanges, key=lambda it: it.number):
+            request = exchange.request
+            attached = request.session
+            if attached is not None and request.kind == "initialize":
+                return "initialize with an ID", "an `initialize` bore a session ID"
+            if attached is not None and attached not in given:
+                return "a strange ID", f"{request.kind} bore an ID that no `initialize` was given"
+            if attached in dead and request.method == "POST":
+                return "a dead ID", f"{request.kind} bore the ID of a session that had ended"
+            try:
+                verdict = classify_exchange(request.raw, exchange.sent)
+            except ValueError:
+                continue
+            if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
+                given.add(verdict.session_id)
+            elif verdict.action is Action.CLEAR_AND_REINIT and attached is not None:
+                dead.add(attached)
+        return None
+
+    async def _answer(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        reply = self.left.pop(0) if self.left else Reply(Fault.NONE)
+        if reply.fault is Fault.FORGOTTEN:
+            self.small.forget()
+        if reply.fault in {Fault.NONE, Fault.FORGOTTEN}:
+            await self._good(exchange)
+        elif reply.fault is Fault.RESET:
+            exchange.reset()
+        elif reply.fault is Fault.RAW:
+            await exchange.send_raw(reply.body or b"\x00")
+        else:
+            await self._bad(exchange, reply)
+
+    async def _good(self, exchange: Exchange) -> None:
+        message = exchange.request.message
+        is_request = isinstance(message, dict) and "id" in message
+        try:
+            await self.small(exchange)
+        except (KeyError, TypeError, AttributeError):
+            # A client may send what no good server understands.
+            body = json.dumps({"jsonrpc": "2.0", "error": {"code": -32600, "message": "no"}})
+            await exchange.answer(400 if is_request else 202, body.encode())
+
+    async def _bad(self, exchange: Exchange, reply: Reply) -> None:
+        headers = {"content-type": reply.content_type}
+        if reply.fault is Fault.EVENTS:
+            headers["content-type"] = "text/event-stream"
+        if reply.session_id is not None:
+            headers[SESSION_ID] = reply.session_id
+        body = reply.body
+        if reply.fault is Fault.EVENTS:
+            body = b"".join(b"data: %s\n\n" % line for line in body.splitlines())
+        if reply.fault is Fault.CUT:
+            headers["content-length"] = str(len(body) + CUT_BY)
+            await exchange.begin(reply.status, headers)
+            await exchange.send(body)
+            exchange.hang_up()
+        else:
+            await exchange.answer(reply.status, body, headers)
+
+
+def _memory(pid: int) -> int:
+    """Return the bytes resident of a process; 0 where that is not told."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        fields = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return 0
+    resident = [line.split()[1] for line in fields.splitlines() if line.startswith("VmRSS:")]
+    return int(resident[0]) * 1024 if resident else 0

@@ -1,0 +1,128 @@
+"""Looks for cases that fail, and shrinks them: hypothesis, bounded by time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["Finding", "Search", "search"]
+
+T = TypeVar("T")
+
+MANY = 1_000_000
+SILENT = tuple(HealthCheck)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a peer did wrong, and the raw exchanges that show it."""
+
+    kind: str
+    """The fault in a word or two: findings of one kind are one."""
+    what: str
+    exchanges: Sequence[tuple[bytes, bytes]]
+    case: str = ""
+    """The steps that led to it."""
+    size: int = 0
+
+
+@dataclass
+class Search:
+    """What came of a search."""
+
+    findings: list[Finding] = field(default_factory=list[Finding])
+    cases: int = 0
+
+
+class _FoundError(Exception):
+    """A case failed."""
+
+
+class _TimeOver(KeyboardInterrupt):
+    """No time is left."""
+
+
+def search(  # noqa: PLR0913 - bounds come by name
+    cases: SearchStrategy[T],
+    run: Callable[[T, Collection[str]], Finding | None],
+    *,
+    first_seed: int,
+    seconds: float,
+    shrink_seconds: float,
+    most: int = MANY,
+) -> Search:
+    """Run cases for so long; return one finding of each kind, each shrunk for so long.
+
+    `run` is told which kinds are known already, and says nothing of these. `most` findings end
+    the search.
+    """
+    told = Search()
+    until = time.monotonic() + seconds
+    for number in range(MANY):
+        left = until - time.monotonic()
+        if left <= 0 or len(told.findings) >= most:
+            break
+        known = {finding.kind for finding in told.findings}
+        found, is_over = _one(cases, run, known, told, first_seed + number, left, shrink_seconds)
+        if found is not None:
+            told.findings.append(found)
+            # What it took to shrink is not taken from the time to search.
+            until = max(until, time.monotonic())
+        elif is_over:
+            break
+    return told
+
+
+def _one(  # noqa: PLR0913, PLR0917 - one call
+    cases: SearchStrategy[T],
+    run: Callable[[T, Collection[str]], Finding | None],
+    known: Collection[str],
+    told: Search,
+    this_seed: int,
+    seconds: float,
+    shrink_seconds: float,
+) -> tuple[Finding | None, bool]:
+    best: list[Finding] = []
+    deadline = [time.monotonic() + seconds]
+
+    @seed(this_seed)
+    @settings(
+        max_examples=MANY,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        suppress_health_check=SILENT,
+    )
+    @given(cases)
+    def test(case: T) -> None:
+        if time.monotonic() > deadline[0]:
+            raise _TimeOver
+        told.cases += 1
+        finding = run(case, known)
+        if finding is None or (best and finding.kind != best[0].kind):
+            return
+        if not best:
+            deadline[0] = time.monotonic() + shrink_seconds
+            best.append(finding)
+        elif finding.size <= best[0].size:
+            best[0] = finding
+        raise _FoundError
+
+    try:
+        test()
+    except _TimeOver:
+        return (best[0] if best else None), True
+    except BaseException as error:
+        if not best or isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+    return (best[0] if best else None), False

@@ -1,0 +1,318 @@
+"""Fuzzes a live server: it must answer, stay up, keep its sessions right, and not grow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import h11
+
+from mcp_session import Action, Side, admit, classify_exchange, peek
+from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
+from mcp_session._fuzz.search import Finding, Search, search
+from mcp_session.testing.client import ScriptedClient
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from mcp_session.testing.client import Response
+    from mcp_session.testing.processes import CommandServer
+
+__all__ = ["Target", "fuzz_server"]
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": "open",
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "mcp-session fuzz", "version": "0"},
+    },
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+PING = {"jsonrpc": "2.0", "id": "fuzz-ping", "method": "ping"}
+UNKNOWN = "0123456789abcdef0123456789abcdef"
+ILL_FORMED = "not a session"
+FIRST_ERROR = 500
+# What a server may say of a method or a version of HTTP that it does not know.
+HONEST = (501, 505)
+WARM_UP = 40
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server under test, and what is allowed of it."""
+
+    url: str
+    command: CommandServer | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """Put on every request: credentials, say."""
+    answer_seconds: float = 20.0
+    growth: int = 64 * 1024 * 1024
+    """How many bytes a `command` may grow beyond what it has after its first cases."""
+
+
+def fuzz_server(
+    target: Target,
+    *,
+    first_seed: int,
+    seconds: float,
+    shrink_seconds: float,
+    most: int,
+) -> Search:
+    """Fuzz a server for so long; return what was found."""
+    memory = _Memory(target)
+
+    def run(case: list[Ask | Step], known: Collection[str]) -> Finding | None:
+        return _Run(target, known).through(case) or memory.grown(case, known)
+
+    return search(
+        cases(),
+        run,
+        first_seed=first_seed,
+        seconds=seconds,
+        shrink_seconds=shrink_seconds,
+        most=most,
+    )
+
+
+class _FaultError(Exception):
+    """The server did what it must not."""
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(what)
+        self.kind, self.what = kind, what
+
+
+@dataclass
+class _Memory:
+    """What the server had when it was warm."""
+
+    target: Target
+    cases: int = 0
+    warm: int | None = None
+
+    def grown(self, case: Sequence[Ask | Step], known: Collection[str]) -> Finding | None:
+        """Return the finding that it has grown."""
+        command = self.target.command
+        self.cases += 1
+        now = None if command is None else command.memory()
+        if now is None:
+            return None
+        if self.warm is None or self.cases <= WARM_UP:
+            self.warm = now
+        elif now - self.warm > self.target.growth and "memory" not in known:
+            what = f"grew from {self.warm >> 20} to {now >> 20} MiB in {self.cases} cases"
+            return Finding("memory", what, [], "\n".join(map(str, case)), len(case))
+        return None
+
+
+@dataclass
+class _Run:
+    """One case: the sessions, and all that was exchanged."""
+
+    target: Target
+    known: Collection[str]
+    live: str | None = None
+    terminated: str | None = None
+    has_sessions: bool = False
+    exchanges: list[tuple[bytes, bytes]] = field(default_factory=list[tuple[bytes, bytes]])
+
+    def through(self, case: Sequence[Ask | Step]) -> Finding | None:
+        """Do all of a case; return what the server did wrong."""
+        command = self.target.command
+        if command is not None and not command.is_running:
+            command.start()
+        try:
+            self._open()
+            for step in case:
+                self._do(step)
+            self._is_well()
+        except _FaultError as error:
+            if error.kind in self.known:
+                return None
+            size = sum(len(request) for request, _ in self.exchanges)
+            told = "\n".join(str(step) if isinstance(step, Ask) else step.value for step in case)
+            return Finding(error.kind, error.what, list(self.exchanges), told, size)
+        finally:
+            self._close()
+        return None
+
+    def _do(self, step: Ask | Step) -> None:
+        if step is Step.OPEN:
+            self._open()
+        elif step is Step.TERMINATE:
+            if self.live is not None:
+                response = self._send(Ask("DELETE", Attached.LIVE, b"", is_plain=True), self.live)
+                # A server need not offer it: then the session lives on.
+                if response is not None and 200 <= response.status < 300:  # noqa: PLR2004 - 2xx
+                    self.terminated, self.live = self.live, None
+        elif isinstance(step, Ask):
+            self._ask(step)
+
+    def _open(self) -> None:
+        response = self._post(INITIALIZE, None)
+        if response.status != 200:  # noqa: PLR2004 - OK
+            what = f"an `initialize` was answered {response.status}"
+            raise _FaultError("no new session", what)
+        self.live = response.headers.get("mcp-session-id")
+        self.has_sessions = self.live is not None
+        self._post(INITIALIZED, self.live)
+
+    def _is_well(self) -> None:
+        """Fail unless the server still answers: a new session, and the one that was open."""
+        live = self.live
+        if live is not None or not self.has_sessions:
+            response = self._post(PING, live)
+            if response.status != 200 or b"fuzz-ping" not in response.body:  # noqa: PLR2004 - OK
+                what = f"a ping in a live session was answered {response.status}"
+                raise _FaultError("a live session was lost", what)
+        self._close()
+        self._open()
+
+    def _close(self) -> None:
+        if self.live is not None:
+            ended, self.live = self.live, None
+            try:
+                self._send(Ask("DELETE", Attached.LIVE, b""), ended)
+            except _FaultError:
+                return
+
+    def _post(self, message: object, session_id: str | None) -> Response:
+        attached = Attached.NONE if session_id is None else Attached.LIVE
+        ask = Ask("POST", attached, json.dumps(message).encode(), is_plain=True)
+        response = self._send(ask, session_id)
+        if response is None:
+            kind = "no answer"
+            raise _FaultError(kind, "a plain request was not answered")
+        return response
+
+    def _ask(self, ask: Ask) -> None:
+        session_id = self._id_of(ask.attached)
+        if ask.attached in {Attached.LIVE, Attached.TERMINATED} and session_id is None:
+            return
+        response = self._send(ask, session_id)
+        if response is not None:
+            self._judge(ask, session_id)
+
+    def _id_of(self, attached: Attached) -> str | None:
+        ids = {
+            Attached.NONE: None,
+            Attached.LIVE: self.live,
+            Attached.TERMINATED: self.terminated,
+            Attached.UNKNOWN: UNKNOWN,
+            Attached.ILL_FORMED: ILL_FORMED,
+        }
+        return ids[attached]
+
+    def _send(self, ask: Ask, session_id: str | None) -> Response | None:
+        """Send a request; return the answer, or None where none is owed and none came."""
+        target = self.target
+        client = ScriptedClient(target.url, seconds=target.answer_seconds)
+        with_ours = Ask(
+            *(ask.method, ask.attached, ask.body, ask.version),
+            *((*target.headers, *ask.headers), ask.framing, ask.is_plain),
+        )
+        request = written(with_ours, client.target, client.host, session_id)
+        answers = ask.framing in {Framing.WHOLE, Framing.CHUNKED}
+        raw = b""
+        try:
+            with client.begin(request) as running:
+                if not answers:
+                    running.finish_sending()
+                response = running.read_until(_Enough(ask))
+                raw = response.raw
+        except TimeoutError:
+            self._record(request, raw)
+            if answers:
+                what = f"no answer in {target.answer_seconds:.0f} s"
+                raise _FaultError("no answer", what) from None
+            return None
+        except h11.RemoteProtocolError:
+            self._record(request, raw)
+            kind = "not HTTP"
+            raise _FaultError(kind, "an answer that is no HTTP") from None
+        except OSError as error:
+            self._record(request, raw)
+            self._is_up(type(error).__name__)
+            return None
+        self._record(request, raw)
+        if response.status == 0:
+            self._is_up("the connection was closed")
+            if answers and ask.is_plain:
+                what = "the connection was closed without an answer"
+                raise _FaultError("no answer", what)
+            return None
+        self._judge_any(response)
+        return response
+
+    def _record(self, request: bytes, response: bytes) -> None:
+        self.exchanges.append((request, response))
+
+    def _is_up(self, why: str) -> None:
+        command = self.target.command
+        if command is not None and not command.is_running:
+            what = f"the server ended with exit status {command.exit_status}: {why}"
+            raise _FaultError("crashed", what)
+        try:
+            ScriptedClient(self.target.url, seconds=self.target.answer_seconds).begin(b"").close()
+        except OSError as error:
+            kind = "not there"
+            raise _FaultError(kind, f"it takes no connections: {type(error).__name__}") from None
+
+    def _judge_any(self, response: Response) -> None:
+        request, raw = self.exchanges[-1]
+        if response.status >= FIRST_ERROR and response.status not in HONEST:
+            raise _FaultError(f"{response.status}", f"a request was answered {response.status}")
+        try:
+            verdict = classify_exchange(request, raw, side=Side.SERVER)
+        except ValueError:
+            return
+        if not verdict.forward_session_id:
+            what = f"{response.status} with an Mcp-Session-Id: {verdict.rule.summary}"
+            raise _FaultError("a session ID on an error", what)
+
+    def _judge(self, ask: Ask, session_id: str | None) -> None:
+        """Hold the answer to a plain request against what the core says of its session."""
+        if not ask.is_plain or not self.has_sessions:
+            return
+        request, raw = self.exchanges[-1]
+        version = ask.version
+        expected = admit(
+            ask.method,
+            session_id=session_id,
+            protocol_version=version,
+            body=ask.body,
+            known=ask.attached is Attached.LIVE,
+        )
+        means = classify_exchange(request, raw)
+        ends = means.action in {Action.CLEAR_AND_REINIT, Action.CLEAR}
+        status = raw.split(b" ", 2)[1].decode("latin-1")
+        what = f"{ask.method} with {ask.attached.value} was answered {status}: "
+        if expected.action is Action.NOT_FOUND_RESPONSE and not ends:
+            kind = f"{ask.attached.value}: {ask.method}"
+            raise _FaultError(kind, what + expected.rule.summary)
+        if expected.action is Action.BAD_REQUEST_RESPONSE and status[:1] == "2":
+            kind = f"no session ID: {ask.method}"
+            raise _FaultError(kind, what + expected.rule.summary)
+        if expected.action is Action.PASS_THROUGH and ask.attached is Attached.LIVE and ends:
+            kind = "a live session was lost"
+            raise _FaultError(kind, what + means.rule.summary)
+
+
+class _Enough:
+    """How much of an answer is read: of a stream, what was asked for."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._id = peek(ask.body).id if ask.is_plain and ask.method == "POST" else None
+
+    def __call__(self, response: Response) -> bool:
+        """Whether that is enough."""
+        if not response.status:
+            return False
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        if not is_stream:
+            return False
+        return self._id is None or self._id.encode() in response.body

@@ -1,0 +1,64 @@
+"""`mcp-session fuzz-client` finds each planted fault, and none in a client that has none."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faulty_client import FAULTS
+from mcp_session._fuzz.client import fuzz_client
+from mcp_session._fuzz.search import Search
+
+from golden import TESTS
+
+CLIENT = str(TESTS / "python" / "faulty_client.py")
+
+
+def fuzzed(fault: str, seconds: float) -> Search:
+    # As long as a busy machine may need, but for what never ends.
+    limit = 8.0 if "hangs" in fault else 60.0
+    return fuzz_client(
+        [sys.executable, "-I", CLIENT, fault],
+        limit=limit,
+        most_memory=150 << 20,
+        first_seed=1,
+        seconds=seconds,
+        shrink_seconds=1.0,
+        most=1,
+    )
+
+
+def test_nothing_is_found_in_a_client_without_a_fault() -> None:
+    told = fuzzed("", 4.0)
+
+    assert told.findings == []
+    assert told.cases > 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault: str) -> None:
+    told = fuzzed(fault, 120.0)
+
+    assert [finding.kind for finding in told.findings] == [FAULTS[fault]]
+
+
+def test_the_command_prints_its_seed_and_writes_pairs_that_classify_reads(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).parent / "mcp-session")
+    client = [sys.executable, "-I", CLIENT, "keeps the dead ID"]
+    options = ["--seed", "7", "--seconds", "120", "--shrink-seconds", "1", "--most", "1", "--json"]
+
+    done = subprocess.run(
+        [program, "fuzz-client", *options, "--out", str(tmp_path), "--", *client],
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 1, done.stderr
+    assert b"seed 7" in done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding["kind"] == "a dead ID"
+    classified = subprocess.run(
+        [program, "classify", finding["folder"]], capture_output=True, check=True
+    )
+    assert b"ClearAndReinit" in classified.stdout
