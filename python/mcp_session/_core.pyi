@@ -88,12 +88,14 @@ __all__ = [
     "diagnose",
     "needs_body",
     "needs_request_body",
+    "no_upstream_response",
     "not_found_response",
     "peek",
     "restored_answer",
     "restored_message",
     "restored_verdict",
     "rule_facts",
+    "upstream_lost_response",
     "without_session_id",
 ]
 
@@ -2163,7 +2165,9 @@ class Replica:
     Sans-IO, and made for any number of threads and event loops of one process. `identity`
     (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
     least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
-    process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
+    process when its owner is gone. `durable` (`bool`): whether the table cannot lose what it has
+    while its processes live on, as a file cannot; where it can, what it does not know is 503 for
+    a while after it may have. `echo_id` (`bool`): whether the answers made here repeat the
     request's id. `requires_session` (`bool`): whether a request without a session header is
     refused, as by a server that requires a session; else the application gets it as it came.
     `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
@@ -2564,7 +2568,9 @@ class Pass:
 
 @final
 class Renew:
-    """Renew the lease of this process; then `renewed`, or `table_failed`.
+    """Renew the lease of this process; then `renewed`, or `table_failed`. No two renewals of a
+    process are under way at once, those of its heartbeat included: one may tell all that have
+    asked for one before it was sent.
 
     >>> from mcp_session.replica import Renew
     >>> Renew.__name__
