@@ -2,13 +2,15 @@
 
 use core::fmt;
 
+use super::bearer::Claims;
 use super::key::{Domain, TableKey};
 
 /// Who asks, as far as whoever authenticated the request knows; all that is known is given.
 ///
 /// What stays the same when a token is refreshed decides: the authenticated user, and the
-/// issuer, client and subject of the token. Where none of them is known, the credential
-/// itself does. What is not given, or empty, is not known.
+/// issuer, client and subject of the token. Where none of them is known, the issuer, client
+/// and subject do that a bearer token in the form of a JWT says it is for, which the application
+/// verifies; of any other credential the credential itself. What is not given, or empty, is not known.
 ///
 /// ```
 /// use mcp_session_core::sessions::{Caller, TableKey};
@@ -46,7 +48,12 @@ impl Caller<'_> {
             // One that is not known has no bytes: an empty one counts as not known.
             key.hash(Domain::Principal, &names.map(Option::unwrap_or_default))
         } else if let Some(credential) = authorization.filter(|it| known(Some(it))) {
-            key.hash(Domain::Credential, &[credential])
+            match Claims::of(credential) {
+                Some(Claims { issuer, client, subject }) => {
+                    key.hash(Domain::Claims, &[&issuer, &client, &subject])
+                }
+                None => key.hash(Domain::Credential, &[credential]),
+            }
         } else {
             key.hash(Domain::Nobody, &[])
         })

@@ -74,6 +74,7 @@ pub(super) enum Domain {
     Hop = 5,
     NotMine = 6,
     MintedId = 7,
+    Claims = 8,
 }
 
 /// What stands in the table in the place of a session ID: a keyed hash of it.

@@ -48,6 +48,7 @@
 //!     What is forgotten for want of room is restored when it is used again.
 //! 13. **No ID and no credential** stands in the table, in `Debug` or in an error.
 
+mod bearer;
 mod caller;
 mod entry;
 mod head;

@@ -3,6 +3,7 @@
 The clients are the SDK's own, plain: whatever keeps a session alive here, the gateway does.
 """
 
+import base64
 import importlib
 import json
 import os
@@ -177,6 +178,30 @@ async def test_a_misreport_is_understood_and_the_session_made_anew(
 
             assert await caller.current() == "session-2"
             assert len(server.seen("notifications/initialized")) == 2
+
+
+async def test_a_refreshed_token_keeps_its_session_and_a_stranger_has_none(
+    servers: Servers,
+) -> None:
+    async with servers.use("mcp1") as server, http_client() as http:
+        with gateway(server.url) as at:
+            caller = Caller(http, at.url)
+            http.headers["authorization"] = bearer(sub="ada", exp=1)
+            await caller.open()
+            for refreshed in (bearer(sub="ada", exp=2), bearer(exp=3, sub="ada")):
+                http.headers["authorization"] = refreshed
+                assert await echo(caller, "ada") == "ada"
+            for stranger in (bearer(sub="bob", exp=1), "Bearer opaque", ""):
+                http.headers["authorization"] = stranger
+                assert (await caller.post(call_of(9))).status_code == 404
+        assert len(server.executions()) == 2
+
+
+def bearer(**claims: Any) -> str:
+    """A token as an issuer signs one, if nobody looks at the signature."""
+    payload = json.dumps({"iss": "https://issuer.example", **claims}).encode()
+    encoded = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
+    return f"Bearer e30.{encoded}.signature"
 
 
 async def test_without_restore_a_lost_session_is_the_canonical_404(servers: Servers) -> None:

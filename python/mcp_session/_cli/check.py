@@ -58,7 +58,12 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     "a free port.",
 )
 @click.option("--output", is_flag=True, help="Show what COMMAND writes on standard error.")
-@click.option("--idle", type=float, metavar="SECONDS", help="When the server ends idle sessions.")
+@click.option(
+    "--idle",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="When the server ends idle sessions.",
+)
 @click.option(
     "--timeout",
     "seconds",

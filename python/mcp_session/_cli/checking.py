@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import click
+import httpx2
 from rich.table import Table
 from rich.text import Text
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["check", "check_client"]
 
 FOUND_SOMETHING = 1
+
+# What HTTP takes for the name of a header.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 COLOURS = {
     Outcome.PASS: "green",
@@ -74,10 +79,12 @@ def check(  # noqa: PLR0913 - as it is typed
         if process is not None:
             process.start()
         results = _run(partial(check_server, asked))
-    except RuntimeError as error:
-        if process is None:
+    except (OSError, RuntimeError) as error:
+        if process is None or process.is_running:
             raise
-        raise click.UsageError(str(error)) from None
+        named_error = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"--command: {named_error or type(error).__name__}"
+        raise click.UsageError(message) from None
     finally:
         if process is not None:
             process.kill()
@@ -121,9 +128,15 @@ def _run(checking: Callable[[], Awaitable[list[Result]]]) -> list[Result]:
 
 
 def _endpoint(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        message = "URL has to begin with http:// or https:// and name a host"
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        # Raises for what is no port.
+        is_one = is_one and (parts.port is None or parts.port > 0) and bool(httpx2.URL(url))
+    except (ValueError, httpx2.InvalidURL):
+        is_one = False
+    if not is_one:
+        message = "URL has to begin with http:// or https://, and to name a host and no odd port"
         raise click.UsageError(message)
     return url
 
@@ -131,7 +144,7 @@ def _endpoint(url: str) -> str:
 def _process(url: str, command: str | None, *, shows_output: bool) -> CommandServer | None:
     if command is None:
         return None
-    _endpoint(url.replace("{port}", "0"))
+    _endpoint(url.replace("{port}", "1"))
     try:
         # The report alone is on standard output.
         output = sys.stderr.fileno() if shows_output else None
@@ -141,12 +154,13 @@ def _process(url: str, command: str | None, *, shows_output: bool) -> CommandSer
 
 
 def _headers(bearer: str | None, headers: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
-    sent = [("authorization", f"Bearer {bearer}".encode())] if bearer else []
-    for header in headers:
+    given = [f"authorization: Bearer {bearer}"] if bearer else []
+    sent: list[tuple[str, bytes]] = []
+    for header in (*given, *headers):
         name, colon, value = header.partition(":")
-        if not colon or not name.strip() or not (name + value).isprintable():
+        if not colon or not _TOKEN.fullmatch(name.strip()) or not value.isprintable():
             # What stands in it may be a credential.
-            message = "--header has to be NAME:VALUE"
+            message = "--header has to be NAME:VALUE, and neither it nor --bearer of several lines"
             raise click.UsageError(message)
         sent.append((name.strip().lower(), value.strip().encode()))
     return tuple(sent)
