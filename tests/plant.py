@@ -359,7 +359,7 @@ BUGS = [
     Bug(
         "a wait that is over makes a request unknown that has come",
         *("server", "server", "src/server/mod.rs"),
-        "if let (Stage::BeforeHandler, Posted::Begun(..)) = (&self.stage, &self.posted) {",
+        "if let (Stage::BeforeHandler, Posted::Begun(_)) = (&self.stage, &self.posted) {",
         "if let (Stage::BeforeHandler, _) = (&self.stage, &self.posted) {",
     ),
     Bug(
@@ -370,9 +370,10 @@ BUGS = [
     ),
     Bug(
         "a request that broke off counts as whole",
-        *("server", "server", "src/server/mod.rs"),
-        "} else if rest == Rest::Ended {",
-        "} else if rest == Rest::Ended || first == Some(&b'{') {",
+        *("server", "server", "src/server/posted.rs"),
+        "            Rest::Follows => Posted::Begun(self),",
+        "            Rest::Follows if first == Some(&b'{') => Posted::Whole(self),\n"
+        "            Rest::Follows => Posted::Begun(self),",
     ),
     Bug(
         "an answer is let go at the first piece",
