@@ -1,6 +1,7 @@
-"""Draws the two plots of docs/performance.md, as SVG and PNG.
+"""Draws the plots of docs/performance.md and of docs/scale.md, as SVG and PNG.
 
-Run by `benches/run.py` with its results and the folder to draw into.
+Run by `benches/run.py`, `benches/tables.py` and `benches/scale.py` with their results, the folder
+to draw into and, but for the first, their own names.
 """
 
 import json
@@ -30,12 +31,24 @@ READERS = {
     "orjson": ("orjson", "C2", "^", 1.2),
     "json": ("json", "C7", "v", 1.2),
 }
+TABLES = {
+    "sqlite": ("SQLite", "C0", "s"),
+    "redis": ("Redis", "C3", "o"),
+    "memory": ("memory", "C7", "v"),
+}
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw those of one page."""
     results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
+    match sys.argv[3:]:
+        case ["tables"]:
+            save(asking_tables(results), folder / "tables")
+            return
+        case ["scale"]:
+            save(scaling(results), folder / "scale")
+            return
     save(reading(results["bodies"]), folder / "reading")
     save(recovering(results["recovery"]["calls"]), folder / "recovery")
 
@@ -78,6 +91,59 @@ def recovering(calls: dict[str, Any]) -> Any:
     axis.set(xlabel="calls at once that meet 404", ylabel="time, ms (lower is better)")
     axis.grid(visible=True, which="major", alpha=0.3)
     axis.legend()
+    return figure
+
+
+def asking_tables(results: dict[str, Any]) -> Any:
+    """Room for a session, and time for a look-up, in each table."""
+    figure, (room, time, rate) = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
+    for kind, (name, colour, marker) in TABLES.items():
+        style = {"label": name, "color": colour, "marker": marker, "ms": 5}
+        sizes = [int(size) for size in results[kind]]
+        figures = results[kind].values()
+        room.semilogx(sizes, [each["bytes"] for each in figures], **style)
+        time.loglog(sizes, [each["find"]["p50"] for each in figures], **style)
+        time.loglog(sizes, [each["find"]["p99"] for each in figures], "--", color=colour, alpha=0.6)
+        if f"{kind} processes" in results:
+            asked = results[f"{kind} processes"]
+            counts = [int(count) for count in asked]
+            rate.plot(counts, [each["finds a second"] for each in asked.values()], **style)
+    room.axhline(1024, color="C7", ls=":", label="1 KiB")
+    room.set(xlabel="sessions", ylabel="bytes for each", ylim=0)
+    time.set(xlabel="sessions", ylabel="one look-up, µs; dashed: 99 of 100")
+    rate.set(xlabel="processes that ask, 16 requests each", ylabel="look-ups a second", ylim=0)
+    for axis in (room, time, rate):
+        axis.grid(visible=True, which="major", alpha=0.3)
+        axis.legend()
+    return figure
+
+
+def scaling(results: dict[str, Any]) -> Any:
+    """Load of one table that a thousand replicas share."""
+    figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
+    (forwards, deploy), (herd, upkeep) = axes
+    counts = [int(count) for count in results["forwards"]]
+    simulated = [each["forwarded"] for each in results["forwards"].values()]
+    forwards.semilogx(counts, simulated, "o", color="C3", label="simulated")
+    forwards.semilogx(counts, [1 - 1 / count for count in counts], color="C7", label="(n - 1) / n")
+    forwards.set(xlabel="replicas, n", ylabel="share of requests that are forwarded", ylim=0)
+    for name, colour in (("one after the other", "C3"), ("surge", "C0")):
+        series = results["deploys"][name]["series"]
+        deploy.plot(series["seconds"], series["claims"], color=colour, label=name)
+    deploy.set(xlabel="seconds since the deploy began", ylabel="claims a second", ylim=0)
+    for which, dashes in (("p50", "--"), ("p99", "-")):
+        spread = [float(seconds) for seconds in results["herds"]]
+        waits = [each[which] for each in results["herds"].values()]
+        herd.plot(spread, waits, dashes, marker="o", ms=4, color="C3", label=which)
+    herd.set(xlabel="clients come back within, s", ylabel="wait for the table, s")
+    bound = [int(count) for count in results["upkeeps"]]
+    delays = [each["renewal"] for each in results["upkeeps"].values()]
+    upkeep.loglog(bound, delays, marker="o", ms=4, color="C3", label="a renewal waits")
+    upkeep.axhline(results["lease"], color="C7", ls=":", label="a lease is over")
+    upkeep.set(xlabel="sessions that a replica looks after at once", ylabel="seconds")
+    for axis in axes.flat:
+        axis.grid(visible=True, which="major", alpha=0.3)
+        axis.legend()
     return figure
 
 

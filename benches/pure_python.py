@@ -3,7 +3,7 @@
 It is here to be measured beside ours, and for nothing else. Run as a program, it is held against
 every cell of `tests/decisions.txt`, by the test that holds ours against them:
 
-    .environments/test/bin/python benches/pure_python.py
+    .environments/extras/bin/python benches/pure_python.py
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python3 benches/run.py              everything: about a quarter of an hour
     python3 benches/run.py --no-rmcp    without rmcp's client, which takes long to build
 
-Needs what `tests/run.py` needs, and keeps its environment where that does. What is written stands
+Needs what `noxfile.py` needs, and keeps its environment where that does. What is written stands
 between markers in docs/performance.md; the text around them is written by hand.
 """
 

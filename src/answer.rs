@@ -41,6 +41,9 @@ enum Occasion {
     SessionNotFound,
     SessionIdMissing,
     LookupFailed,
+    OwnerLost,
+    NoUpstream,
+    UpstreamLost,
 }
 
 impl<'a> Answer<'a> {
@@ -74,6 +77,24 @@ impl<'a> Answer<'a> {
         Self::new(Occasion::LookupFailed, id)
     }
 
+    /// 502: the process that held the session ended, or was cut off, while the request may
+    /// have run there. It is not to be run again by anyone but who sent it.
+    pub fn owner_lost(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::OwnerLost, id)
+    }
+
+    /// 503: no server behind a gateway can be reached, and nothing was sent to one. Never 404:
+    /// the session may be alive, and would be thrown away.
+    pub fn no_upstream(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::NoUpstream, id)
+    }
+
+    /// 502: a server behind a gateway ended before it answered, or does not speak HTTP. The
+    /// request may have run, so nothing says when to send it again.
+    pub fn upstream_lost(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::UpstreamLost, id)
+    }
+
     fn new(occasion: Occasion, id: Option<RequestId<'a>>) -> Self {
         Self { occasion, id: id.filter(|id| id.as_str().len() <= RequestId::ECHO_LIMIT) }
     }
@@ -83,7 +104,8 @@ impl<'a> Answer<'a> {
         match self.occasion {
             Occasion::SessionNotFound => StatusCode::NOT_FOUND,
             Occasion::SessionIdMissing => StatusCode::BAD_REQUEST,
-            Occasion::LookupFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Occasion::LookupFailed | Occasion::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Occasion::OwnerLost | Occasion::UpstreamLost => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -108,6 +130,13 @@ impl<'a> Answer<'a> {
                 r#"{"code":-32600,"message":"Bad Request: Mcp-Session-Id header is required"}"#
             }
             Occasion::LookupFailed => r#"{"code":-32603,"message":"Session lookup failed"}"#,
+            Occasion::OwnerLost => {
+                r#"{"code":-32603,"message":"Session owner lost; the request may have run"}"#
+            }
+            Occasion::NoUpstream => r#"{"code":-32603,"message":"No upstream can be reached"}"#,
+            Occasion::UpstreamLost => {
+                r#"{"code":-32603,"message":"Upstream lost; the request may have run"}"#
+            }
         };
         let (name, id) = self.id.map_or(("", ""), |id| (r#","id":"#, id.as_str()));
         [r#"{"jsonrpc":"2.0","error":"#, error, name, id, "}"]
@@ -129,8 +158,13 @@ impl<'a> Answer<'a> {
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let length: usize = self.body_parts().iter().map(|part| part.len()).sum();
         let retry_after = match self.occasion {
-            Occasion::SessionNotFound | Occasion::SessionIdMissing => None,
-            Occasion::LookupFailed => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            Occasion::SessionNotFound
+            | Occasion::SessionIdMissing
+            | Occasion::OwnerLost
+            | Occasion::UpstreamLost => None,
+            Occasion::LookupFailed | Occasion::NoUpstream => {
+                Some((RETRY_AFTER, HeaderValue::from_static("1")))
+            }
         };
         [
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -284,6 +318,36 @@ mod tests {
             503,
             &[("content-length", "82"), ("content-type", "application/json"), ("retry-after", "1")],
             r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Session lookup failed"},"id":1}"#,
+        );
+    }
+
+    #[test]
+    fn owner_lost_is_502_and_says_that_the_request_may_have_run() {
+        assert_response(
+            Answer::owner_lost(RequestId::from_json("1")),
+            502,
+            &[("content-length", "105"), ("content-type", "application/json")],
+            r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Session owner lost; the request may have run"},"id":1}"#,
+        );
+    }
+
+    #[test]
+    fn no_upstream_is_503_with_retry_after() {
+        assert_response(
+            Answer::no_upstream(RequestId::from_json("1")),
+            503,
+            &[("content-length", "87"), ("content-type", "application/json"), ("retry-after", "1")],
+            r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"No upstream can be reached"},"id":1}"#,
+        );
+    }
+
+    #[test]
+    fn upstream_lost_is_502_and_says_that_the_request_may_have_run() {
+        assert_response(
+            Answer::upstream_lost(RequestId::from_json("1")),
+            502,
+            &[("content-length", "100"), ("content-type", "application/json")],
+            r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Upstream lost; the request may have run"},"id":1}"#,
         );
     }
 

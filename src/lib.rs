@@ -44,6 +44,8 @@
 //!
 //! # Features
 //!
+//! - `sessions` (default): the ownership protocol of several processes, [`sessions`]; brings
+//!   `blake2`.
 //! - `sse` (default): reads event streams, [`sse`].
 //! - `wire` (default): reads raw HTTP/1.1 messages, [`wire`]; brings `httparse`.
 //!
@@ -65,6 +67,8 @@ mod exchange;
 mod jsonrpc;
 pub mod server;
 pub mod session;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 #[cfg(feature = "sse")]
 pub mod sse;
 mod table;

@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["sse", "wire"],
     &["session"],
     &["client", "diagnose", "server"],
+    &["sessions"],
 ];
 const MOST_LINES: usize = 600;
 /// A compiled module has one stub, whatever its length, and that is written from its docstrings.

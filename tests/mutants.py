@@ -90,7 +90,7 @@ def outcomes_of_cargo(folder: Path) -> dict[str, str]:
 
 def write(outcomes: dict[str, dict[str, str]]) -> None:
     """Write the file of results."""
-    lines = ["Every mutant and what became of it, written by `python3 tests/run.py mutants`."]
+    lines = ["Every mutant and what became of it, written by `nox -s mutants`."]
     for what, of_one in outcomes.items():
         lines += ["", f"{what}: {summary(of_one)}"]
         for wanted in FILES.values():

@@ -59,7 +59,7 @@ def documented(source: str) -> Iterator[tuple[Documented, list[str]]]:
             if isinstance(node, ast.ClassDef):
                 for member in node.body:
                     if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):
-                        inner: object = inspect.getattr_static(value, member.name)
+                        inner: object = getattr(value, member.name)
                         if doc := inspect.getdoc(inner):
                             yield member, doc.splitlines()
 

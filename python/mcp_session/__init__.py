@@ -48,6 +48,7 @@ from mcp_session._enums import Action, Kind, Lookup, Reason, ResendPolicy, Side
 # As `typing` has it, without what importing that costs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mcp_session._follow import follow, install, uninstall
     from mcp_session._rules import Rule
 
 __all__ = [
@@ -85,28 +86,39 @@ __all__ = [
     "attached_session_id",
     "classify",
     "classify_exchange",
+    "follow",
+    "install",
     "needs_body",
     "needs_request_body",
     "not_found_response",
     "peek",
+    "uninstall",
 ]
+
+# Where a name comes from that is imported when it is first asked for.
+_LATER = {
+    "Rule": "mcp_session._rules",
+    "follow": "mcp_session._follow",
+    "install": "mcp_session._follow",
+    "uninstall": "mcp_session._follow",
+}
 
 # Hidden from type checkers: to them, any name would be one of the package.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import `Rule` when it is first asked for."""
-        if name != "Rule":
+        """Import what is not imported yet: `Rule`, `follow`, `install`, `uninstall`."""
+        if name not in _LATER:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        from mcp_session._rules import Rule  # noqa: PLC0415 - half of what importing would cost
+        from importlib import import_module  # noqa: PLC0415 - half of what importing would cost
 
-        globals()[name] = Rule
-        return Rule
+        globals()[name] = value = getattr(import_module(_LATER[name]), name)
+        return value
 
     def __dir__() -> list[str]:
-        """Name `Rule` too, imported or not."""
-        return sorted({*globals(), "Rule"})
+        """Name those too, imported or not."""
+        return sorted({*globals(), *_LATER})
 
 
 del TYPE_CHECKING

@@ -1,9 +1,12 @@
-"""The entry of the command line, which is an extra: `pip install 'mcp-session[cli]'`."""
+"""The entry of the command line, which is the extra `cli`."""
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
+
+from mcp_session._extras import how_to_install
 
 __all__ = ["main"]
 
@@ -12,9 +15,12 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 
 
 def main() -> NoReturn:
-    """Run the command line, or say what it needs. It ends with no traceback, whatever is read."""
+    """Run the command line, or say what it needs. It ends with no traceback, whatever is read.
+
+    A program that was to be run ends as it does by itself.
+    """
     try:
-        status = _run()
+        outcome = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
         _leave("interrupted", INTERRUPTED)
@@ -22,32 +28,40 @@ def main() -> NoReturn:
         _leave("", BROKEN_PIPE)
     except OSError as error:
         _leave(f"standard output: {error.strerror or type(error).__name__}", 1)
-    sys.exit(status)
+    sys.exit(outcome if isinstance(outcome, int) else outcome())
 
 
-def _run() -> int:
-    """Return the exit status."""
+def _run() -> int | Callable[[], NoReturn]:
+    """Return the exit status, or the program to run."""
     try:
         from mcp_session._cli.commands import main as commands  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
-        sys.exit(
-            f"mcp-session: the command line needs {error.name}: pip install 'mcp-session[cli]'"
-        )
+        sys.exit(f"mcp-session: the command line needs {error.name}: {how_to_install('cli')}")
     from click import Abort, ClickException  # noqa: PLC0415 - as above
 
-    for stream in (sys.stdout, sys.stderr):
-        # What the terminal cannot show is shown as what it is.
-        getattr(stream, "reconfigure", _nothing)(errors="backslashreplace")
+    errors = [getattr(stream, "errors", "strict") for stream in (sys.stdout, sys.stderr)]
+    # What the terminal cannot show is shown as what it is.
+    _show_unshown("backslashreplace", "backslashreplace")
     try:
-        # Of a command that ends by itself, the status.
-        return int(commands.main(prog_name="mcp-session", standalone_mode=False) or 0)
+        # Of a command that ends by itself, the status; of `run`, the program.
+        outcome = commands.main(prog_name="mcp-session", standalone_mode=False) or 0
     except ClickException as error:
         error.show()
         return error.exit_code
     except Abort:
         raise KeyboardInterrupt from None
+    if isinstance(outcome, int):
+        return outcome
+    _show_unshown(*errors)
+    program: Callable[[], NoReturn] = outcome
+    return program
+
+
+def _show_unshown(*errors: str) -> None:
+    for stream, how in zip((sys.stdout, sys.stderr), errors, strict=True):
+        getattr(stream, "reconfigure", _nothing)(errors=how)
 
 
 def _leave(what: str, status: int) -> NoReturn:

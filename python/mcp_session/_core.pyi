@@ -4,51 +4,77 @@ from typing import Any, Final, Literal, TypeAlias, final, overload
 
 from typing_extensions import Self
 
-from mcp_session._enums import Action, Kind, Lookup, Reason, ResendPolicy, ServerStep, Side
+from mcp_session._enums import (
+    Action,
+    ForwardFailure,
+    Kind,
+    Lookup,
+    Reason,
+    ResendPolicy,
+    ServerStep,
+    Side,
+)
 from mcp_session._rules import Rule
 
 __all__ = [
     "AlreadyUsedError",
     "Answer",
     "AsgiMachine",
+    "AwaitRun",
     "CircuitOpen",
     "Client",
     "Cooldown",
     "Deliver",
+    "Done",
     "Drop",
     "Event",
     "EventReader",
     "EventTooLong",
     "Exchange",
     "Failure",
+    "Find",
     "Finding",
+    "Forward",
     "GiveUp",
     "Handover",
     "HeldBack",
     "Hold",
     "Initialized",
+    "KeepBack",
     "Lead",
     "LocalAnswer",
     "Message",
+    "Pass",
+    "Pause",
     "Raise",
     "Read",
     "ReadAnswer",
+    "ReadBody",
     "RecordedExchange",
     "RecordedSession",
     "Recover",
     "RecoveryEnd",
     "RecoveryMessage",
     "RecoveryRun",
+    "Relay",
+    "RelayRestored",
+    "Renew",
     "Replaced",
+    "Replica",
+    "Reply",
     "RequestRun",
     "Resend",
     "Restore",
+    "RestoreInApp",
+    "RunApp",
     "Send",
     "ServerExchange",
     "ServerPolicy",
     "Session",
+    "SessionRun",
     "Story",
     "Stream",
+    "Swap",
     "Transmit",
     "Verdict",
     "VerdictEvent",
@@ -250,24 +276,12 @@ class Session:
     def resumed(
         session_id: str, *, quirks: bool = True, resend: ResendPolicy = ..., bound: int = 2
     ) -> Session:
-        """staticmethod(function) -> method
+        """Follow a session whose ID was stored.
 
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        `session_id` (`str`): the ID. The options are those of `Session`. There is no
+        `initialize` to replay: when the session ends, requests are given up with
+        `Reason.NO_INITIALIZE`. Raises `ValueError` if the ID is ill-formed, without showing
+        it.
         """
     @property
     def is_live(self) -> bool:
@@ -1095,6 +1109,11 @@ class ServerExchange:
     def response_trailers(self) -> ServerStep:
         """Tell that trailers came; return what to do with them (`ServerStep`)."""
     @property
+    def session_is_gone(self) -> bool:
+        """Whether the handler has said that it does not know the session, so that it ran nothing of
+        the request (`bool`).
+        """
+    @property
     def rule(self) -> Rule | None:
         """The row that decided (`Rule`); `None` before that."""
     @property
@@ -1145,24 +1164,9 @@ class AsgiMachine:
 
     @staticmethod
     def of(policy: ServerPolicy, scope: MutableMapping[str, Any], /) -> AsgiMachine | None:
-        """staticmethod(function) -> method
-
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        """Begin with the scope of a connection (`AsgiMachine`); `None` where there is nothing to
+        be done, nor to be told: for what is no HTTP, and at a path that the policy does not
+        cover, unless an ID is attached. Raises `TypeError` and `KeyError` for what is no scope.
         """
     @property
     def reads_on(self) -> bool:
@@ -1188,6 +1192,11 @@ class AsgiMachine:
     @property
     def passes_all_but_trailers(self) -> bool:
         """Whether it needs to be told of none but trailers (`bool`)."""
+    @property
+    def session_is_gone(self) -> bool:
+        """Whether the application has said that it does not know the session, so that it ran
+        nothing of the request (`bool`).
+        """
     @property
     def rule(self) -> Rule | None:
         """The row that decided (`Rule`), `None` before that."""
@@ -1303,24 +1312,10 @@ class RecordedExchange:
     def parse(
         request: _Bytes, response: _Bytes, *, place: str, sent: int, answered: int
     ) -> RecordedExchange:
-        """staticmethod(function) -> method
+        """Read raw HTTP/1.1 bytes. `place` goes before the host of the endpoint.
 
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        Raises `ValueError` with the arguments `"request"` or `"response"`, the byte at which
+        its head is broken, and what is wrong there.
         """
     @property
     def method(self) -> str:
@@ -2102,6 +2097,35 @@ def not_found_response(request_body: _Bytes | None = None, *, echo_id: bool = Tr
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
+def no_upstream_response(request_body: _Bytes | None = None) -> Answer:
+    """Make the answer of a gateway that reaches none of its servers: nothing was sent to one.
+
+    `request_body` is as for `not_found_response`. The status is 503, never 404: the session
+    may be alive. `Retry-After` is one second.
+
+    Returns an `Answer`. Raises `TypeError` for a wrong type.
+
+    >>> from mcp_session.server import no_upstream_response
+    >>> answer = no_upstream_response(b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}')
+    >>> answer.status, dict(answer.headers)["retry-after"]
+    (503, '1')
+    >>> answer.body
+    b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"No upstream can be reached"},"id":7}'
+    """
+
+def upstream_lost_response(request_body: _Bytes | None = None) -> Answer:
+    """Make the answer of a gateway whose server ended before it answered.
+
+    `request_body` is as for `not_found_response`. The status is 502, without `Retry-After`:
+    the request may have run.
+
+    Returns an `Answer`. Raises `TypeError` for a wrong type.
+
+    >>> from mcp_session.server import upstream_lost_response
+    >>> upstream_lost_response().status
+    502
+    """
+
 def rule_facts(name: str) -> tuple[str, str, str, str, str | None, bool]:
     """What a row says: summary, quote, url, revision, source, and whether it corrects. For the
     properties of `Rule`.
@@ -2130,3 +2154,494 @@ def diagnose(exchanges: list[RecordedExchange]) -> Story:
     `exchanges` is a list of `RecordedExchange`, in any order. Returns a `Story`, in which they
     are numbered from 0 as they were given.
     """
+
+@final
+class Replica:
+    """What one process knows of the sessions of an application that runs in several: its lease,
+    and the sessions that it owns.
+
+    Sans-IO, and made for any number of threads and event loops of one process. `identity`
+    (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
+    least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
+    process when its owner is gone. `echo_id` (`bool`): whether the answers made here repeat the
+    request's id. `requires_session` (`bool`): whether a request without a session header is
+    refused, as by a server that requires a session; else the application gets it as it came.
+    `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
+
+    Raises `ValueError` for a `key` that is too short and an `identity` that is empty.
+
+    >>> from mcp_session.replica import ReadBody, Replica
+    >>> replica = Replica("8b2f0c5e", b"sixteen bytes or more")
+    >>> replica.renewed(lapsed=True)
+    >>> with replica.begin("POST", [(b"mcp-session-id", b"1868a90c")]) as run:
+    ...     run.step, run.body_read(b'{"id":1,"method":"tools/list"}')
+    (<ReadBody>, <Find>)
+
+    Source: the laws at the head of the crate's module `sessions`.
+    """
+
+    def __new__(
+        cls,
+        identity: str,
+        key: _Bytes,
+        *,
+        restore: bool = True,
+        durable: bool = False,
+        echo_id: bool = True,
+        requires_session: bool = True,
+        max_sessions: int = 100_000,
+        max_bytes: int = 0x10000000,
+    ) -> Self: ...
+    @property
+    def identity(self) -> str:
+        """The identity of this process (`str`)."""
+    def renewed(self, *, lapsed: bool) -> None:
+        """Tell that the table has answered a renewal of the heartbeat, in time by the monotonic
+        clock from before it was sent. `lapsed` (`bool`): whether the lease had been over, or was
+        not there.
+        """
+    def renewal_failed(self) -> None:
+        """Tell that a renewal was not answered, or too late."""
+    def lease_over(self) -> None:
+        """Tell that the lease is over by the monotonic clock, less a margin: before each `begin`
+        and each `RunApp` as well, as a process that was paused wakes there.
+        """
+    @property
+    def lease_is_fresh(self) -> bool:
+        """Whether the lease stands, as far as this process knows (`bool`)."""
+    @property
+    def owned_sessions(self) -> int:
+        """How many sessions it owns (`int`)."""
+    def upkeep(self) -> SessionRun | None:
+        """Begin with a session that has to be confirmed or written (`SessionRun`), to be driven to
+        `Done`; `None` where there is none.
+        """
+    def take_used(self) -> list[bytes]:
+        """Take the keys (list of `bytes`) of sessions that were used: their entries are to live on.
+        At most 1,000 at once.
+        """
+    def take_fenced(self) -> list[int]:
+        """Take the numbers of the runs (list of `int`) whose session was lost to another process:
+        their streams have to end.
+        """
+    def drain(self) -> list[int]:
+        """Open and claim nothing from now on. Returns the numbers of the runs (list of `int`) of
+        streams that are to be ended.
+        """
+    @property
+    def can_withdraw(self) -> bool:
+        """Whether the lease may be given up (`bool`): it drains, and nothing runs any more."""
+    def begin(
+        self,
+        method: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        query: _Bytes = b"",
+        *,
+        user: str | None = None,
+        issuer: str | None = None,
+        client: str | None = None,
+        subject: str | None = None,
+    ) -> SessionRun:
+        """Begin with the head of a request (`SessionRun`).
+
+        `method` (`str`), `headers` (iterable of pairs of `bytes`) and `query` (`bytes`) as they
+        came. `user`, `issuer`, `client` and `subject` (`str` or `None`): all that is known of who
+        asks, by the authentication and by the token. The credential itself is taken from the
+        headers. Raises `ValueError` for a `method` that HTTP does not have, `TypeError` for a
+        wrong type.
+        """
+
+@final
+class SessionRun:
+    """One request of an application that runs in several processes.
+
+    Made by `Replica.begin`. Each method takes what came of the last step, and returns the next,
+    which is `step` as well. A context manager: leaving it ends the request, however it went.
+    Raises `AlreadyUsedError` where it does not wait for what it is told.
+
+    Source: the laws at the head of the crate's module `sessions`.
+    """
+
+    @property
+    def number(self) -> int:
+        """Its number (`int`)."""
+    @property
+    def step(self) -> _ReplicaStep:
+        """What to do now."""
+    @property
+    def is_taking(self) -> bool:
+        """Whether it claims, restores or writes its session, so that others wait for it (`bool`)."""
+    def body_read(self, body: _Bytes | None, /) -> _ReplicaStep:
+        """Tell of the body of the request (`bytes`); of `None` if it was too long, too slow, or
+        broke off.
+        """
+    def found(
+        self, entry: tuple[int, str, bytes] | None, addresses: bytes | None, /
+    ) -> _ReplicaStep:
+        """Tell what the table has of the session: `entry` (claim, `int`; owner, `str`; value,
+        `bytes`), or `None`; and `addresses` (`bytes`), as its owner has announced them, or `None`
+        if the lease of that is over.
+        """
+    def renewed(self, *, lapsed: bool) -> _ReplicaStep:
+        """Tell that the table has renewed the lease; `lapsed` (`bool`) as for the replica."""
+    def swapped(self, won: bool, /) -> _ReplicaStep:
+        """Tell whether the entry was written (`bool`)."""
+    def table_failed(self) -> _ReplicaStep:
+        """Tell that the table could not be asked, or did not answer in time."""
+    def forward_answered(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], /
+    ) -> _ReplicaStep:
+        """Tell of the head of what the owner has answered: `status` (`int`), `headers` (iterable of
+        pairs of `bytes`).
+        """
+    def forward_failed(self, how: ForwardFailure, /) -> _ReplicaStep:
+        """Tell how the request did not come to its owner (`ForwardFailure`)."""
+    def relay_cut(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
+    ) -> bytes | None:
+        """What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
+        to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+        `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+        """
+    def interrupted(self) -> _ReplicaStep:
+        """Tell that the request is ended from outside before anything of its answer went out;
+        return what it is answered (`Reply`).
+        """
+    def hold_over(self) -> _ReplicaStep:
+        """Tell that the other run is taking no more, or has taken long enough."""
+    def wait_over(self) -> _ReplicaStep:
+        """Tell that the wait is over."""
+    def restore_answered(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], body: _Bytes, /
+    ) -> _ReplicaStep:
+        """Tell what the application has answered to a message of ours: `status` (`int`), `headers`
+        (iterable of pairs of `bytes`), `body` (`bytes`, decoded; of a stream so much that the
+        answer is in it).
+        """
+    def restore_failed(self) -> _ReplicaStep:
+        """Tell that the application did not answer a message of ours: it raised, or took too long."""
+    def answer_head(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> _ReplicaStep:
+        """Tell of the head of what the application answers: `status` (`int`), `headers` (iterable of
+        pairs of `bytes`).
+        """
+    def answer_piece(self, piece: _Bytes, /, *, more: bool) -> _ReplicaStep:
+        """Tell of a piece of what the application answers (`bytes`), and whether more follows
+        (`bool`). Where the answer broke off, the last piece is empty.
+        """
+    def app_forgot(self) -> _ReplicaStep:
+        """Tell that the application does not know the session that it was given, so that nothing of
+        the request was run. In the place of its answer comes what the step says.
+        """
+    def finish(self) -> None:
+        """Tell that the request is over, however it ended."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class ReadBody:
+    """Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
+
+    >>> from mcp_session.replica import ReadBody
+    >>> ReadBody.__match_args__
+    ('limit',)
+
+    Source: law 6 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("limit",)
+    @property
+    def limit(self) -> int: ...
+
+@final
+class Find:
+    """Look up the entry with this `key` (`bytes`); then `found`, or `table_failed`.
+
+    >>> from mcp_session.replica import Find
+    >>> Find.__match_args__
+    ('key',)
+
+    Source: law 3 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("key",)
+    @property
+    def key(self) -> bytes: ...
+
+@final
+class Swap:
+    """Write an entry if its claim is the expected one; then `swapped`, or `table_failed`.
+
+    `key` (`bytes`); `expected` (`int`, or `None` where there has to be nothing); `claim` (`int`),
+    `owner` (`str`) and `value` (`bytes`) of the entry; `live` (`bool`): else it is a tombstone,
+    which has a time of its own.
+
+    >>> from mcp_session.replica import Swap
+    >>> Swap.__match_args__
+    ('key', 'expected', 'claim', 'owner', 'value', 'live')
+
+    Source: law 1 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = (
+        "key",
+        "expected",
+        "claim",
+        "owner",
+        "value",
+        "live",
+    )
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def expected(self) -> int | None: ...
+    @property
+    def claim(self) -> int: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def live(self) -> bool: ...
+
+@final
+class Forward:
+    """Send the request to its owner, with a header added; then `forward_answered`, or
+    `forward_failed`.
+
+    `addresses` (`bytes`): as the owner has announced them. `owner` (`str`): its identity. `hop`
+    (pair of `bytes`): the header.
+
+    >>> from mcp_session.replica import Forward
+    >>> Forward.__match_args__
+    ('addresses', 'owner', 'hop')
+
+    Source: law 4 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = (
+        "addresses",
+        "owner",
+        "hop",
+    )
+    @property
+    def addresses(self) -> bytes: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def hop(self) -> tuple[bytes, bytes]: ...
+
+@final
+class AwaitRun:
+    """Wait until the run of this number, `taking` (`int`), is taking no more; then `hold_over`.
+
+    >>> from mcp_session.replica import AwaitRun
+    >>> AwaitRun.__match_args__
+    ('taking',)
+
+    Source: law 1 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("taking",)
+    @property
+    def taking(self) -> int: ...
+
+@final
+class Pause:
+    """Wait so many `seconds` (`float`); then `wait_over`.
+
+    >>> from mcp_session.replica import Pause
+    >>> Pause.__match_args__
+    ('seconds',)
+
+    Source: law 1 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("seconds",)
+    @property
+    def seconds(self) -> float: ...
+
+@final
+class RestoreInApp:
+    """POST a message of ours to the application; then `restore_answered`, or `restore_failed`.
+
+    `body` (`bytes`); `session_id` (`bytes` or `None`): the ID to attach. The other headers are
+    those of the request at hand.
+
+    >>> from mcp_session.replica import RestoreInApp
+    >>> RestoreInApp.__match_args__
+    ('body', 'session_id')
+
+    Source: law 8 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = (
+        "body",
+        "session_id",
+    )
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def session_id(self) -> bytes | None: ...
+
+@final
+class RunApp:
+    """Let the application run the request.
+
+    `session_id` (`bytes` or `None`): what stands in its session header. `keeps_header` (`bool`):
+    whether that stays as it came instead. `restored` (`bool`): whether the session was restored
+    for this request. `watches` (`bool`): whether to tell of what the application answers.
+
+    >>> from mcp_session.replica import RunApp
+    >>> RunApp.__match_args__
+    ('session_id', 'keeps_header', 'restored', 'watches')
+
+    Source: laws 1 and 8 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = (
+        "session_id",
+        "keeps_header",
+        "restored",
+        "watches",
+    )
+    @property
+    def session_id(self) -> bytes | None: ...
+    @property
+    def keeps_header(self) -> bool: ...
+    @property
+    def restored(self) -> bool: ...
+    @property
+    def watches(self) -> bool: ...
+
+@final
+class Reply:
+    """Answer so; what was kept back of another answer is thrown away.
+
+    `status` (`int`), `headers` (list of pairs of `bytes`), `body` (`bytes`).
+
+    >>> from mcp_session.replica import Reply
+    >>> Reply.__match_args__
+    ('status', 'headers', 'body')
+
+    Source: law 5 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = (
+        "status",
+        "headers",
+        "body",
+    )
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]: ...
+    @property
+    def body(self) -> bytes: ...
+
+@final
+class Pass:
+    """Send what was kept back and the message at hand. Nothing more is told.
+
+    `session_id` (`bytes` or `None`): what stands in the place of the application's own in the
+    session header, where there is one.
+
+    >>> from mcp_session.replica import Pass
+    >>> Pass.__match_args__
+    ('session_id',)
+
+    Source: laws 8 and 9 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("session_id",)
+    @property
+    def session_id(self) -> bytes | None: ...
+
+@final
+class Renew:
+    """Renew the lease of this process; then `renewed`, or `table_failed`.
+
+    >>> from mcp_session.replica import Renew
+    >>> Renew.__name__
+    'Renew'
+
+    Source: laws 2 and 5 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ()
+
+@final
+class RelayRestored:
+    """Give the client what the application has answered to the last message of ours, without its
+    session header.
+
+    >>> from mcp_session.replica import RelayRestored
+    >>> RelayRestored.__name__
+    'RelayRestored'
+
+    Source: law 8 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ()
+
+@final
+class Relay:
+    """Give the client what the owner answers, unchanged.
+
+    >>> from mcp_session.replica import Relay
+    >>> Relay.__name__
+    'Relay'
+
+    Source: law 4 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ()
+
+@final
+class KeepBack:
+    """Keep the message at hand back, and tell of the next.
+
+    >>> from mcp_session.replica import KeepBack
+    >>> KeepBack.__name__
+    'KeepBack'
+
+    Source: law 9 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ()
+
+@final
+class Done:
+    """There is nothing to answer: it was upkeep.
+
+    >>> from mcp_session.replica import Done
+    >>> Done.__name__
+    'Done'
+
+    Source: law 10 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ()
+
+_ReplicaStep: TypeAlias = (
+    ReadBody
+    | Find
+    | Renew
+    | Swap
+    | Forward
+    | AwaitRun
+    | Pause
+    | RestoreInApp
+    | RunApp
+    | Reply
+    | RelayRestored
+    | Relay
+    | Pass
+    | KeepBack
+    | Done
+)

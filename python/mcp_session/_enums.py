@@ -7,7 +7,16 @@ function of the core, `inspect` and `help` show no other default.
 
 from enum import Enum
 
-__all__ = ["Action", "Kind", "Lookup", "Reason", "ResendPolicy", "ServerStep", "Side"]
+__all__ = [
+    "Action",
+    "ForwardFailure",
+    "Kind",
+    "Lookup",
+    "Reason",
+    "ResendPolicy",
+    "ServerStep",
+    "Side",
+]
 
 
 class Action(Enum):
@@ -127,6 +136,24 @@ class ServerStep(str, Enum):
     """Send the message without its session header."""
     DISCARD = "Discard"
     """Throw the message away."""
+
+
+class ForwardFailure(Enum):
+    """How a request did not come to the owner of its session.
+
+    >>> from mcp_session.replica import ForwardFailure
+    >>> ForwardFailure("in_doubt")
+    <ForwardFailure.IN_DOUBT: 'in_doubt'>
+
+    Source: law 1 of the crate's module `sessions`.
+    """
+
+    REFUSED = "refused"
+    """Its private socket on this host refuses, or is gone: no process listens, so it is dead."""
+    UNREACHABLE = "unreachable"
+    """No connection came about, by a refusal from afar or in time; nothing was sent."""
+    IN_DOUBT = "in_doubt"
+    """It broke off when something may have been sent, before the head of an answer came."""
 
 
 class ResendPolicy(str, Enum):

@@ -5,12 +5,13 @@ Everything else passes as it is: the same messages in the same order, none of th
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 try:
-    from mcp_session._asgi import Application, Receive, Scope, Send
+    from mcp_session._asgi import Application, Message, Receive, Scope, Send
     from mcp_session._asgi._events import Reporter
     from mcp_session._asgi._exchange import AsgiExchange
     from mcp_session._asgi._request import RequestReader
@@ -22,7 +23,16 @@ except ModuleNotFoundError as error:
 from mcp_session._core import AsgiMachine, ServerPolicy, VerdictEvent
 from mcp_session._rules import Rule
 
+if TYPE_CHECKING:
+    from mcp_session._asgi._shared import RestoredSession
+    from mcp_session.sessions import SessionTable
+
 __all__ = ["McpSessionMiddleware", "SessionMiddleware", "VerdictEvent"]
+
+
+_TOMBSTONE_SECONDS = 3600.0
+# Of one lease: so many renewals may fail but one.
+_RENEWALS = 5
 
 
 class SessionMiddleware:
@@ -81,10 +91,20 @@ class SessionMiddleware:
         misreports: Collection[tuple[int, str]] = (),
         report_only: bool = False,
         on_verdict: Callable[[VerdictEvent], object] | None = None,
+        sessions: "SessionTable | None" = None,
+        peer_url: str | None = None,
+        restore: bool = True,
+        on_restored: "Callable[[RestoredSession], Awaitable[object] | object] | None" = None,
+        session_lifetime: float = 24 * 3600.0,
+        requires_session: bool = True,
+        max_sessions: int = 100_000,
+        lease: float = 1.5,
+        drain_timeout: float = 5.0,
     ) -> None:
         """Put it around an application, with the options of the class."""
-        for name, value in (("app", app), ("on_verdict", on_verdict)):
-            if not (callable(value) or (value is None and name == "on_verdict")):
+        hooks = {"on_verdict": on_verdict, "on_restored": on_restored}
+        for name, value in {"app": app, **hooks}.items():
+            if not (callable(value) or (value is None and name in hooks)):
                 message = f"{name} must be callable, not {type(value).__name__}"
                 raise TypeError(message)
         self.app = app
@@ -101,19 +121,78 @@ class SessionMiddleware:
         self._seconds = _checked_seconds("request_timeout", request_timeout)
         self._reporter = Reporter(on_verdict, all_of=report_only)
         self.counts = self._reporter.counts
+        self._shared = None
+        if sessions is None:
+            return
+        if report_only:
+            message = "report_only changes nothing, and a table of sessions changes who answers"
+            raise ValueError(message)
+        try:
+            from mcp_session._asgi._replica import ReplicaOptions  # noqa: PLC0415 - of an extra
+            from mcp_session._asgi._shared import SharedSessions  # noqa: PLC0415 - of an extra
+        except ModuleNotFoundError as error:
+            from mcp_session._extras import missing_extra  # noqa: PLC0415 - for this alone
+
+            raise missing_extra(error, "sessions", "httpcore", "uvicorn") from None
+        lease = _checked_seconds("lease", lease)
+        self._shared = SharedSessions(
+            ReplicaOptions(
+                sessions=sessions,
+                peer_url=peer_url,
+                restore=restore,
+                requires_session=requires_session,
+                max_sessions=max_sessions,
+                session_seconds=_checked_seconds("session_lifetime", session_lifetime),
+                tombstone_seconds=_TOMBSTONE_SECONDS,
+                lease_seconds=lease,
+                renew_seconds=lease / _RENEWALS,
+                drain_seconds=_checked_seconds("drain_timeout", drain_timeout),
+            ),
+            entrance=self,
+            application=app,
+            serve=self._serve_session,
+            request_seconds=self._seconds,
+            on_restored=on_restored,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for one connection, as ASGI servers do."""
-        machine = AsgiMachine.of(self._policy, scope)
+        if self._shared is not None:
+            kind = scope["type"]
+            if kind == "lifespan":
+                await self._shared.lifespan(scope, receive, send)
+                return
+            if kind == "http" and self._policy.covers(scope["path"], scope.get("root_path", "")):
+                await self._shared.serve(scope, receive, send)
+                return
+        await self._begin(AsgiMachine.of(self._policy, scope), scope, receive, send)
+
+    def _begin(
+        self, machine: AsgiMachine | None, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         if machine is None:
-            await self.app(scope, receive, send)
-        elif not machine.remembers_request:
-            await self._run(machine, scope, receive, send)
-        else:
-            request = RequestReader(machine, receive)
-            run = partial(self._run, machine, scope, request.receive, send)
-            begun = request.read_at_hand()
-            await (run() if begun is None else request.serve(begun, run, self._seconds))
+            return self.app(scope, receive, send)
+        if not machine.remembers_request:
+            return self._run(machine, scope, receive, send)
+        request = RequestReader(machine, receive)
+        run = partial(self._run, machine, scope, request.receive, send)
+        begun = request.read_at_hand()
+        return run() if begun is None else request.serve(begun, run, self._seconds)
+
+    async def _serve_session(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Run the application; return whether it knew the session, else nothing was sent."""
+        machine = AsgiMachine.of(self._policy, scope)
+        is_gone = False
+
+        async def send_unless_gone(message: Message) -> None:
+            nonlocal is_gone
+            if message["type"] == "http.response.start":
+                is_gone = machine is not None and machine.session_is_gone
+            if not is_gone:
+                await send(message)
+
+        await self._begin(machine, scope, receive, send_unless_gone)
+        return not is_gone
 
     async def _run(self, machine: AsgiMachine, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = AsgiExchange(machine, self._reporter, send)

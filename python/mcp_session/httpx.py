@@ -13,7 +13,12 @@ from typing import Any, ClassVar
 try:
     import httpx
 
-    from mcp_session._client.following import FollowsSessions, sdk_follows_redirects
+    from mcp_session._client.blocking import blocking_library
+    from mcp_session._client.following import (
+        FollowsSessions,
+        FollowsSessionsBlocking,
+        sdk_follows_redirects,
+    )
 except ModuleNotFoundError as error:
     from mcp_session._extras import missing_extra
 
@@ -31,6 +36,7 @@ from mcp_session._client.library import Library
 
 __all__ = [
     "AsyncClient",
+    "Client",
     "RecoveryFailed",
     "RequestGivenUp",
     "SessionEvent",
@@ -67,6 +73,26 @@ class AsyncClient(FollowsSessions[httpx.Request, httpx.Response], httpx.AsyncCli
     """
 
     _library: ClassVar = Library.of(httpx, status_shield=True)
+
+
+class Client(FollowsSessionsBlocking[httpx.Request, httpx.Response], httpx.Client):
+    """An `httpx.Client`, without `async`, that lets no caller see an MCP session end.
+
+    By the same machine, with the same rules and options as `AsyncClient`, for any number of
+    threads that share it: one of them makes the new session, the others wait. Three things a
+    thread cannot do as a task can: `on_event` is no coroutine function; a limit in seconds is kept
+    between two reads of a socket; and over HTTP/2 a stream of a session that was replaced ends
+    when its server sends something, or ends it.
+
+    >>> from mcp_session.httpx import Client
+    >>> with Client(hold_timeout=20) as client:
+    ...     client.timeout.read
+    5.0
+
+    Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
+    """
+
+    _library: ClassVar = blocking_library(httpx, status_shield=True)
 
 
 def create_mcp_http_client(

@@ -12,7 +12,20 @@ True
 b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}}'
 """
 
-from mcp_session._core import ServerExchange, ServerPolicy, without_session_id
+from mcp_session._core import (
+    ServerExchange,
+    ServerPolicy,
+    no_upstream_response,
+    upstream_lost_response,
+    without_session_id,
+)
 from mcp_session._enums import ServerStep
 
-__all__ = ["ServerExchange", "ServerPolicy", "ServerStep", "without_session_id"]
+__all__ = [
+    "ServerExchange",
+    "ServerPolicy",
+    "ServerStep",
+    "no_upstream_response",
+    "upstream_lost_response",
+    "without_session_id",
+]

@@ -473,12 +473,17 @@ fn flag(name: &str, object: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 pub(crate) fn wrong_type(name: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
-    match object.get_type().name() {
+    match type_name(object) {
         Ok(type_name) => {
             PyTypeError::new_err(format!("{name} must be {expected}, not {type_name}"))
         }
         Err(error) => error,
     }
+}
+
+/// The name of a type, by its attribute: PyPy 3.11 crashes in `PyType_GetName`.
+fn type_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    Ok(object.get_type().getattr(intern!(object.py(), "__name__"))?.cast_into()?)
 }
 
 /// A number, for the message of an error; its type where it is too long to be shown.

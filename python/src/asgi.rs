@@ -196,6 +196,13 @@ impl AsgiMachine {
         self.driven.decided.is_some_and(|decided| decided.corrects)
     }
 
+    /// Whether the application has said that it does not know the session, so that it ran
+    /// nothing of the request (`bool`).
+    #[getter]
+    fn session_is_gone(&self) -> bool {
+        self.driven.decided.is_some_and(|decided| decided.session_is_gone)
+    }
+
     /// What was decided (`VerdictEvent`). Raises `ValueError` before that.
     fn event(&self, py: Python<'_>) -> PyResult<VerdictEvent> {
         let Some(decided) = self.driven.decided else {

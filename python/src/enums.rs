@@ -5,6 +5,7 @@
 //! Python's spelling.
 
 use mcp_session_core::session::Reason;
+use mcp_session_core::sessions::ForwardFailure;
 use mcp_session_core::{Action, Kind, Rule};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -95,7 +96,7 @@ pub(crate) fn as_kind(member: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
 
 /// As Python shows a member: `Action.CLEAR`.
 pub(crate) fn shown(member: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(format!("{}.{}", member.get_type().name()?, member.getattr("name")?))
+    Ok(format!("{}.{}", member.get_type().getattr("__name__")?, member.getattr("name")?))
 }
 
 const KINDS_OF_MESSAGES: [Kind; 5] =
@@ -122,6 +123,14 @@ pub(crate) fn server_step(py: Python<'_>, step: ServerStep) -> PyResult<Py<PyAny
     static STEPS: Members<{ ServerStep::Discard as usize + 1 }> =
         Members::from("mcp_session.server", "ServerStep");
     STEPS.member(py, step as usize, || format!("{step:?}"))
+}
+
+/// As [`as_action`].
+pub(crate) fn as_forward_failure(member: &Bound<'_, PyAny>) -> PyResult<Option<ForwardFailure>> {
+    static FAILURES: Members<3> = Members::from("mcp_session.replica", "ForwardFailure");
+    let all = [ForwardFailure::Refused, ForwardFailure::Unreachable, ForwardFailure::InDoubt];
+    let by_value = |py: Python<'_>, how| FAILURES.member(py, how as usize, || format!("{how:?}"));
+    of_member(member, &all, by_value)
 }
 
 /// The members of one enum, each looked up when it is first needed.

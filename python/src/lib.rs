@@ -11,6 +11,8 @@ mod diagnose;
 mod enums;
 mod events;
 mod headers;
+mod replica;
+mod replica_steps;
 mod server;
 mod session;
 mod values;
@@ -47,6 +49,13 @@ mod _core {
     use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
+    #[pymodule_export]
+    use crate::replica::{Replica, SessionRun};
+    #[pymodule_export]
+    use crate::replica_steps::{
+        AwaitRun, Done, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay, RelayRestored,
+        Renew, Reply, RestoreInApp, RunApp, Swap,
+    };
     #[pymodule_export]
     use crate::server::{ServerExchange, ServerPolicy, without_session_id};
     #[pymodule_export]
@@ -465,6 +474,45 @@ mod _core {
         let message = request_body.as_ref().filter(|_| echo_id.0).map(|body| body.peek(py));
         let id = message.and_then(|message| message.echoed_id());
         Answer::of(py, CoreAnswer::not_found(id))
+    }
+
+    /// Make the answer of a gateway that reaches none of its servers: nothing was sent to one.
+    ///
+    /// `request_body` is as for `not_found_response`. The status is 503, never 404: the session
+    /// may be alive. `Retry-After` is one second.
+    ///
+    /// Returns an `Answer`. Raises `TypeError` for a wrong type.
+    ///
+    /// >>> from mcp_session.server import no_upstream_response
+    /// >>> answer = no_upstream_response(b'{"jsonrpc":"2.0","id":7,"method":"tools/list"}')
+    /// >>> answer.status, dict(answer.headers)["retry-after"]
+    /// (503, '1')
+    /// >>> answer.body
+    /// b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"No upstream can be reached"},"id":7}'
+    #[pyfunction]
+    #[pyo3(signature = (request_body=None))]
+    fn no_upstream_response(py: Python<'_>, request_body: Optional<'_, '_>) -> PyResult<Answer> {
+        let body = Body::optional("request_body", request_body)?;
+        let message = body.as_ref().map(|body| body.peek(py));
+        Answer::of(py, CoreAnswer::no_upstream(message.and_then(|it| it.echoed_id())))
+    }
+
+    /// Make the answer of a gateway whose server ended before it answered.
+    ///
+    /// `request_body` is as for `not_found_response`. The status is 502, without `Retry-After`:
+    /// the request may have run.
+    ///
+    /// Returns an `Answer`. Raises `TypeError` for a wrong type.
+    ///
+    /// >>> from mcp_session.server import upstream_lost_response
+    /// >>> upstream_lost_response().status
+    /// 502
+    #[pyfunction]
+    #[pyo3(signature = (request_body=None))]
+    fn upstream_lost_response(py: Python<'_>, request_body: Optional<'_, '_>) -> PyResult<Answer> {
+        let body = Body::optional("request_body", request_body)?;
+        let message = body.as_ref().map(|body| body.peek(py));
+        Answer::of(py, CoreAnswer::upstream_lost(message.and_then(|it| it.echoed_id())))
     }
 
     /// What a row says: summary, quote, url, revision, source, and whether it corrects. For the

@@ -229,6 +229,13 @@ impl ServerExchange {
         self.0.decided.is_some_and(|decided| decided.is_applied)
     }
 
+    /// Whether the handler has said that it does not know the session, so that it ran nothing of
+    /// the request (`bool`).
+    #[getter]
+    fn session_is_gone(&self) -> bool {
+        self.0.decided.is_some_and(|decided| decided.session_is_gone)
+    }
+
     /// What to send (`Answer`), with the step `REPLACE`; else `None`.
     #[getter]
     fn answer(&self, py: Python<'_>) -> Option<Py<Answer>> {
@@ -282,6 +289,7 @@ pub(crate) struct Decided {
     pub(crate) action: Action,
     pub(crate) corrects: bool,
     pub(crate) is_applied: bool,
+    pub(crate) session_is_gone: bool,
 }
 
 impl Driven {
@@ -345,6 +353,7 @@ impl Driven {
         tell: impl Send + for<'m> FnOnce(&'m mut Exchange) -> Step<'m>,
     ) -> PyResult<ServerStep> {
         let machine = &mut self.machine;
+        let method = machine.request().method();
         // For less, letting go of the interpreter would cost more than the look.
         let step =
             if self.bytes < DETACH_FROM { tell(machine) } else { py.detach(move || tell(machine)) };
@@ -354,8 +363,11 @@ impl Driven {
             Step::Pass => ServerStep::Pass,
             Step::PassWithoutSessionId => ServerStep::PassWithoutSessionId,
             Step::Discard => ServerStep::Discard,
-            Step::Decided(Decision { rule, action, corrects, is_applied, outcome }) => {
-                self.decided = Some(Decided { rule, action, corrects, is_applied });
+            Step::Decided(decision) => {
+                let session_is_gone = decision.session_is_gone(method);
+                let Decision { rule, action, corrects, is_applied, outcome } = decision;
+                self.decided =
+                    Some(Decided { rule, action, corrects, is_applied, session_is_gone });
                 match outcome {
                     Outcome::LetGo => ServerStep::LetGo,
                     Outcome::WithoutSessionId => ServerStep::LetGoWithoutSessionId,

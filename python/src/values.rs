@@ -288,7 +288,13 @@ impl Answer {
     }
 
     pub(crate) fn restored(status: StatusCode, body: &Bound<'_, PyBytes>) -> PyResult<Self> {
-        let answers = [CoreAnswer::not_found, CoreAnswer::bad_request, CoreAnswer::unavailable];
+        // Two of one status have the same headers, and the body has come along.
+        let answers = [
+            CoreAnswer::not_found,
+            CoreAnswer::bad_request,
+            CoreAnswer::unavailable,
+            CoreAnswer::upstream_lost,
+        ];
         let mut answers = answers.into_iter().map(|answer| answer(None));
         match answers.find(|answer| answer.status() == status) {
             Some(bare) => Ok(Self { bare, body: body.clone().unbind() }),

@@ -89,7 +89,7 @@ impl RequestHead {
     }
 
     /// Whether the handler gets an ID in the session header.
-    pub(super) fn bears_session_header(&self) -> bool {
+    pub(crate) fn bears_session_header(&self) -> bool {
         self.forwarded_id().is_some_and(|id| !id.is_empty())
     }
 
@@ -118,7 +118,7 @@ impl RequestHead {
     }
 
     /// The facts that the rows look at.
-    pub(super) fn request<'a>(&'a self, message: Option<Message<'a>>) -> Request<'a> {
+    pub(crate) fn request<'a>(&'a self, message: Option<Message<'a>>) -> Request<'a> {
         Request {
             session_id: self.forwarded_id(),
             query_session_id: self.query_session_id.as_deref(),
@@ -221,7 +221,7 @@ impl ResponseHead {
     }
 
     /// The facts that the rows look at.
-    pub(super) fn response<'a>(&'a self, body: Option<&'a [u8]>) -> Response<'a> {
+    pub(crate) fn response<'a>(&'a self, body: Option<&'a [u8]>) -> Response<'a> {
         Response {
             session_id: self.session_id.value(),
             content_type: self.content_type.value(),

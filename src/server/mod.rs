@@ -46,7 +46,7 @@ use core::fmt;
 use http::StatusCode;
 
 use crate::answer::Answer;
-use crate::exchange::{Request, Response, Side};
+use crate::exchange::{Method, Request, Response, Side};
 use crate::jsonrpc::{RequestId, peek};
 use crate::table::{Action, Rule, Verdict, classify, needs_more_body, needs_request_body};
 
@@ -122,6 +122,19 @@ pub struct Decision<'a> {
     pub is_applied: bool,
     /// What to do with the messages held back, the one at hand included.
     pub outcome: Outcome<'a>,
+}
+
+impl Decision<'_> {
+    /// Whether the handler has said that it does not know the session: then it ran nothing of
+    /// the request, and the session may be restored in it.
+    ///
+    /// A 404 to a GET counts only in words that say so: servers without a stream to open answer
+    /// one as well, in the place of 405.
+    pub fn session_is_gone(&self, method: Method) -> bool {
+        let is_stream_unoffered = self.rule == Rule::UncanonicalNotFound && method == Method::Get;
+        self.rule == Rule::CanonicalNotFound
+            || (self.action == Action::NotFoundResponse && !is_stream_unoffered)
+    }
 }
 
 /// What to do with the messages held back.

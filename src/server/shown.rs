@@ -24,6 +24,7 @@ const MOST_SEGMENTS: usize = 8;
 /// assert_eq!(shown_path("/sessions/1868A90C/mcp", [&b"1868a90c"[..]]), "/sessions/*/mcp");
 /// assert_eq!(shown_path("/sessions/secret", [&b"Secret"[..]]), "/sessions/*");
 /// assert_eq!(shown_path("/top/secret", [&b"opsec"[..]]), "/*");
+/// assert_eq!(shown_path("/sessions/2f0c/./mcp", [&b"2f0c/."[..]]), "/sessions/*/*/mcp");
 /// ```
 pub fn shown_path<'a>(path: &str, known: impl IntoIterator<Item = &'a [u8]>) -> String {
     let known: Vec<Vec<u8>> =
@@ -62,6 +63,8 @@ fn is_route_like(segment: &str) -> bool {
     segment.len() <= LONGEST_SEGMENT
         && segment.starts_with(|first: char| first.is_ascii_lowercase() || first == '.')
         && segment.bytes().all(is_word)
+        // What has no letter is no word, and could be a part of an ID that nothing tells.
+        && segment.bytes().any(|byte| byte.is_ascii_lowercase())
         && segment.bytes().filter(u8::is_ascii_digit).count() <= MOST_DIGITS
 }
 

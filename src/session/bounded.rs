@@ -9,6 +9,7 @@ pub(super) const LIMIT: usize = 1024;
 /// The latest `CAPACITY` entries. Each operation takes a few look-ups, whatever it holds.
 ///
 /// Ordered, not hashed: no choice of keys makes it slow.
+#[derive(Clone)]
 pub(super) struct Bounded<K, V, const CAPACITY: usize = LIMIT> {
     entries: BTreeMap<K, (u64, V)>,
     /// The keys by age.

@@ -52,6 +52,19 @@ impl<'a> InitializeAnswer<'a> {
     }
 }
 
+#[cfg(feature = "sessions")]
+impl<'a> InitializeAnswer<'a> {
+    /// The ID that came with it, where one is to be adopted.
+    pub(crate) fn session_id(&self) -> Option<SessionId<'a>> {
+        self.id
+    }
+
+    /// The version that was negotiated, as it stands in the result.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+}
+
 impl core::fmt::Debug for InitializeAnswer<'_> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter

@@ -103,6 +103,8 @@ pub use outgoing::Outgoing;
 pub use reason::{Cooldown, Reason};
 pub use recovery::{Failure, Initialized, Lead, Recovered, RecoveryNumber, Replaced, Restore};
 pub use resend::ResendPolicy;
+#[cfg(feature = "sessions")]
+pub(crate) use restores::{Kept, Planned, Told};
 pub use restores::{Refusal, RefusedRestore, RestoreAnswer, RestoredMethod};
 pub use steps::{After, AfterStep, Answer, Before, Delivery, Exchange, GivenUp, Hold, Transmit};
 pub use streams::Stream;

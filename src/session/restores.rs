@@ -15,7 +15,7 @@ const SUBSCRIPTIONS: usize = 256;
 
 /// A request that changes what the server keeps for the session.
 #[derive(Clone)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// The level, as JSON.
     Level(Arc<str>),
     /// The resource, as JSON.
@@ -26,7 +26,7 @@ pub(super) enum Told {
 impl Told {
     /// What a request tells, if it is one of those. A value of more than 1,024 bytes is not
     /// remembered.
-    pub(super) fn of(request: &Message<'_>) -> Option<Self> {
+    pub(crate) fn of(request: &Message<'_>) -> Option<Self> {
         let method = request.method()?;
         let value = |name| {
             let text = request.parameter(name)?;
@@ -51,13 +51,12 @@ pub(super) enum Answered {
     Error,
 }
 
-/// What is told again.
+/// What is told again, and what may come to be.
 #[derive(Default)]
 pub(super) struct Restores {
     /// What was asked and not answered yet, by the id of the request.
     open: Bounded<RequestIdKey, (Generation, Told)>,
-    level: Option<Arc<str>>,
-    subscribed: Bounded<RequestIdKey, Arc<str>, SUBSCRIPTIONS>,
+    kept: Kept,
 }
 
 impl Restores {
@@ -75,26 +74,15 @@ impl Restores {
             return;
         }
         let Some((_, told)) = self.open.remove(&key) else { return };
-        match (told, how) {
-            (_, Answered::Error) => {}
-            (Told::Level(level), Answered::Result) => self.level = Some(level),
-            (Told::Subscribe(uri, text), Answered::Result) => {
-                self.subscribed.insert(uri, text);
-            }
-            (Told::Unsubscribe(uri), Answered::Result) => {
-                self.subscribed.remove(&uri);
-            }
+        match how {
+            Answered::Error => {}
+            Answered::Result => self.kept.take(told),
         }
     }
 
     /// Takes that a server does not keep this any more.
     pub(super) fn refused(&mut self, planned: &Planned) {
-        match &planned.uri {
-            None => self.level = None,
-            Some(uri) => {
-                self.subscribed.remove(uri);
-            }
-        }
+        self.kept.refused(planned);
     }
 
     /// The caller begins anew, and tells everything itself.
@@ -109,6 +97,43 @@ impl Restores {
 
     /// All that a new session is to be told, in order.
     pub(super) fn plan(&self) -> VecDeque<Planned> {
+        self.kept.plan()
+    }
+}
+
+/// What the server of a session keeps for it.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    level: Option<Arc<str>>,
+    subscribed: Bounded<RequestIdKey, Arc<str>, SUBSCRIPTIONS>,
+}
+
+impl Kept {
+    /// Takes what a server has answered with a result.
+    pub(crate) fn take(&mut self, told: Told) {
+        match told {
+            Told::Level(level) => self.level = Some(level),
+            Told::Subscribe(uri, text) => {
+                self.subscribed.insert(uri, text);
+            }
+            Told::Unsubscribe(uri) => {
+                self.subscribed.remove(&uri);
+            }
+        }
+    }
+
+    /// Takes that a server does not keep this any more.
+    pub(crate) fn refused(&mut self, planned: &Planned) {
+        match &planned.uri {
+            None => self.level = None,
+            Some(uri) => {
+                self.subscribed.remove(uri);
+            }
+        }
+    }
+
+    /// All that a new session is to be told, in order.
+    pub(crate) fn plan(&self) -> VecDeque<Planned> {
         let level = self.level.iter().map(|level| Planned { uri: None, value: Arc::clone(level) });
         let keys = self.subscribed.values().map(|text| Planned {
             uri: RequestId::from_json(text).and_then(RequestId::key),
@@ -119,19 +144,24 @@ impl Restores {
 }
 
 /// One thing that is to be told again.
-pub(super) struct Planned {
+pub(crate) struct Planned {
     /// The resource; none if it is the level.
     uri: Option<RequestIdKey>,
     value: Arc<str>,
 }
 
 impl Planned {
-    pub(super) fn method(&self) -> RestoredMethod {
+    pub(crate) fn method(&self) -> RestoredMethod {
         if self.uri.is_some() { RestoredMethod::Subscribe } else { RestoredMethod::SetLevel }
     }
 
+    /// The level or the resource, as JSON.
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+
     /// The request, with this id, which is JSON.
-    pub(super) fn request(&self, id: &str) -> Box<[u8]> {
+    pub(crate) fn request(&self, id: &str) -> Box<[u8]> {
         let (method, name, value) = match self.method() {
             RestoredMethod::SetLevel => ("logging/setLevel", "level", &self.value),
             RestoredMethod::Subscribe => ("resources/subscribe", "uri", &self.value),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mcp_session import Rule
 from mcp_session.asgi import SessionMiddleware, VerdictEvent
@@ -283,6 +283,7 @@ def encodings(session_id: str) -> "list[str]":
 
 
 @settings(max_examples=300, deadline=None)
+@example("000000/.", 0, "once")
 @given(
     st.from_regex(r"[!-+\--~]{8,40}", fullmatch=True),
     st.integers(0, 17),

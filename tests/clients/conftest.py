@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import sdk
+import threads
 from cells import Cell
 from servers import GENERATIONS, Servers
 
@@ -28,10 +29,13 @@ LIMIT_SECONDS = 60.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--threads", action="store_true", help="the client without `async`")
     parser.addoption("--whole", action="store_true", help="every client with every server")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("threads"):
+        sdk.create_http_client = threads.create_http_client  # type: ignore[assignment]
     config.addinivalue_line("markers", "streamed: the server streams its answers in every cell")
     config.addinivalue_line("markers", "every_backend: the test is of the event loops too")
     # trio warns of every asynchronous generator that is left before its end, as the SDK leaves
@@ -61,7 +65,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("cell", "anyio_backend"), arguments, ids=identities)
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("threads"):
+        items[:] = [item for item in items if not is_of_event_loops(item.name)]
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = limited(item.obj)
@@ -79,6 +85,32 @@ def servers() -> Generator[Servers]:
     kept = Servers()
     yield kept
     kept.close()
+
+
+def is_of_event_loops(name: str) -> bool:
+    """Whether a test cancels tasks, or has hooks and bodies that are awaited: threads have none."""
+    return name.partition("[")[0] in OF_EVENT_LOOPS
+
+
+OF_EVENT_LOOPS = {
+    # Hooks that are awaited.
+    "test_a_re_initialization_has_the_timeouts_of_the_request_that_needs_it",
+    "test_event_hooks_see_every_exchange_as_it_is_on_the_wire",
+    "test_a_hook_for_events_that_raises_changes_nothing",
+    "test_a_hook_for_exchanges_that_raises_in_a_recovery_fails_that_one",
+    "test_a_hook_that_raises_for_a_status_hides_no_end_of_a_session",
+    "test_of_a_hook_that_hides_an_end_for_good_is_told_once",
+    "test_those_who_wait_are_let_go_when_the_hook_has_set_up_the_new_session",
+    "test_a_hook_that_does_not_return_harms_nobody",
+    "test_a_call_that_is_cancelled_while_the_application_is_told_lets_its_answer_go",
+    # Bodies and transports that are awaited.
+    "test_a_body_that_is_streamed_is_not_touched",
+    "test_a_session_that_is_begun_by_a_body_without_end_is_not_followed",
+    "test_one_client_is_used_from_several_event_loops",
+    # Tasks that are cancelled.
+    "test_a_leader_that_is_cancelled_hands_over_to_one_who_waits",
+    "test_a_trial_that_comes_to_nothing_lets_those_go_who_wait_for_it",
+}
 
 
 def limited(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

@@ -103,6 +103,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--executions", type=Path, help="where to write one line for each tool run")
     parser.add_argument("--json", action="store_true", help="answer with JSON, not with SSE")
     parser.add_argument("--stateless", action="store_true")
+    parser.add_argument("--sse", action="store_true", help="speak HTTP+SSE, at /sse")
     parser.add_argument("--idle", type=float, help="seconds without a request that end a session")
     parser.add_argument("--event-store", action="store_true", help="streams can be resumed")
     parser.add_argument("--no-get", action="store_true", help="offer no standalone stream: 405")
@@ -122,7 +123,11 @@ def sdk_application(options: argparse.Namespace) -> Application:
         "retry_interval": 100 if options.event_store else None,
     }
     application: Application
-    if MODERN_SDK:
+    if options.sse:
+        server = (sdk.MCPServer if MODERN_SDK else sdk.FastMCP)("real", log_level="CRITICAL")
+        Tools(options.executions).add_to(server)
+        application = server.sse_app()
+    elif MODERN_SDK:
         server = sdk.MCPServer("real", log_level="CRITICAL")
         Tools(options.executions).add_to(server)
         application = server.streamable_http_app(**settings)

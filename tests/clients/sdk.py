@@ -125,7 +125,6 @@ async def connect(
 
     Every question of the server's is passed to `answer`; without one it is answered "yes".
     """
-    callbacks = Callbacks(answer)
     async with AsyncExitStack() as stack:
         if kind == FACTORY:
             assert create is not None, "this kind makes its HTTP client by itself"
@@ -135,6 +134,16 @@ async def connect(
                 assert create is not None, "no HTTP client was given"
                 http_client = await stack.enter_async_context(create(auth=auth))
             transport = streamable.streamable_http_client(url, http_client=http_client)
+        yield await stack.enter_async_context(connected_over(transport, kind, answer))
+
+
+@asynccontextmanager
+async def connected_over(
+    transport: Any, kind: str, answer: AnswerQuestion | None = None
+) -> AsyncGenerator[Connected]:
+    """Connect a client of this kind over a transport that is not entered yet."""
+    callbacks = Callbacks(answer)
+    async with AsyncExitStack() as stack:
         if kind in {LEGACY, AUTO}:
             mode = "legacy" if kind == LEGACY else "auto"
             client = mcp.Client(transport, mode=mode, **callbacks.as_keywords())

@@ -1,6 +1,6 @@
 """The soak: a real client under many tasks, beside a real server that is killed again and again.
 
-Run with the Python of an environment of `tests/run.py` (its long step `soak` does):
+Run with the Python of an environment of `noxfile.py` (its session `soak` does):
 
     .environments/mcp2/bin/python tests/clients/soak.py --kills 200
 

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -567,23 +568,26 @@ async def test_streams_that_die_young_are_asked_for_at_growing_intervals(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waits: list[float] = []
-    unpatched = anyio.move_on_after
-
-    def note(delay: float | None, **keywords: Any) -> Any:
-        if delay is not None and delay in {0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 60.0}:
-            waits.append(delay)
-            delay = 0.01
-        return unpatched(delay, **keywords)
-
+    expected = [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 60.0, 60.0]
     monkeypatch.setattr("mcp_session._client.driver.random.uniform", always(1.0))
-    monkeypatch.setattr("mcp_session._client.driver.anyio.move_on_after", note)
     async with session() as scene:
+        driver = scene.caller.http_client._driver  # noqa: SLF001  # nothing of it waits for this
+        unpatched = driver.wire.library.waits.move_on_after
+
+        def note(delay: float) -> Any:
+            if delay in expected:
+                waits.append(delay)
+                delay = 0.01
+            return unpatched(delay)
+
+        waiting = replace(driver.wire.library.waits, move_on_after=note)
+        driver.wire = replace(driver.wire, library=replace(driver.wire.library, waits=waiting))
         scene.script.parts["GET"] = refusal(200, b"", **EVENTS)
         for _ in range(13):
             async with scene.caller.get() as response:
                 await response.aread()
 
-    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 60.0, 60.0]
+    assert waits == expected
 
 
 async def test_a_server_whose_sessions_die_with_their_stream_is_not_asked_for_one_after_another(

@@ -3,7 +3,7 @@
 `--part` plays only cells in which every pair occurs, and fails if one is not as it should be.
 Without it everything is measured and written to `docs/matrix.json`, `docs/matrix.md` and the
 README, which takes most of an hour; `--resume` goes on with one that was interrupted. The
-environments have to be there: `python3 tests/run.py peers` and `python3 tests/run.py matrix`
+environments have to be there: `nox -s peers` and `nox -s matrix`
 make them, and call this.
 """
 

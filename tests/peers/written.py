@@ -105,7 +105,7 @@ def page(results: Results, versions: dict[str, str], day: date) -> Iterable[str]
     yield "# The table: clients, servers, situations"
     yield ""
     yield (
-        f"Measured on {day.isoformat()} by `python3 tests/run.py matrix`, which wrote this page:"
+        f"Measured on {day.isoformat()} by `nox -s matrix`, which wrote this page:"
         " without us → with us. `matrix.json` has what was said in each cell."
     )
     yield ""

@@ -367,6 +367,7 @@ def test_without_its_extra_the_command_line_says_what_it_needs(tmp_path: Path) -
     )
 
     assert result.stderr == (
-        "mcp-session: the command line needs click: pip install 'mcp-session[cli]'\n"
+        "mcp-session: the command line needs click: "
+        "pip install '.[cli]' in a clone of mcp_session\n"
     )
     assert result.returncode == 1

@@ -151,11 +151,13 @@ def test_it_says_what_it_is_waiting_for(shown: subprocess.CompletedProcess[str])
         assert f"mcp-session: call {number}: waiting for both applications, at most 10 s" in lines
 
 
-def test_the_readme_shows_what_it_prints(shown: subprocess.CompletedProcess[str]) -> None:
+def test_the_page_of_the_commands_shows_what_it_prints(
+    shown: subprocess.CompletedProcess[str],
+) -> None:
     """The order in which streams and answers come is no two times the same."""
-    readme = (TESTS.parent / "README.md").read_text(encoding="utf-8")
+    page = (TESTS.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
     (excerpt,) = (
-        it for it in re.findall(r"^```text\n([^`]*)^```$", readme, re.MULTILINE) if OURS in it
+        it for it in re.findall(r"^```text\n([^`]*)^```$", page, re.MULTILINE) if OURS in it
     )
 
     for written, real in zip(timelines(excerpt), timelines(shown.stdout), strict=True):
@@ -296,7 +298,7 @@ def test_without_its_extra_it_says_what_it_needs(
     )
 
     assert result.stderr == (
-        f"mcp-session: the demo needs {needed}: pip install 'mcp-session[demo]'\n"
+        f"mcp-session: the demo needs {needed}: pip install '.[demo]' in a clone of mcp_session\n"
     )
     assert result.returncode == 1
 

@@ -13,9 +13,12 @@ from types import ModuleType
 import mcp_session
 import mcp_session.httpx
 import mcp_session.httpx2
+import mcp_session.sessions
 import pytest
 from mcp_session import Rule, Side, classify_exchange
+from mcp_session._cli import commands
 
+import timeline
 from golden import TESTS
 
 ROOT = TESTS.parent
@@ -26,7 +29,7 @@ GUIDES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*GUIDES, *sorted(ROOT.glob("*.md"))]
 DOCUMENTED: list[object] = [
     module if name == "" else getattr(module, name)
-    for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2)
+    for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2, mcp_session.sessions)
     for name in ("", *module.__all__)
     if name not in {"__version__", "SessionEvent"}
 ]
@@ -115,12 +118,36 @@ def test_the_readme_shows_what_a_server_answered_and_what_becomes_of_it() -> Non
     assert after == f"{answer.status} {answer.body.decode()}"
 
 
+def test_each_import_function_and_command_that_the_readme_names_is_there() -> None:
+    section = README[README.index("## Find your line") : README.index("## Measured")]
+    named = re.findall(r"`([^`]+)`", section)
+    imports = [it for it in named if it.startswith("from ")]
+    functions = re.findall(r"`mcp_session\.(\w+)\(", section)
+    shown = [it.split()[1] for it in named if it.startswith("mcp-session ")]
+
+    for line in imports:
+        exec(line, {})  # noqa: S102 - it is our own
+    assert {"install", "follow"} <= set(functions)
+    assert all(callable(getattr(mcp_session, name)) for name in functions)
+    assert len(imports) > 1
+    assert {"bridge", "gateway", "run", "diagnose", "check"} <= set(shown)
+    assert set(shown) <= set(commands.main.commands)
+
+
+def test_the_picture_of_the_readme_is_of_the_demonstration_that_a_page_shows() -> None:
+    # `python tests/python/timeline.py` draws it.
+    page = timeline.PAGE.read_text(encoding="utf-8")
+
+    assert timeline.PICTURE.read_text(encoding="utf-8") == timeline.picture(page)
+    assert "](docs/timeline.svg)" in README
+
+
 def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
     first, second = blocks("sh")
 
     assert len(README.splitlines()) <= 220
     assert re.fullmatch(r".*pip install '\.\[demo\]' && \S+/mcp-session demo\n", first)
-    assert second == "python3 tests/run.py\n"
+    assert second == "python3 tests/all.py\n"
     assert README.index(second) < README.index("\n## ", README.index("## Install") + 1)
 
 

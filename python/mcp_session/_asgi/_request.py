@@ -3,18 +3,37 @@
 from asyncio import CancelledError, Task, current_task, get_running_loop, wait
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from mcp_session._asgi import Message, Receive
-from mcp_session._core import AsgiMachine
 
-__all__ = ["RequestReader"]
+__all__ = ["ReadsRequest", "RequestReader"]
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 _READ_AT_ONCE = 16
+
+
+class ReadsRequest(Protocol):
+    """What a request is read for: a machine, or what collects the body."""
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether to read a message, tell of it, and ask again."""
+        ...
+
+    @property
+    def remembers_request(self) -> bool:
+        """Whether it has to be told of what the application reads."""
+        ...
+
+    def request(self, message: Message | None, /) -> None:
+        """Tell of what the server's `receive` returned; of `None` if it raised."""
+
+    def wait_over(self) -> None:
+        """Tell that the application has waited for the request long enough."""
 
 
 class RequestReader:
@@ -24,7 +43,7 @@ class RequestReader:
     in the task it was called in, and where the time is over the application runs beside it.
     """
 
-    def __init__(self, machine: AsgiMachine, receive: Receive) -> None:
+    def __init__(self, machine: ReadsRequest, receive: Receive) -> None:
         """Read by the server's `receive`."""
         self._machine, self._receive = machine, receive
         self._unseen: list[Message | Exception] = []

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import click
 
-from mcp_session import Side, __version__
+from mcp_session import Side, __version__, install
+from mcp_session._cli.bridge import bridge
+from mcp_session._cli.check import check, check_client
 from mcp_session._cli.classify import Classified, show, show_as_json
 from mcp_session._cli.fuzz import fuzz, fuzz_client
+from mcp_session._cli.gateway import gateway
 from mcp_session._cli.inputs import recorded
+from mcp_session._cli.program import NoSuchProgramError, Program, find_program
 from mcp_session._cli.recorded import Exchange, Problem
 from mcp_session._cli.story import Teller, print_lines
 from mcp_session._cli.terminal import arrow, console_for_output
+from mcp_session._extras import how_to_install
 
 __all__ = ["main"]
 
@@ -125,8 +130,31 @@ def demo() -> None:
         needed = (error.name or "").partition(".")[0]
         if needed not in DEMO:
             raise
-        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: pip install 'mcp-session[demo]'")
+        sys.exit(f"mcp-session: the demo needs {DEMO[needed]}: {how_to_install('demo')}")
     sys.exit(0 if run(console_for_output()) else FOUND_SOMETHING)
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("program")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(program: str, arguments: tuple[str, ...]) -> Program:
+    """Run a Python program whose MCP clients follow their sessions.
+
+    PROGRAM is a file, a console script of this environment or a module; ARGUMENTS are its own,
+    options too. `mcp_session.install()` is called before it begins, so that the clients of the
+    official SDK, and of what is built on it, survive the end of a session. Processes that the
+    program starts are not covered. The exit status is the program's.
+    """
+    try:
+        found = find_program(program, arguments)
+        install()
+    except (NoSuchProgramError, ImportError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    return found
+
+
+main.add_command(bridge)
+main.add_command(gateway)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:
@@ -144,5 +172,7 @@ def _problem_as_json(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "place": problem.place, "what": problem.what}
 
 
+main.add_command(check)
+main.add_command(check_client)
 main.add_command(fuzz)
 main.add_command(fuzz_client)

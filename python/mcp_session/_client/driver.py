@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import random
 import time
+from threading import Lock
 from typing import TYPE_CHECKING
-
-import anyio
 
 from mcp_session._client import recovery, streams
 from mcp_session._client.library import Library, Wire
 from mcp_session._client.recovery import FollowedSession, Opening
+from mcp_session._client.waiting import Waiting
 from mcp_session._core import (
     CircuitOpen,
     Handover,
@@ -60,6 +60,7 @@ class Driver:
         self._has_warned = False
         self._sessions: dict[int, FollowedSession] = {}
         self._prune_at = 64
+        self._pruning = Lock()
 
     async def send(
         self, request: httpx2.Request, *, stream: bool, **send_options: object
@@ -84,7 +85,7 @@ class Driver:
         request_driver = RequestDriver(self, run, request, send_options)
         if not run.closes:
             return await request_driver.finish(stream=stream)
-        with anyio.move_on_after(recovery.DELETE_SECONDS):
+        with self.wire.library.waits.move_on_after(recovery.DELETE_SECONDS):
             return await request_driver.finish(stream=stream)
         message = "the session was not ended in time"
         raise wire.library.timeout(message)
@@ -93,12 +94,15 @@ class Driver:
         """Find what is kept for a session; begin with it where its `initialize` does."""
         session = self._sessions.get(number)
         if session is None and opening is not None:
-            if len(self._sessions) >= self._prune_at:
-                known = self.machine.knows
-                kept = tuple(self._sessions.items())
-                self._sessions = {it: session for it, session in kept if known(it)}
-                self._prune_at = 64 + 2 * len(self._sessions)
-            session = self._sessions[number] = FollowedSession(opening)
+            # Of two threads, one would lose what the other begins with.
+            with self._pruning:
+                if len(self._sessions) >= self._prune_at:
+                    known = self.machine.knows
+                    kept = tuple(self._sessions.items())
+                    self._sessions = {it: session for it, session in kept if known(it)}
+                    self._prune_at = 64 + 2 * len(self._sessions)
+                waiting = Waiting(self.wire.library.waits)
+                session = self._sessions[number] = FollowedSession(opening, waiting)
         return session
 
     def warn_of_hooks(self) -> None:
@@ -194,7 +198,7 @@ class RequestDriver:
             while isinstance(step, READS):
                 step = await self._read(step, response)
             if not isinstance(step, Handover):
-                await streams.drain(response)
+                await streams.drain(response, library)
                 self._response = None
                 return run.drained() or step
             if raised is not None:
@@ -240,14 +244,14 @@ class RequestDriver:
             url = following.url
             self._run.redirected(url.scheme, following.headers["host"], url.raw_path)
         if events := self._run.events():
-            await wire.options.tell(events)
+            await wire.options.tell(events, wire.library.waits)
         return response
 
     async def _answer(self, answer: LocalAnswer) -> httpx2.Response:
         if self._session is not None:
             # It may have been the end of one that waits.
             self._session.waiting.wake(self._run.wakes)
-        await self._wire.options.tell(self._run.events())
+        await self._wire.options.tell(self._run.events(), self._wire.library.waits)
         return streams.local_response(answer, self._request, self._begun, self._wire.library)
 
     async def _wait(self, step: Step) -> Step:
@@ -260,10 +264,10 @@ class RequestDriver:
             case HeldBack() if session is not None:
                 return await self._hold(session)
             case Wait(seconds=seconds) if session is not None:
-                await self._wire.options.tell(run.events())
+                await self._wire.options.tell(run.events(), self._wire.library.waits)
                 # Many clients lose one server together; they should not come back together.
                 jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
-                with anyio.move_on_after(seconds * jitter):
+                with self._wire.library.waits.move_on_after(seconds * jitter):
                     await session.waiting.for_a_new_session()
                 return run.wait_over()
             case CircuitOpen() if session is not None:
@@ -275,7 +279,9 @@ class RequestDriver:
 
     async def _hold(self, session: FollowedSession) -> Step:
         run, begun = self._run, time.monotonic()
-        with anyio.move_on_after(self._wire.options.hold_timeout - self._held) as scope:
+        with self._wire.library.waits.move_on_after(
+            self._wire.options.hold_timeout - self._held
+        ) as scope:
             await session.waiting.until(
                 lambda: run.is_settled and self._is_released(), run.waits_as
             )

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from mcp_session._client.blocking import blocking_send, blocking_source, run
 from mcp_session._client.driver import Driver
 from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from mcp_session._client.events import SessionEvent
     from mcp_session._client.library import Library
 
-__all__ = ["FollowsSessions", "sdk_follows_redirects"]
+__all__ = ["FollowsSessions", "FollowsSessionsBlocking", "sdk_follows_redirects"]
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
 
-class FollowsSessions(Generic[RequestT, ResponseT]):
-    """The options of both clients; it stands before the library's class among the bases."""
+class Following:
+    """The options of all clients; it stands before the library's class among the bases."""
 
     _library: ClassVar[Library]
+    _driver: Driver
 
     def __init__(  # noqa: PLR0913 - options come by name
         self,
@@ -81,8 +84,40 @@ class FollowsSessions(Generic[RequestT, ResponseT]):
         super().__init__(**keywords)
         # The library's class comes next among the bases: nobody but `object` comes after it.
         base: Any = super()
-        client: Any = self
-        self._driver = Driver(client, base.send, self._library, options)
+        self._driver = self._drive(self, base.send, options)
+
+    @classmethod
+    def follow(cls, client: Any, options: Mapping[str, Any]) -> None:  # noqa: ANN401 - a library's
+        """Let a client of the library's follow its sessions, as one of ours does.
+
+        Raises `TypeError` that names the class of a client whose `send` cannot be another.
+        """
+        checked = Options(**options)
+        if isinstance(client, Following) or hasattr(client.send, "of_mcp_session"):
+            return
+        kind = type(client)
+        send = cls._send_by(cls._drive(client, client.send, checked))
+        try:
+            client.send = send
+        except Exception:  # noqa: BLE001 - a class may refuse attributes in its own way
+            refused = True
+        else:
+            refused = client.send is not send
+        if refused:
+            message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
+            raise TypeError(message)
+
+    @classmethod
+    def _drive(cls, client: Any, send: Callable[..., Any], options: Options) -> Driver:  # noqa: ANN401
+        return Driver(client, send, cls._library, options)
+
+    @classmethod
+    def _send_by(cls, driver: Driver) -> Callable[..., Any]:
+        raise NotImplementedError
+
+
+class FollowsSessions(Following, Generic[RequestT, ResponseT]):
+    """A client with `async` that follows its sessions."""
 
     async def send(
         self,
@@ -95,6 +130,58 @@ class FollowsSessions(Generic[RequestT, ResponseT]):
         of_library: Any = request
         response: Any = await self._driver.send(of_library, stream=stream, **send_options)
         return response  # type: ignore[no-any-return]
+
+    @classmethod
+    def _send_by(cls, driver: Driver) -> Callable[..., Any]:
+        async def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
+            return await driver.send(request, stream=stream, **send_options)
+
+        return marked(send)
+
+
+class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
+    """A client without `async` that does so, for any number of threads."""
+
+    def send(
+        self,
+        request: RequestT,
+        *,
+        stream: bool = False,
+        **send_options: Any,  # noqa: ANN401 - as above
+    ) -> ResponseT:
+        """Send a request, in the session that stands now, if it is of one."""
+        readable_request = readable(request, self._library)
+        response: Any = run(self._driver.send(readable_request, stream=stream, **send_options))
+        return response  # type: ignore[no-any-return]
+
+    @classmethod
+    def _drive(cls, client: Any, send: Callable[..., Any], options: Options) -> Driver:  # noqa: ANN401
+        if inspect.iscoroutinefunction(options.on_event):
+            message = "on_event must be no coroutine function where there is no event loop"
+            raise TypeError(message)
+        library = cls._library
+        return Driver(client, blocking_send(send, library), library, options)
+
+    @classmethod
+    def _send_by(cls, driver: Driver) -> Callable[..., Any]:
+        def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
+            request = readable(request, cls._library)
+            return run(driver.send(request, stream=stream, **send_options))
+
+        return marked(send)
+
+
+def marked(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a `send` as ours, so that it is not put upon another of ours."""
+    vars(send)["of_mcp_session"] = True
+    return send
+
+
+def readable(request: Any, library: Library) -> Any:  # noqa: ANN401 - of either library
+    """Let a request be read with `await`, whose body only says `for`."""
+    if not hasattr(request.stream, "__aiter__"):
+        request.stream = blocking_source(request.stream, library)
+    return request
 
 
 def sdk_follows_redirects() -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
+from mcp_session._client.waiting import Waits
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 
@@ -38,15 +40,24 @@ class Library:
     timeout: Callable[[str], Exception]
     status_shield: bool
     """Whether the SDKs of this library end with an HTTP status."""
+    waits: Waits
 
     @classmethod
-    def of(cls, http: Any, *, status_shield: bool) -> Library:  # noqa: ANN401 - one of the two
-        """Take the library by its module."""
+    def of(
+        cls,
+        http: Any,  # noqa: ANN401 - one of the two
+        *,
+        status_shield: bool,
+        byte_stream: Any = None,  # noqa: ANN401 - of either
+        waits: Waits | None = None,
+    ) -> Library:
+        """Take the library by its module; without an event loop, what stands in its place."""
+        byte_stream = byte_stream or http.AsyncByteStream
         return cls(
             request=http.Request,
             response=http.Response,
-            byte_stream=http.AsyncByteStream,
-            body=type("Body", (Body, http.AsyncByteStream), {}),
+            byte_stream=byte_stream,
+            body=type("Body", (Body, byte_stream), {}),
             whole_body=http.ByteStream,
             unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),
             outages=(
@@ -59,6 +70,7 @@ class Library:
             refused=http.HTTPStatusError,
             timeout=http.ReadTimeout,
             status_shield=status_shield,
+            waits=waits or Waits(),
         )
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
 from mcp_session._client.events import SessionEvent, event_of
+from mcp_session._client.waiting import Waits
 from mcp_session._core import Client
 from mcp_session._enums import ResendPolicy
 
@@ -28,16 +27,16 @@ class Options:
     Raises `TypeError` and `ValueError` that name the option.
     """
 
-    quirks: bool
-    resend: ResendPolicy
-    bound: int
-    outage_shield: bool
-    stream_guard: bool
-    on_event: Callable[[SessionEvent], object] | None
-    recovery_timeout: float
-    hold_timeout: float
-    status_shield: bool | None
-    misreports: Collection[tuple[int, str]]
+    quirks: bool = True
+    misreports: Collection[tuple[int, str]] = ()
+    resend: ResendPolicy = ResendPolicy.ALL
+    bound: int = 2
+    outage_shield: bool = True
+    status_shield: bool | None = None
+    stream_guard: bool = True
+    on_event: Callable[[SessionEvent], object] | None = None
+    recovery_timeout: float = 30.0
+    hold_timeout: float = 60.0
 
     def __post_init__(self) -> None:
         """Check every option, those that a session takes by making a machine."""
@@ -63,7 +62,7 @@ class Options:
             remembered=REMEMBERED,
         )
 
-    async def tell(self, events: Sequence[tuple[Any, ...]]) -> None:
+    async def tell(self, events: Sequence[tuple[Any, ...]], waits: Waits) -> None:
         """Log what happened and call the application's hook with it.
 
         A hook that raises, or does not return within `recovery_timeout`, harms nobody.
@@ -74,7 +73,7 @@ class Options:
             if self.on_event is None:
                 continue
             try:
-                with anyio.move_on_after(self.recovery_timeout):
+                with waits.move_on_after(self.recovery_timeout):
                     told = self.on_event(event)
                     if inspect.isawaitable(told):
                         await told

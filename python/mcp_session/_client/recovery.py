@@ -7,16 +7,14 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import anyio
-
 from mcp_session._client.streams import GuardedStream, drain, pieces
-from mcp_session._client.waiting import Waiting
 from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage
 
 if TYPE_CHECKING:
     import httpx2
 
     from mcp_session._client.library import Wire
+    from mcp_session._client.waiting import Waiting
     from mcp_session._core import RecoveryRun
 
 __all__ = ["DELETE_SECONDS", "FollowedSession", "Opening"]
@@ -71,7 +69,7 @@ class FollowedSession:
     """What the driver keeps for one session."""
 
     opening: Opening
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: Waiting
     streams: set[GuardedStream] = field(default_factory=set[GuardedStream])
     cooldown: tuple[int, float] = (0, 0.0)
     """The last that was told of, and since when."""
@@ -100,7 +98,7 @@ async def recover(
     options, end = wire.options, None
     try:
         with recovery:
-            with anyio.move_on_after(options.recovery_timeout):
+            with wire.library.waits.move_on_after(options.recovery_timeout):
                 end = await _send_all(wire, session, recovery, timeouts)
             if end is None:
                 end = recovery.failed(None)
@@ -111,7 +109,7 @@ async def recover(
                 if end.orphan is not None:
                     await delete(wire, session.opening, end.orphan)
             # Whoever waits is let go when the application has set up the new session.
-            await options.tell(recovery.events())
+            await options.tell(recovery.events(), wire.library.waits)
     finally:
         session.hooks.pop(recovery.number, None)
         has_new_session = isinstance(end, RecoveryEnd) and end.has_replaced
@@ -120,9 +118,9 @@ async def recover(
 
 async def delete(wire: Wire, opening: Opening, session_id: str) -> None:
     """End a session that nobody uses; that it cannot be reached is no harm."""
-    with suppress(Exception), anyio.move_on_after(DELETE_SECONDS):
+    with suppress(Exception), wire.library.waits.move_on_after(DELETE_SECONDS):
         headers = [(b"mcp-session-id", session_id.encode())]
-        await drain(await _send(wire, opening, "DELETE", b"", headers, {}))
+        await drain(await _send(wire, opening, "DELETE", b"", headers, {}), wire.library)
 
 
 def newer_cookies(request: httpx2.Request, client: httpx2.AsyncClient) -> httpx2.Cookies | None:
@@ -157,7 +155,7 @@ async def _send_all(
                 if isinstance(step, RecoveryEnd):
                     # Before anything else can run: from now on requests go out again.
                     session.hooks[recovery.number] = time.monotonic()
-                await drain(response)
+                await drain(response, wire.library)
             finally:
                 await response.aclose()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
@@ -188,7 +186,7 @@ async def _send(  # noqa: PLR0913, PLR0917 - what a request is made of
         # `next_request_within_origin` of `mcp.shared._httpx_utils` has it.
         if following is None or _sent_to(following) != _sent_to(request):
             break
-        await drain(response)
+        await drain(response, wire.library)
         response = await wire.send(following, stream=True, **opening.send_options)
     return response
 

@@ -8,15 +8,13 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio
-from anyio.lowlevel import current_token
-
 from mcp_session._client.library import end_reading
 from mcp_session._client.waiting import call_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
+    import anyio
     import httpx2
 
     from mcp_session._client.library import Library
@@ -63,7 +61,7 @@ class GuardedStream:
         self._library = library
         self._begun = time.monotonic()
         if response.request.method == "GET":
-            self._token = current_token()
+            self._token = library.waits.current_token()
             streams.add(self)
             # It may have been asked for in a session that has been replaced since.
             self.end_if_outlived()
@@ -90,7 +88,9 @@ class GuardedStream:
                 if self._token is None:
                     piece = await self._chunks.__anext__()
                 else:
-                    with anyio.CancelScope() as self._scope:
+                    with self._library.waits.cancel_scope() as self._scope:
+                        if self.is_outlived:
+                            break
                         piece = await self._chunks.__anext__()
                     if self._scope.cancelled_caught:
                         break
@@ -151,7 +151,7 @@ async def read_refusal(
     stream = _stream(response)
     rest, beginning = aiter(stream), bytearray()
     failed: Exception | None = library.timeout("the rest of the body did not come in time")
-    with anyio.move_on_after(seconds):
+    with library.waits.move_on_after(seconds):
         try:
             while len(beginning) <= limit:
                 beginning += await anext(rest)
@@ -206,11 +206,11 @@ def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]
     return library.response(200, headers=headers, stream=small).aiter_bytes()
 
 
-async def drain(response: httpx2.Response) -> None:
+async def drain(response: httpx2.Response, library: Library) -> None:
     """Read the little that is left, so that the connection can be used again; then close."""
     stream, is_over = _stream(response), response.is_stream_consumed
     try:
-        with suppress(Exception), anyio.move_on_after(DRAIN_SECONDS):
+        with suppress(Exception), library.waits.move_on_after(DRAIN_SECONDS):
             async with aclosing(response.aiter_raw()) as chunks:
                 size = 0
                 async for chunk in chunks:

@@ -1,8 +1,9 @@
-"""Tasks of any event loop, in any thread, that wait for one session."""
+"""Tasks of any event loop, or threads without one, that wait for one session."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,27 @@ from anyio.lowlevel import current_token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Waiting", "call_in"]
+__all__ = ["Waiting", "Waits", "call_in"]
 
 NEW_SESSION = object()
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How it is waited: as anyio has it where there is an event loop, or in its place."""
+
+    move_on_after: Callable[[float], anyio.CancelScope] = anyio.move_on_after
+    cancel_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
+    event: Callable[[], anyio.Event] = anyio.Event
+    current_token: Callable[[], object] = current_token
 
 
 class Waiting:
     """Those who wait for a recovery, by the ids of their requests; and for a new session."""
 
-    def __init__(self) -> None:
+    def __init__(self, waits: Waits) -> None:
         """Begin with nobody."""
+        self._waits = waits
         self._waiters: dict[object, dict[anyio.Event, object]] = {}
         self._lock = Lock()
 
@@ -48,9 +60,9 @@ class Waiting:
                 self._wake(key)
 
     async def _woken(self, is_settled: Callable[[], bool], key: object) -> bool:
-        event = anyio.Event()
+        event = self._waits.event()
         with self._lock:
-            self._waiters.setdefault(key, {})[event] = current_token()
+            self._waiters.setdefault(key, {})[event] = self._waits.current_token()
         try:
             # Asked once it can be woken, so that no other thread comes in between.
             if is_settled():

@@ -10,6 +10,8 @@ use mcp_session_core::{
     Action, Answer, Method, Request, Response, Rule, SessionHeader, Side, classify, peek,
 };
 
+use super::model::{self, Due, Known};
+
 /// The head of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
@@ -303,21 +305,20 @@ impl World {
         let (rule, action, is_applied, answer) = self.decided.clone().expect("law 2: decided");
         let told = head_of(head);
         let body = Some(&self.body[..]).filter(|_| self.body_is_whole && !self.is_too_long());
-        let message = Some(&self.request_body[..])
+        let message_bytes = Some(&self.request_body[..])
             .filter(|_| {
                 self.may_matter()
                     && self.request_is_whole
                     && self.request_cost <= self.options.max_request_bytes
             })
             // What begins with anything but a brace has no id, however it goes on.
-            .or_else(|| Some(&b""[..]).filter(|_| self.may_matter() && self.request_is_no_object))
-            .map(peek);
+            .or_else(|| Some(&b""[..]).filter(|_| self.may_matter() && self.request_is_no_object));
         let ids = self.asked.session_ids.join(", ");
         let request = Request {
             session_id: Some(ids.as_bytes()).filter(|id| !id.is_empty() && !self.withheld),
             query_session_id: mcp_session_core::query_session_id(self.asked.query),
             protocol_version: self.asked.version.map(str::as_bytes),
-            message,
+            message: message_bytes.map(peek),
             ..Request::new(self.asked.method)
         };
         let verdict = classify(Side::Server, &request, &Response { body, ..told });
@@ -330,6 +331,21 @@ impl World {
         }
         let is_on =
             self.options.effect == Effect::Correct && !self.options.disabled_rules.contains(&rule);
+        let due = model::due(&Known {
+            method: self.asked.method,
+            has_session_id: request.session_id.is_some() || request.query_session_id.is_some(),
+            version: self.asked.version,
+            request: message_bytes,
+            status: head.status,
+            bears_session_id: head.session_id.is_some(),
+            is_json: head.is_json,
+            answer: body,
+        });
+        if let Some(due) = due {
+            let replaced_by = verdict.response().map(|answer| answer.body());
+            let withholds = verdict.session_header() != SessionHeader::Forward;
+            assert_eq!(due, Due { replaced_by, withholds }, "by {rule:?}");
+        }
         let replaces = action == Action::NotFoundResponse && is_on;
         assert_eq!(replaces, answer.is_some());
         if let Some(answer) = answer {

@@ -330,11 +330,10 @@ fn spoiled(event: &Happened, before: &[Happened], fault: Fault) -> Option<Happen
         _ => None,
     })?;
     let sends = before.iter().filter(|it| request_of(it) == Some(request));
-    let mut last = sends.filter_map(|it| match step_of(it) {
+    let last = sends.rev().find_map(|it| match step_of(it) {
         Some(Step::Send(sending) | Step::Resend(sending)) => Some(sending.clone()),
         _ => None,
     });
-    let last = last.next_back();
     let new = match (fault, step) {
         (Fault::HolderLeads, Step::Hold) => Step::Lead,
         (Fault::StrangeId, Step::Send(sending)) if what != What::Initialize => {

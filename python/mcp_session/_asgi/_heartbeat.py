@@ -1,0 +1,205 @@
+"""Keeps the lease of this process, from a thread with an event loop of its own.
+
+A loop that is blocked by the application, or by a debugger for less than that, loses no session.
+"""
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import anyio
+
+from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
+from mcp_session.sessions import FoundSession, SessionEntry, SessionTable, SessionTableError
+
+__all__ = ["Heartbeat", "Lease"]
+
+_logger = logging.getLogger("mcp_session.asgi")
+
+_RENEWAL_SECONDS = 1.0
+# A table that was replaced waits until those that live have said so.
+_TABLE_SECONDS = 2.5
+# So many at once: what a table has connections for.
+_UPKEEP_AT_ONCE = 16
+# Of a lease that is this near to its end, nobody can say that it is not over.
+_MARGIN = 0.2
+_BEATS_BETWEEN_TOUCHES = 10
+
+
+class Lease:
+    """What this process may assume of its lease, and how it asks the table.
+
+    Time is that of this process, from before a renewal was sent: the lease began later.
+    """
+
+    def __init__(  # noqa: PLR0913 - by name
+        self,
+        table: SessionTable,
+        replica: Replica,
+        *,
+        addresses: bytes,
+        seconds: float,
+        entry_seconds: float,
+        tombstone_seconds: float,
+    ) -> None:
+        """Ask this table in the name of this replica."""
+        self.table, self.replica, self.seconds = table, replica, seconds
+        self._addresses = addresses
+        self._entry_seconds, self._tombstone_seconds = entry_seconds, tombstone_seconds
+        self._ends = 0.0
+
+    def look_at_the_clock(self) -> None:
+        """Tell the replica if its lease may be over."""
+        if time.monotonic() >= self._ends:
+            self.replica.lease_over()
+
+    async def renew(self) -> bool:
+        """Renew the lease; return whether it had lapsed. Raises what a table raises."""
+        begun = time.monotonic()
+        try:
+            with anyio.fail_after(_RENEWAL_SECONDS):
+                lapsed = await self.table.renew(
+                    self.replica.identity, self._addresses, self.seconds
+                )
+        except BaseException:
+            # It may have been granted all the same, at a time that nobody here knows.
+            self.replica.renewal_failed()
+            raise
+        self._ends = begun + self.seconds * (1 - _MARGIN)
+        return lapsed
+
+    async def find(self, key: bytes) -> FoundSession | None:
+        """Look a session up; `None` also where the table does not say."""
+        with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
+            return await self.table.find(key)
+        return None
+
+    async def withdraw(self) -> None:
+        """Let the lease go; where that fails, it ends by itself."""
+        self._ends = 0.0
+        self.look_at_the_clock()
+        with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
+            await self.table.withdraw(self.replica.identity)
+
+    async def touch(self) -> None:
+        """Let the entries of sessions that were used live on. Raises what a table raises."""
+        while keys := self.replica.take_used():
+            with anyio.fail_after(_TABLE_SECONDS):
+                await self.table.touch(keys, self._entry_seconds)
+
+    async def ask(self, run: SessionRun, step: Find | Renew | Swap) -> Step:
+        """Do a step that asks the table; return the next."""
+        try:
+            tell = await self._asked(run, step)
+        except (SessionTableError, TimeoutError):
+            tell = run.table_failed
+        # The time that it took has to be known before what it brought.
+        self.look_at_the_clock()
+        return tell()
+
+    async def _asked(self, run: SessionRun, step: Find | Renew | Swap) -> Callable[[], Step]:
+        match step:
+            case Find():
+                with anyio.fail_after(_TABLE_SECONDS):
+                    found = await self.table.find(step.key)
+                if found is None:
+                    return partial(run.found, None, None)
+                entry = (found.entry.claim, found.entry.owner, found.entry.value)
+                return partial(run.found, entry, found.addresses)
+            case Renew():
+                return partial(run.renewed, lapsed=await self.renew())
+            case _:
+                live = self._entry_seconds if step.live else self._tombstone_seconds
+                entry_to_write = SessionEntry(step.claim, step.owner, step.value)
+                with anyio.fail_after(_TABLE_SECONDS):
+                    won = await self.table.swap(
+                        step.key, expected=step.expected, entry=entry_to_write, seconds=live
+                    )
+                return partial(run.swapped, won)
+
+
+class Heartbeat:
+    """Renews a lease until it is stopped; a daemon, as no process should wait for it."""
+
+    def __init__(self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]) -> None:
+        """Renew every `interval` seconds; `end` the runs whose sessions another has."""
+        self._lease, self._interval, self._end = lease, interval, end
+        self._thread = threading.Thread(target=self._main, name="mcp-session-lease", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._watchers: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin, with a renewal at once."""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Renew no more, and let the lease go."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            await asyncio.to_thread(self._thread.join, 2 * _TABLE_SECONDS)
+
+    def at_each_beat(self, watcher: Callable[[], None]) -> None:
+        """Call something at each beat, in the thread of the heart."""
+        self._watchers.append(watcher)
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._beat_on())
+        finally:
+            self._loop.close()
+
+    async def _beat_on(self) -> None:
+        beats = 0
+        while not self._stop.is_set():
+            for watcher in self._watchers:
+                watcher()
+            try:
+                await self._beat(beats)
+            except (SessionTableError, TimeoutError) as error:
+                self._lease.look_at_the_clock()
+                if beats % _BEATS_BETWEEN_TOUCHES == 0:
+                    _logger.warning("The table of sessions cannot be asked: %s", _shown(error))
+            except Exception:
+                # Whatever it was, a process without a heart holds no session.
+                _logger.exception("The lease could not be renewed")
+            beats += 1
+            # Those that were started together do not ask together.
+            jittered = self._interval * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            with anyio.move_on_after(jittered):
+                await self._stop.wait()
+        await self._lease.withdraw()
+        await self._lease.table.aclose()
+
+    async def _beat(self, beats: int) -> None:
+        replica = self._lease.replica
+        lapsed = await self._lease.renew()
+        self._lease.look_at_the_clock()
+        replica.renewed(lapsed=lapsed)
+        # There may be more to write than there is time for until the next renewal is due.
+        due = time.monotonic() + self._interval
+        while time.monotonic() < due:
+            runs = [run for _ in range(_UPKEEP_AT_ONCE) if (run := replica.upkeep()) is not None]
+            if not runs:
+                break
+            await asyncio.gather(*map(self._write, runs))
+        if beats % _BEATS_BETWEEN_TOUCHES == 0:
+            await self._lease.touch()
+        if fenced := replica.take_fenced():
+            self._end(fenced)
+
+    async def _write(self, run: SessionRun) -> None:
+        with run:
+            step: Step = run.step
+            while isinstance(step, (Find, Renew, Swap)):
+                step = await self._lease.ask(run, step)
+
+
+def _shown(error: Exception) -> str:
+    return str(error) or "it did not answer in time"

@@ -1,0 +1,172 @@
+"""One of the processes that share a table: opened by the first thing that it serves.
+
+Nothing of it exists before, so a process that was forked has its own: its identity, its socket,
+its lease.
+"""
+
+import asyncio
+import atexit
+import os
+import signal
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import anyio
+
+from mcp_session._asgi import Application, Receive, Scope, Send
+from mcp_session._asgi._addresses import PeerAddresses
+from mcp_session._asgi._connection import restored
+from mcp_session._asgi._heartbeat import Heartbeat, Lease
+from mcp_session._asgi._listener import PeerListener, host_fingerprint
+from mcp_session._asgi._peers import Peers
+from mcp_session._asgi._running import Running
+from mcp_session.replica import Replica
+from mcp_session.sessions import SessionTable
+
+__all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
+
+_DRAIN_POLL_SECONDS = 0.05
+_END_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaOptions:
+    """What there is to choose of a replica; see `SessionMiddleware`."""
+
+    sessions: SessionTable
+    peer_url: str | None
+    restore: bool
+    requires_session: bool
+    max_sessions: int
+    session_seconds: float
+    tombstone_seconds: float
+    lease_seconds: float
+    renew_seconds: float
+    drain_seconds: float
+
+
+class Entrance:
+    """What the others' requests enter by: the application, with connections as they were.
+
+    Only an owner is sent anything, and it has served a request before: what it learned of that
+    one holds for all. The state of the lifespan is that of the server in front, which alone has it;
+    what stands around the middleware, and authenticates, is entered as well.
+    """
+
+    def __init__(self, middleware: Application) -> None:
+        """Enter by the middleware, until something is learned."""
+        self._outermost = middleware
+        self._state: dict[str, Any] | None = None
+        self.has_learned = False
+
+    def learn(self, scope: Scope) -> None:
+        """Take what the first request shows of what is around."""
+        self.has_learned = True
+        self._outermost = scope.get("app") or self._outermost
+        self._state = scope.get("state")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request that came over the private socket."""
+        entered = restored(scope)
+        if self._state is not None:
+            entered["state"] = dict(self._state)
+        await self._outermost(entered, receive, send)
+
+
+class ServingReplica:
+    """The identity, the lease, the socket and the peers of this process, in one event loop."""
+
+    def __init__(self, options: ReplicaOptions, replica: Replica) -> None:
+        """Made by `open`."""
+        self.replica, self.running = replica, Running()
+        self.loop, self.process_id = asyncio.get_running_loop(), os.getpid()
+        self._options = options
+        self._host = host_fingerprint()
+        self._drained: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, options: ReplicaOptions, entrance: Application) -> "ServingReplica":
+        """Open it; the others' requests enter by an application."""
+        key = await options.sessions.hashing_key()
+        opened = cls(
+            options,
+            Replica(
+                token_hex(16),
+                key,
+                restore=options.restore,
+                requires_session=options.requires_session,
+                max_sessions=options.max_sessions,
+            ),
+        )
+        await opened._open(entrance)
+        return opened
+
+    async def _open(self, entrance: Application) -> None:
+        options = self._options
+        self._listener = PeerListener(entrance)
+        path = await self._listener.open()
+        atexit.register(self._listener.remove_folder)
+        addresses = PeerAddresses(self._host, path, options.peer_url)
+        self.lease = Lease(
+            options.sessions,
+            self.replica,
+            addresses=addresses.encoded(),
+            seconds=options.lease_seconds,
+            entry_seconds=options.session_seconds,
+            tombstone_seconds=options.tombstone_seconds,
+        )
+        self.peers = Peers(self._host, self.lease.find, seconds=options.lease_seconds / 2)
+        self._heartbeat = Heartbeat(self.lease, interval=options.renew_seconds, end=self._end)
+        self._heartbeat.at_each_beat(self._drain_with_the_server)
+        self._heartbeat.start()
+
+    def serves_here(self) -> bool:
+        """Whether it is of this process and this event loop."""
+        return self.process_id == os.getpid() and self.loop is asyncio.get_running_loop()
+
+    async def drain(self) -> None:
+        """Take no new sessions, end open streams, and let the lease go once nothing runs."""
+        if self._drained is None:
+            self._drained = asyncio.create_task(self._drain())
+        await asyncio.shield(self._drained)
+
+    async def aclose(self) -> None:
+        """Drain, and close everything."""
+        await self.drain()
+        await self._listener.aclose(self._options.drain_seconds)
+        atexit.unregister(self._listener.remove_folder)
+        await self.peers.aclose()
+        await self._options.sessions.aclose()
+
+    async def _drain(self) -> None:
+        self.running.end(self.replica.drain())
+        self.running.end_relayed_streams()
+        await self._nothing_runs(self._options.drain_seconds)
+        # Whatever goes on belongs to whoever takes the session over: it must not run here then.
+        self.running.end_all()
+        await self._nothing_runs(_END_SECONDS)
+        await self._heartbeat.stop()
+
+    async def _nothing_runs(self, seconds: float) -> None:
+        """Wait until nothing of an owned session runs; at most so long."""
+        with anyio.move_on_after(seconds):
+            while not self.replica.can_withdraw:  # noqa: ASYNC110 - the machine tells nobody
+                await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+    def _end(self, numbers: list[int]) -> None:
+        self.loop.call_soon_threadsafe(self.running.end, numbers)
+
+    def _drain_with_the_server(self) -> None:
+        """Begin to drain when the server is told to end: it then waits for open streams first.
+
+        Looked at from the thread of the heart. uvicorn says it nowhere but in an attribute, of
+        the object whose method handles the signal.
+        """
+        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if getattr(server, "should_exit", False) is True and self._drained is None:
+            self.loop.call_soon_threadsafe(self._begin_to_drain)
+
+    def _begin_to_drain(self) -> None:
+        if self._drained is None:
+            self._drained = asyncio.create_task(self._drain())

@@ -1,0 +1,429 @@
+"""One request to an application whose sessions several processes share.
+
+It does what the machine says: asks the table, carries the request to the owner, restores the
+session in the application, runs it. The machine decides all of it.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import anyio
+
+from mcp_session._asgi import Application, Message, Receive, Scope, Send
+from mcp_session._asgi._connection import described, target
+from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
+from mcp_session._asgi._in_process import InProcessAnswer, ask
+from mcp_session._asgi._replica import ServingReplica
+from mcp_session.replica import (
+    AwaitRun,
+    Find,
+    Forward,
+    ForwardFailure,
+    KeepBack,
+    Pass,
+    Pause,
+    Relay,
+    RelayRestored,
+    Renew,
+    Reply,
+    RestoreInApp,
+    RunApp,
+    SessionRun,
+    Step,
+    Swap,
+)
+
+__all__ = ["RequestBody", "Serve", "SessionRequest", "caller"]
+
+_HOP = b"mcp-session-hop"
+_SESSION_ID = b"mcp-session-id"
+_RESTORE_SECONDS = 10.0
+_RESTORE_BYTES = 1024 * 1024
+_HELD_SECONDS = 5.0
+# Of the request at hand, what says nothing of the one that is told again.
+_NOT_RESTORED = frozenset(
+    {
+        _HOP,
+        _SESSION_ID,
+        b"accept",
+        b"accept-encoding",
+        b"content-length",
+        b"content-type",
+        b"expect",
+        b"last-event-id",
+        b"mcp-protocol-version",
+        b"transfer-encoding",
+    }
+)
+_RESTORED_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"accept", b"application/json, text/event-stream"),
+]
+
+
+class RequestBody:
+    """Collects the body of a request, as `RequestReader` reads for a machine."""
+
+    def __init__(self, limit: int) -> None:
+        """Read up to `limit` bytes."""
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.reads_on = True
+        self.whole: bytes | None = None
+
+    @property
+    def remembers_request(self) -> bool:
+        """Whether it has to be told of what is read."""
+        return self.reads_on
+
+    def request(self, message: Message | None) -> None:
+        """Tell of what the server's `receive` returned; of `None` if it raised."""
+        if not self.reads_on:
+            return
+        if message is None or message["type"] != "http.request":
+            self.reads_on = False
+            return
+        piece = message.get("body", b"")
+        self._pieces.append(piece)
+        self._size += max(len(piece), 512)
+        if not message.get("more_body", False):
+            self.whole, self.reads_on = b"".join(self._pieces), False
+        elif self._size > self._limit:
+            self.reads_on = False
+
+    def wait_over(self) -> None:
+        """Tell that the time to read is over."""
+        self.reads_on = False
+
+
+class SessionRequest:
+    """Drives the machine for one request."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a request has
+        self,
+        replica: ServingReplica,
+        run: SessionRun,
+        application: Application,
+        serve: "Serve",
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        on_restored: "OnRestored | None",
+    ) -> None:
+        """Serve by `serve`, which says whether the application knew the session."""
+        self._replica, self._run = replica, run
+        self._application, self._serve = application, serve
+        self._scope, self._receive, self._send = scope, receive, send
+        self._body: bytes | None = None
+        self._asked: InProcessAnswer | None = None
+        self._on_restored = on_restored
+        # Of the session, once it was looked up.
+        self._key = b""
+        self._answer = _Answer(send)
+
+    @property
+    def _told(self) -> SessionRun:
+        """The machine, which has to know the time whenever it is told something."""
+        self._replica.lease.look_at_the_clock()
+        return self._run
+
+    async def serve(self, body: bytes | None, step: Step) -> None:
+        """Go on with a step, until the request is answered."""
+        self._body = body
+        running = self._running = self._replica.running.add(self._run)
+        try:
+            with running.scope:
+                await self._follow(step)
+            if running.is_ended:
+                await self._end()
+        finally:
+            self._replica.running.remove(running)
+
+    async def _follow(self, first: Step) -> None:
+        step: Step | None = first
+        while step is not None:
+            self._running.note_step()
+            step = await self._do(step)
+
+    async def _do(self, step: Step) -> Step | None:  # noqa: PLR0911 - one arm for each step
+        match step:
+            case Find() | Renew() | Swap():
+                self._key = step.key if isinstance(step, Find) else self._key
+                return await self._replica.lease.ask(self._run, step)
+            case RunApp():
+                return await self._run_application(step)
+            case Forward():
+                return await self._forward(step)
+            case RestoreInApp():
+                return await self._restore(step)
+            case AwaitRun():
+                await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
+                return self._told.hold_over()
+            case Pause():
+                await anyio.sleep(step.seconds)
+                return self._told.wait_over()
+            case Reply():
+                await self._answer.whole(step.status, step.headers, step.body)
+                return None
+            case RelayRestored():
+                await self._relay_restored()
+                return None
+            case _:
+                message = f"not a step of a request: {type(step).__name__}"
+                raise TypeError(message)
+
+    async def _end(self) -> None:
+        """Answer what was ended from outside."""
+        if self._answer.is_begun:
+            await self._answer.end()
+            return
+        step = self._told.interrupted()
+        if isinstance(step, Reply):
+            await self._answer.whole(step.status, step.headers, step.body)
+
+    # The application.
+
+    async def _run_application(self, step: RunApp) -> Step | None:
+        self._replica.lease.look_at_the_clock()
+        left_out = {_HOP} if step.keeps_header else {_HOP, _SESSION_ID}
+        headers = [it for it in self._scope["headers"] if it[0] not in left_out]
+        if step.session_id is not None:
+            headers.append((_SESSION_ID, step.session_id))
+        scope = self._told_of_the_session(headers, is_restored=step.restored)
+        if self._asked is not None and self._on_restored is not None:
+            await self._on_restored(_attached(self._scope), _text(step.session_id))
+            self._asked = None
+        answer = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
+        send = self._answer.send if answer is None else answer.send
+        try:
+            knew_the_session = await self._serve(scope, self._receive_again(), send)
+        except _ThrownAwayError:
+            knew_the_session = True
+        if not knew_the_session:
+            return self._told.app_forgot()
+        return None if answer is None else answer.next_step
+
+    async def _restore(self, step: RestoreInApp) -> Step:
+        headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
+        headers += _RESTORED_HEADERS
+        if step.session_id is not None:
+            headers.append((_SESSION_ID, step.session_id))
+        self._asked = answer = await ask(
+            self._application,
+            self._told_of_the_session(headers, is_restored=True),
+            step.body,
+            seconds=_RESTORE_SECONDS,
+            at_most=_RESTORE_BYTES,
+        )
+        if not answer.is_whole:
+            return self._told.restore_failed()
+        return self._told.restore_answered(answer.status, answer.headers, answer.body)
+
+    def _told_of_the_session(
+        self, headers: list[tuple[bytes, bytes]], *, is_restored: bool
+    ) -> Scope:
+        """Return the scope for the application: with these headers, and the extension of ours."""
+        told = {"session_id": _attached(self._scope) or None, "restored": is_restored}
+        extensions: dict[str, object] = dict(self._scope.get("extensions") or ())
+        extensions["mcp_session"] = told
+        return {**self._scope, "headers": headers, "extensions": extensions}
+
+    async def _relay_restored(self) -> None:
+        asked = self._asked or InProcessAnswer()
+        headers = [it for it in asked.headers if it[0].lower() != _SESSION_ID]
+        await self._answer.whole(asked.status, headers, asked.body)
+
+    # The owner.
+
+    async def _forward(self, step: Forward) -> Step | None:
+        peer = self._replica.peers.find(step.owner, step.addresses)
+        if peer is None:
+            return self._told.forward_failed(ForwardFailure.UNREACHABLE)
+        headers = [it for it in self._scope["headers"] if it[0] != _HOP]
+        headers.append(step.hop)
+        if peer.is_here:
+            headers = described(self._scope, headers)
+        method = self._scope["method"]
+        exchange = peer.upstream.exchange(
+            method, target(self._scope), headers, self._receive_again()
+        )
+        peer.wait_for(exchange, self._key)
+        head: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
+        try:
+            async with exchange as answer:
+                head = answer.status, answer.headers
+                next_step = self._told.forward_answered(answer.status, answer.headers)
+                if not isinstance(next_step, Relay):
+                    return next_step
+                self._running.is_relayed_stream = method == "GET"
+                kept = [it for it in answer.headers if it[0] != _HOP]
+                await answer.relay(self._answer.send, kept)
+        except Unreached as error:
+            is_proven = peer.is_here and error.is_refused
+            return self._told.forward_failed(
+                ForwardFailure.REFUSED if is_proven else ForwardFailure.UNREACHABLE
+            )
+        except Lost:
+            return self._told.forward_failed(ForwardFailure.IN_DOUBT)
+        except CutOff:
+            end = self._told.relay_cut(*head, self._answer.tail)
+            if end is None:
+                # The server closes the connection, so that it does not look whole.
+                raise
+            await self._answer.end(end)
+        except ClientLeft:
+            pass
+        finally:
+            peer.is_answered(exchange)
+        return None
+
+    def _receive_again(self) -> Receive:
+        """Give the request from its beginning, if it was read whole; else what is left of it."""
+        if self._body is None:
+            return self._receive
+        given = [self._body]
+
+        async def receive() -> Message:
+            if given:
+                return {"type": "http.request", "body": given.pop(), "more_body": False}
+            while (message := await self._receive())["type"] == "http.request":
+                # Its pieces were given as one.
+                pass
+            return message
+
+        return receive
+
+
+class _User(Protocol):
+    @property
+    def identity(self) -> str: ...
+    @property
+    def display_name(self) -> str: ...
+
+
+Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
+OnRestored = Callable[[str, str | None], Awaitable[None]]
+
+
+class _ThrownAwayError(Exception):
+    """What the application answers is not sent: something else comes in its place."""
+
+
+class _Answer:
+    """What goes out to the client, and how much of it has."""
+
+    _TAIL_BYTES = 4
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_begun = self.is_whole = False
+        self.tail = b""
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.is_begun = True
+        elif kind == "http.response.body":
+            self.tail = (self.tail + message.get("body", b"")[-self._TAIL_BYTES :])[
+                -self._TAIL_BYTES :
+            ]
+            self.is_whole = not message.get("more_body", False)
+        await self._send(message)
+
+    async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.end(body)
+
+    async def end(self, body: bytes = b"") -> None:
+        if not self.is_whole:
+            await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class _WatchedAnswer:
+    """Tells the machine of what the application answers, and sends what it lets pass."""
+
+    def __init__(self, replica: ServingReplica, run: SessionRun, answer: _Answer) -> None:
+        self._replica, self._run, self._answer = replica, run, answer
+        self._kept: list[dict[str, Any]] = []
+        self._passes = False
+        self.next_step: Step | None = None
+
+    @property
+    def _told(self) -> SessionRun:
+        self._replica.lease.look_at_the_clock()
+        return self._run
+
+    async def send(self, message: Message) -> None:
+        if self._passes:
+            await self._answer.send(message)
+            return
+        match message["type"]:
+            case "http.response.start":
+                step = self._told.answer_head(message["status"], message.get("headers", ()))
+            case "http.response.body":
+                more = message.get("more_body", False)
+                step = self._told.answer_piece(message.get("body", b""), more=more)
+            case _:
+                await self._answer.send(message)
+                return
+        while isinstance(step, (Find, Renew, Swap)):
+            step = await self._replica.lease.ask(self._run, step)
+        match step:
+            case KeepBack():
+                self._kept.append(dict(message))
+            case Pass():
+                self._passes, kept = True, [*self._kept, message]
+                for each in kept:
+                    await self._answer.send(_with_session_id(each, step.session_id))
+            case _:
+                self.next_step = step
+                raise _ThrownAwayError
+
+
+def _with_session_id(message: Message, session_id: bytes | None) -> Message:
+    if session_id is None or message["type"] != "http.response.start":
+        return message
+    headers = [
+        (name, session_id if name.lower() == _SESSION_ID else value)
+        for name, value in message.get("headers", ())
+    ]
+    return {**message, "headers": headers}
+
+
+def _attached(scope: Scope) -> str:
+    return ", ".join(
+        value.decode("latin-1") for name, value in scope["headers"] if name == _SESSION_ID
+    )
+
+
+def _text(session_id: bytes | None) -> str | None:
+    return None if session_id is None else session_id.decode("latin-1")
+
+
+def caller(scope: Scope) -> dict[str, str]:
+    """For whom a request is, as far as what authenticates says so.
+
+    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone.
+    """
+    user = scope.get("user")
+    if user is None or not getattr(user, "is_authenticated", False):
+        return {}
+    token = getattr(user, "access_token", None)
+    if token is None:
+        return {"user": _name(user)}
+    claims: dict[str, object] = getattr(token, "claims", None) or {}
+    facts: dict[str, object] = {
+        "issuer": claims.get("iss"),
+        "client": getattr(token, "client_id", None),
+        "subject": getattr(token, "subject", None) or claims.get("sub"),
+    }
+    return {name: str(fact) for name, fact in facts.items() if fact is not None}
+
+
+def _name(user: "_User") -> str:
+    # Starlette's own `SimpleUser` has a name, and no identity.
+    try:
+        return str(user.identity)
+    except NotImplementedError:
+        return str(user.display_name)

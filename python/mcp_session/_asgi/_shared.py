@@ -1,0 +1,182 @@
+"""Sessions that several processes share: what the middleware does with a table."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import isawaitable
+
+from mcp_session._asgi import Application, Message, Receive, Scope, Send
+from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
+from mcp_session._asgi._request import RequestReader
+from mcp_session._asgi._session_request import RequestBody, Serve, SessionRequest, caller
+from mcp_session._core import admit
+from mcp_session._enums import Lookup
+from mcp_session.replica import ReadBody, SessionRun
+from mcp_session.sessions import SessionTableError
+
+__all__ = ["RestoredSession", "SharedSessions"]
+
+_logger = logging.getLogger("mcp_session.asgi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoredSession:
+    """A session that was made anew in an application, as another process had it before.
+
+    `session_id` (`str`) is what the client calls it, from its beginning to its end: the name for
+    what an application stores of a session. `inner_session_id` (`str` or `None`) is what this
+    application called it just now. `scope` is that of the request at hand, with its user. The IDs
+    do not show in its `repr`: they are credentials.
+    """
+
+    session_id: str = field(repr=False)
+    inner_session_id: str | None = field(repr=False)
+    scope: Scope = field(repr=False)
+
+
+OnRestored = Callable[[RestoredSession], Awaitable[object] | object]
+
+
+class SharedSessions:
+    """The sessions of an application, as far as this process has to do with them."""
+
+    def __init__(  # noqa: PLR0913 - by name
+        self,
+        options: ReplicaOptions,
+        *,
+        entrance: Application,
+        application: Application,
+        serve: Serve,
+        request_seconds: float,
+        on_restored: OnRestored | None,
+    ) -> None:
+        """Serve by `serve`; restore in `application`; others' requests come in by `entrance`."""
+        self._options, self._on_restored = options, on_restored
+        self._entrance = Entrance(entrance)
+        self._application, self._serve = application, serve
+        self._request_seconds = request_seconds
+        self._replica: ServingReplica | None = None
+        self._opening: asyncio.Task[ServingReplica] | None = None
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if not self._entrance.has_learned:
+            self._entrance.learn(scope)
+        try:
+            replica = await self._opened()
+        except (SessionTableError, TimeoutError):
+            await self._serve_without_table(scope, receive, send)
+            return
+        replica.lease.look_at_the_clock()
+        query = scope.get("query_string", b"")
+        begun = replica.replica.begin(scope["method"], scope["headers"], query, **caller(scope))
+        with begun as run:
+            await self._drive(replica, run, scope, receive, send)
+
+    async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application's lifespan; let go of everything before it ends."""
+
+        async def receive_and_drain() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown" and self._replica is not None:
+                replica, self._replica = self._replica, None
+                if replica.serves_here():
+                    await replica.aclose()
+            return message
+
+        # A table may take its time to be opened, and the first client should not wait for it.
+        self._begin_to_open()
+        await self._application(scope, receive_and_drain, send)
+
+    async def _drive(
+        self,
+        replica: ServingReplica,
+        run: SessionRun,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        step = run.step
+        if not isinstance(step, ReadBody):
+            request = self._request(replica, run, scope, receive, send)
+            await request.serve(None, step)
+            return
+        body = RequestBody(step.limit)
+        reader = RequestReader(body, receive)
+        request = self._request(replica, run, scope, reader.receive, send)
+
+        async def go_on() -> None:
+            replica.lease.look_at_the_clock()
+            await request.serve(body.whole, run.body_read(body.whole))
+
+        begun = reader.read_at_hand()
+        await (go_on() if begun is None else reader.serve(begun, go_on, self._request_seconds))
+
+    def _request(
+        self,
+        replica: ServingReplica,
+        run: SessionRun,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> SessionRequest:
+        return SessionRequest(
+            replica,
+            run,
+            self._application,
+            self._serve,
+            scope,
+            receive,
+            send,
+            partial(self._tell, scope) if self._on_restored is not None else None,
+        )
+
+    async def _tell(self, scope: Scope, session_id: str, inner: str | None) -> None:
+        restored = RestoredSession(session_id=session_id, inner_session_id=inner, scope=scope)
+        try:
+            told = self._on_restored(restored) if self._on_restored is not None else None
+            if isawaitable(told):
+                await told
+        except Exception:
+            _logger.exception("The hook `on_restored` raised")
+
+    async def _opened(self) -> ServingReplica:
+        if self._replica is not None and self._replica.serves_here():
+            return self._replica
+        opening = self._begin_to_open()
+        try:
+            # Whoever leaves does not end it for the others.
+            self._replica = opened = await asyncio.shield(opening)
+        finally:
+            if opening.done() and self._opening is opening:
+                self._opening = None
+        return opened
+
+    def _begin_to_open(self) -> "asyncio.Task[ServingReplica]":
+        loop = asyncio.get_running_loop()
+        if self._opening is None or self._opening.get_loop() is not loop:
+            opening = ServingReplica.open(self._options, self._entrance)
+            self._opening = loop.create_task(opening)
+        return self._opening
+
+    async def _serve_without_table(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Nothing is known of any session: 503, but for a peer that has none."""
+        versions = [
+            value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name.lower() == b"mcp-protocol-version"
+        ]
+        verdict = admit(
+            scope["method"],
+            session_id="not known",
+            protocol_version=", ".join(versions) or None,
+            known=Lookup.UNAVAILABLE,
+        )
+        if (answer := verdict.response) is None:
+            await self._serve(scope, receive, send)
+            return
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})

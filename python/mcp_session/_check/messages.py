@@ -1,0 +1,32 @@
+"""JSON of messages: a tester reads what the core leaves out, such as results."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+__all__ = ["as_object", "encoded", "parsed", "request"]
+
+
+def request(method: str, request_id: object = 1, **params: object) -> dict[str, Any]:
+    """Return a JSON-RPC request."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id, "method": method}
+    return message | ({"params": params} if params else {})
+
+
+def encoded(message: object) -> bytes:
+    """Return a message as it is sent."""
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def parsed(body: bytes | str) -> object:
+    """Return what JSON says, or `None` if it is none."""
+    try:
+        return cast("object", json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return an object as it is, and anything else as an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

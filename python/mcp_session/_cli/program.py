@@ -1,0 +1,97 @@
+"""Finds the program that `run` is asked for, and runs it as if it had been called by itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import runpy
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+__all__ = ["NoSuchProgramError", "Program", "find_program"]
+
+Program: TypeAlias = Callable[[], NoReturn]
+"""Runs to the end of this process."""
+
+
+class NoSuchProgramError(Exception):
+    """What was named is nothing that can be run in this process."""
+
+
+def find_program(name: str, arguments: Sequence[str]) -> Program:
+    """Find a file, a console script of this environment or a module, in this order.
+
+    Raises `NoSuchProgramError` that says what was looked for, and where.
+
+    >>> from mcp_session._cli.program import find_program
+    >>> callable(find_program("json.tool", ["--help"]))
+    True
+    """
+    if Path(name).suffix in {".py", ".pyw", ".pyz"} or os.sep in name:
+        if not Path(name).exists():
+            message = f"there is no file {name}"
+            raise NoSuchProgramError(message)
+        return _of_file(Path(name), arguments)
+    scripts = Path(sysconfig.get_path("scripts"))
+    script = next(iter(entry_points(group="console_scripts", name=name)), None)
+    if script is not None:
+
+        def run_script() -> NoReturn:
+            _prepare(scripts, str(scripts / name), arguments)
+            sys.exit(script.load()())
+
+        return run_script
+    if _is_of_python(scripts / name):
+        return _of_file(scripts / name, arguments)
+    if _is_module(name):
+
+        def run_module() -> NoReturn:
+            _prepare(Path.cwd(), name, arguments)
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+            sys.exit()
+
+        return run_module
+    message = f"{name} is no file, and no console script and no module of {sys.prefix}"
+    if (elsewhere := shutil.which(name)) is not None:
+        message += f"; {elsewhere} needs mcp-session in its own environment"
+    raise NoSuchProgramError(message)
+
+
+def _of_file(path: Path, arguments: Sequence[str]) -> Program:
+    def run_file() -> NoReturn:
+        _prepare(path.resolve().parent, str(path), arguments)
+        runpy.run_path(str(path), run_name="__main__")
+        sys.exit()
+
+    return run_file
+
+
+def _prepare(folder: Path, name: str, arguments: Sequence[str]) -> None:
+    """Let it find what it was called by, and what lies beside it, where it looks for these."""
+    sys.argv = [name, *arguments]
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        sys.path[0] = str(folder)
+
+
+def _is_of_python(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            first = file.readline(256)
+    except OSError:
+        return False
+    return first.startswith(b"#!") and b"python" in first
+
+
+def _is_module(name: str) -> bool:
+    sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+    finally:
+        sys.path.pop()

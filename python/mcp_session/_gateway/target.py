@@ -1,0 +1,147 @@
+"""One server behind a gateway: its address, and what of a request and an answer names it."""
+
+import re
+import ssl
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+from mcp_session._asgi._forward import Upstream
+
+__all__ = ["Target", "number_of"]
+
+_CONNECT_SECONDS = 5.0
+_SESSION_ID = b"mcp-session-id"
+_PLACES = frozenset({b"location", b"content-location"})
+_PORTS = {"http": 80, "https": 443}
+
+# What says of a session which of several servers has it: a part of its ID, as they see it that
+# are behind; of HTTP+SSE, a part of the endpoint.
+_TAG = re.compile(rb"([0-9a-f]{1,4})-")
+_PARAMETER = re.compile(rb"(?:^|&)mcp_gateway_upstream=([0-9a-f]{1,4})(?=&|$)")
+
+# The event by which a stream of HTTP+SSE begins.
+# https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse
+_ENDPOINT = re.compile(rb"(event: ?endpoint\r?\ndata: ?)([^\r\n]*)(\r?\n\r?\n)")
+
+
+class Target:
+    """A server at a URL.
+
+    A path with a last slash stands before that of each request; without one it says at most
+    where the server answers. Raises `ValueError` for a URL that is not usable, without it.
+    """
+
+    def __init__(self, url: str, number: int) -> None:
+        """Reach it at an URL; `number` says which of several it is."""
+        parts = _checked(url)
+        self.number = number
+        self._base = parts.path.rstrip("/").encode() if parts.path.endswith("/") else b""
+        self.host = parts.netloc.encode("ascii")
+        self._place = (parts.hostname, parts.port or _PORTS[parts.scheme])
+        self.upstream = Upstream(
+            f"{parts.scheme}://{parts.netloc}",
+            # One for all connections: to read the authorities takes longer than to connect.
+            ssl_context=ssl.create_default_context() if parts.scheme == "https" else None,
+            connect_seconds=_CONNECT_SECONDS,
+        )
+
+    # What goes to it.
+
+    def path_of(self, target: bytes) -> bytes:
+        """Return the target of a request as the server has it."""
+        path, mark, query = target.partition(b"?")
+        query = _PARAMETER.sub(b"", query).removeprefix(b"&")
+        return self._base + path + mark * bool(query) + query
+
+    def headers_of(
+        self, headers: Iterable[tuple[bytes, bytes]], client: str | None, scheme: str
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the headers of a request as the server is sent them."""
+        pairs = list(headers)
+        named = dict(pairs)
+        asked = {b"x-forwarded-proto": scheme.encode("ascii")}
+        if b"host" in named:
+            asked[b"x-forwarded-host"] = named[b"host"]
+        chain = [value for name, value in pairs if name == b"x-forwarded-for"]
+        if client is not None:
+            chain.append(client.encode("ascii", "replace"))
+        sent = [(b"host", self.host)]
+        if chain:
+            sent.append((b"x-forwarded-for", b", ".join(chain)))
+        # A gateway or balancer in front knows better.
+        sent += [(name, value) for name, value in asked.items() if name not in named]
+        return sent + [
+            (name, _untagged(value) if name == _SESSION_ID else value)
+            for name, value in pairs
+            if name not in {b"host", b"x-forwarded-for"}
+        ]
+
+    # What comes from it.
+
+    def answered(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return the headers of an answer as they are sent on."""
+        return [(name, self._of_answer(name, value)) for name, value in headers]
+
+    def endpoint(self, beginning: bytes, *, is_one_of_several: bool) -> bytes | None:
+        """Return the beginning of a stream with the endpoint as it is here.
+
+        It is `None` as long as more has to be read to say so.
+        """
+        found = _ENDPOINT.match(beginning)
+        if found is None:
+            is_open = b"\n\n" not in beginning and b"\n\r\n" not in beginning
+            return None if is_open else beginning
+        place = self._moved(found[2])
+        if is_one_of_several:
+            place += (b"&" if b"?" in place else b"?") + b"mcp_gateway_upstream=%x" % self.number
+        return found[1] + place + found[3] + beginning[found.end() :]
+
+    def _of_answer(self, name: bytes, value: bytes) -> bytes:
+        if name == _SESSION_ID and value:
+            return b"%x-" % self.number + value
+        return self._moved(value) if name in _PLACES else value
+
+    def _moved(self, place: bytes) -> bytes:
+        """Return a place at the server as the place here that leads to it."""
+        try:
+            parts = urlsplit(place.decode("ascii"))
+            if parts.scheme or parts.netloc:
+                at = (parts.hostname, parts.port or _PORTS.get(parts.scheme or "http"))
+                if at != self._place:
+                    return place
+        except ValueError:
+            return place
+        path = parts._replace(scheme="", netloc="").geturl().encode()
+        if path.startswith((self._base + b"/", self._base + b"?")):
+            return path[len(self._base) :]
+        return path or b"/"
+
+
+def number_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> int | None:
+    """Which server the session of a request is at; `None` if it does not say."""
+    for name, value in headers:
+        if name == _SESSION_ID:
+            tag = _TAG.match(value)
+            return None if tag is None else int(tag[1], 16)
+    parameter = _PARAMETER.search(query)
+    return None if parameter is None else int(parameter[1], 16)
+
+
+def _untagged(session_id: bytes) -> bytes:
+    """Return an ID as its server gave it."""
+    return _TAG.sub(b"", session_id, count=1) if _TAG.match(session_id) else session_id
+
+
+def _checked(url: str) -> SplitResult:
+    unusable = "an upstream must be a URL of http:// or https:// with a host"
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(unusable) from None
+    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(unusable)
+    if parts.username is not None or parts.query or parts.fragment:
+        message = "an upstream must be a URL without credentials, query and fragment"
+        raise ValueError(message)
+    return parts

@@ -1,0 +1,528 @@
+//! One request, from its head to the end of its answer.
+
+mod answering;
+mod opening;
+mod reading;
+mod relaying;
+mod restoring;
+mod state;
+mod taking;
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+use super::caller::{Caller, Principal};
+use super::entry::{Entry, Record};
+use super::head::RequestHead;
+use super::hop;
+use super::key::SessionKey;
+use super::options::{Durability, Sessionless};
+use super::replica::{Renewal, Replica};
+use super::step::{
+    Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Reply, RunApp, RunNumber, Step, Watch,
+};
+use crate::answer::Answer;
+use crate::exchange::{Method, Request, SessionId};
+use crate::jsonrpc::{Message, RequestId, peek};
+use crate::server::{EchoId, Options as ServerOptions};
+use crate::table::{Lookup, SessionHeader, admit};
+use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, State};
+
+/// How often a request looks its session up before it is told to come again.
+const MOST_LOOKS: u32 = 24;
+/// How often, and how long, a request waits for the lease of an owner that cannot be reached.
+const MOST_WAITS: u32 = 10;
+const WAIT: Duration = Duration::from_millis(200);
+
+/// One request of an application of several processes. See the [module](crate::sessions) for
+/// what it guarantees.
+///
+/// Each method takes what came of the last [`Step`], and answers with the next. A run that is
+/// over, however it ended, is to be [finished](Self::finish).
+pub struct Run {
+    number: RunNumber,
+    head: RequestHead,
+    principal: Principal,
+    /// The session that is attached.
+    attached: Option<Attached>,
+    /// The body, where it was read whole.
+    body: Option<Box<[u8]>>,
+    state: State,
+    looks: u32,
+    waits: u32,
+    /// Which of the application's sessions the request was given to, if it was.
+    ran_in: Option<u64>,
+    /// Whether the session was restored for this request.
+    origin: Origin,
+    /// Whether it was restored because the application had forgotten it.
+    was_forgotten: bool,
+    request_id: EchoId,
+    is_upkeep: bool,
+}
+
+impl Run {
+    /// Begins with the head of a request.
+    pub fn begin(replica: &mut Replica, head: RequestHead, caller: Caller<'_>) -> (Self, Step) {
+        let principal = head.caller(caller).principal(&replica.key);
+        let id = head.head.attached_id().and_then(SessionId::parse);
+        let attached = id.map(|id| {
+            let key = replica.key.session_key(id.as_str().as_bytes());
+            let claim = |value| hop::claim_of(value, &replica.key, &replica.identity, &key);
+            Attached { key, hop: head.hop().and_then(claim) }
+        });
+        let mut run = Self {
+            number: replica.next_run(),
+            principal,
+            attached,
+            body: None,
+            state: State::Reading,
+            looks: 0,
+            waits: 0,
+            ran_in: None,
+            origin: Origin::Own,
+            was_forgotten: false,
+            request_id: replica.options.request_id,
+            is_upkeep: false,
+            head,
+        };
+        let step = match run.method() {
+            Method::Post => Step::Read { at_most: ServerOptions::MAX_REQUEST_BYTES },
+            Method::Get | Method::Delete | Method::Other => run.decide(replica),
+        };
+        (run, step)
+    }
+
+    /// Begins with a session that has to be confirmed or written, if there is one: after the
+    /// lease had lapsed, after a table has lost its entries, after a write that failed. It is
+    /// driven as any other, to [`Step::Done`].
+    pub fn upkeep(replica: &mut Replica) -> Option<(Self, Step)> {
+        let key = replica.take_pending()?;
+        let principal = replica.owned.get(&key)?.record.principal;
+        let mut run = Self {
+            number: replica.next_run(),
+            head: RequestHead::new(Method::Other, b""),
+            principal,
+            attached: Some(Attached { key, hop: None }),
+            body: None,
+            state: State::Ended,
+            looks: 0,
+            waits: 0,
+            ran_in: None,
+            origin: Origin::Own,
+            was_forgotten: false,
+            request_id: replica.options.request_id,
+            is_upkeep: true,
+        };
+        let step = run.confirm(replica, key);
+        Some((run, step))
+    }
+
+    /// Its number.
+    pub fn number(&self) -> RunNumber {
+        self.number
+    }
+
+    /// Whether it claims, restores or writes its session, so that others have to wait for it.
+    pub fn is_taking(&self, replica: &Replica) -> bool {
+        self.attached.is_some_and(|it| replica.is_busy_by(&it.key, self.number))
+    }
+
+    /// Takes the body of the request; `None` if it was too long, too slow, or broke off.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn body_read(
+        &mut self,
+        replica: &mut Replica,
+        body: Option<&[u8]>,
+    ) -> Result<Step, Misuse> {
+        let State::Reading = self.state else { return Err(Misuse) };
+        self.body = body.map(Box::from);
+        Ok(self.decide(replica))
+    }
+
+    /// Takes what the table has of the session, and how its owner is reached, if the lease of
+    /// that stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn found(
+        &mut self,
+        replica: &mut Replica,
+        found: Option<(Entry, Option<Box<[u8]>>)>,
+    ) -> Result<Step, Misuse> {
+        let (State::Finding, Some(attached)) = (&self.state, self.attached) else {
+            return Err(Misuse);
+        };
+        let step = match found {
+            Some((entry, addresses)) => self.found_entry(replica, attached, entry, addresses),
+            None if replica.owned.get(&attached.key).is_some() => {
+                self.write_anew(replica, attached.key, None)
+            }
+            None if replica.options.durability == Durability::Durable => self.unknown(),
+            None if replica.lease.is_settling() => self.unavailable(),
+            None => self.renew(AfterRenewal::Unknown),
+        };
+        self.release_unless_taking(replica);
+        Ok(step)
+    }
+
+    /// Takes that the table has renewed the lease. The replica is told as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn renewed(&mut self, replica: &mut Replica, renewal: Renewal) -> Result<Step, Misuse> {
+        let State::Renewing(then) = self.state else { return Err(Misuse) };
+        replica.note_renewal(renewal);
+        Ok(match then {
+            AfterRenewal::Look => self.look(replica),
+            AfterRenewal::Unknown if replica.lease.is_settling() => self.unavailable(),
+            AfterRenewal::Unknown => self.unknown(),
+        })
+    }
+
+    /// Takes that the table could not be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for the table.
+    pub fn table_failed(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
+        Ok(match core::mem::replace(&mut self.state, State::Ended) {
+            State::Finding => {
+                self.release_unless_taking(replica);
+                self.serve_or(replica, Self::unavailable)
+            }
+            State::Renewing(then) => {
+                replica.renewal_failed();
+                match then {
+                    AfterRenewal::Look => self.serve_or(replica, Self::unavailable),
+                    AfterRenewal::Unknown => self.unavailable(),
+                }
+            }
+            State::Writing(writing) => self.write_failed(replica, writing),
+            other @ (State::Reading
+            | State::Forwarding(_)
+            | State::Held(_)
+            | State::Waiting
+            | State::Restoring(_)
+            | State::Opening(_)
+            | State::Answering(_)
+            | State::Ended) => {
+                self.state = other;
+                return Err(Misuse);
+            }
+        })
+    }
+
+    /// Takes the head of what the owner has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn forward_answered(
+        &mut self,
+        replica: &mut Replica,
+        status: http::StatusCode,
+        hop_header: Option<&[u8]>,
+    ) -> Result<Step, Misuse> {
+        let (State::Forwarding(forwarding), Some(attached)) = (&self.state, self.attached) else {
+            return Err(Misuse);
+        };
+        let Forwarding { owner, claim, .. } = forwarding;
+        let is_refusal = |value| {
+            hop::is_refusal(value, &replica.key, owner, &attached.key, *claim)
+                && status == http::StatusCode::MISDIRECTED_REQUEST
+        };
+        if !hop_header.is_some_and(is_refusal) {
+            self.state = State::Ended;
+            return Ok(Step::Relay);
+        }
+        // It will never run this claim again. Where another has a newer one, the table says so.
+        Ok(self.take_over(replica, attached.key))
+    }
+
+    /// Takes that the request did not come to its owner, or that the owner did not answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn forward_failed(
+        &mut self,
+        replica: &mut Replica,
+        how: ForwardFailure,
+    ) -> Result<Step, Misuse> {
+        let (State::Forwarding(_), Some(attached)) = (&self.state, self.attached) else {
+            return Err(Misuse);
+        };
+        Ok(match (how, self.method()) {
+            (ForwardFailure::Refused, _) => self.take_over(replica, attached.key),
+            (ForwardFailure::InDoubt, Method::Post) => self.reply(|id| Answer::owner_lost(id)),
+            // To open a stream or to end a session twice is to do it once.
+            (ForwardFailure::InDoubt, Method::Get | Method::Delete | Method::Other)
+            | (ForwardFailure::Unreachable, _) => self.wait(),
+        })
+    }
+
+    /// Takes the end of a wait for another run of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn hold_over(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
+        let State::Held(then) = self.state else { return Err(Misuse) };
+        Ok(match then {
+            AfterHold::Look => self.look(replica),
+            AfterHold::Forgotten => self.forgotten(replica),
+        })
+    }
+
+    /// Takes the end of a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn wait_over(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
+        let State::Waiting = self.state else { return Err(Misuse) };
+        Ok(self.look(replica))
+    }
+
+    /// Takes that the request is over, however it ended. What it was about to do to its session
+    /// others may do now.
+    pub fn finish(&mut self, replica: &mut Replica) {
+        self.state = State::Ended;
+        let Some(Attached { key, .. }) = self.attached else { return };
+        replica.release(&key, self.number);
+        if let Some(owned) = replica.owned.get_mut(&key) {
+            owned.runs.remove(&self.number);
+        }
+    }
+
+    fn method(&self) -> Method {
+        self.head.head.method()
+    }
+
+    fn request(&self) -> Request<'_> {
+        self.head.head.request(self.body.as_deref().map(peek))
+    }
+
+    fn message(&self) -> Option<Message<'_>> {
+        self.body.as_deref().filter(|_| self.method() == Method::Post).map(peek)
+    }
+
+    /// What the table of admission says before the session is looked up.
+    fn decide(&mut self, replica: &mut Replica) -> Step {
+        let is_initialize = self.message().is_some_and(|message| message.is_initialize());
+        match replica.options.sessionless {
+            Sessionless::Pass if !self.head.head.bears_session_header() && !is_initialize => {
+                return self.pass(HandlerHeader::AsItCame);
+            }
+            Sessionless::Pass | Sessionless::Refuse => {}
+        }
+        let verdict = admit(&self.request(), Lookup::Known);
+        if verdict.response().is_some() {
+            return self.refuse(Lookup::Known);
+        }
+        match (verdict.session_header(), self.method()) {
+            (SessionHeader::Withhold(_), _) if is_initialize => self.open(replica),
+            (SessionHeader::Withhold(_), _) => self.pass(HandlerHeader::Absent),
+            (SessionHeader::Forward, Method::Other) => self.pass(HandlerHeader::AsItCame),
+            (SessionHeader::Forward, Method::Post | Method::Get | Method::Delete) => {
+                self.look(replica)
+            }
+        }
+    }
+
+    /// It is no matter of a session.
+    fn pass(&mut self, header: HandlerHeader) -> Step {
+        self.attached = None;
+        self.state = State::Ended;
+        Step::RunApp(RunApp { header, origin: Origin::Own, watch: Watch::Nothing })
+    }
+
+    /// Looks where the session is, from the beginning.
+    fn look(&mut self, replica: &mut Replica) -> Step {
+        let Some(Attached { key, hop }) = self.attached else { return self.unknown() };
+        let Some(owned) = replica.owned.get(&key) else {
+            if self.is_upkeep {
+                return self.end();
+            }
+            return match replica.busy(&key, self.number) {
+                Some(other) => self.hold(other, AfterHold::Look),
+                None => self.find(),
+            };
+        };
+        let claim = owned.claim;
+        if self.is_upkeep {
+            return self.confirm(replica, key);
+        }
+        if owned.record.principal != self.principal || owned.is_terminated {
+            return self.unknown();
+        }
+        if replica.is_draining && owned.runs.is_empty() {
+            // Nothing of it runs here any more, for good.
+            return match hop {
+                Some(asked) => self.not_mine(replica, key, asked),
+                None => self.unavailable(),
+            };
+        }
+        if hop.is_some_and(|asked| asked > claim) {
+            return self.find();
+        }
+        if replica.confirms(owned) { self.serve(replica, key) } else { self.confirm(replica, key) }
+    }
+
+    fn find(&mut self) -> Step {
+        let Some(Attached { key, .. }) = self.attached else { return self.unknown() };
+        self.looks += 1;
+        if self.looks > MOST_LOOKS {
+            return self.unavailable();
+        }
+        self.state = State::Finding;
+        Step::Find(key)
+    }
+
+    fn found_entry(
+        &mut self,
+        replica: &mut Replica,
+        Attached { key, hop }: Attached,
+        entry: Entry,
+        addresses: Option<Box<[u8]>>,
+    ) -> Step {
+        let is_mine = entry.owner == replica.identity;
+        let record = Record::decode(&entry.value);
+        if let Some(owned) = replica.owned.get_mut(&key) {
+            if owned.is_terminated && !matches!(record, Some(Record::Terminated)) {
+                // It has ended here, whoever has it now.
+                return self.terminate(replica, key, entry.claim, Ending::Late);
+            }
+            if is_mine && entry.claim >= owned.claim {
+                // A write of ours of which the answer was lost.
+                owned.claim = entry.claim;
+                return self.write_anew(replica, key, Some(entry.claim));
+            }
+            if entry.claim < owned.claim {
+                // The table went back to what it was.
+                return self.write_anew(replica, key, Some(entry.claim));
+            }
+            replica.lose(&key);
+        }
+        if self.is_upkeep {
+            return self.end();
+        }
+        let record = match record {
+            // Of what cannot be read it is not known that it is over.
+            None => return self.unavailable(),
+            Some(Record::Terminated) => return self.unknown(),
+            Some(Record::Live(record)) if record.principal != self.principal => {
+                return self.unknown();
+            }
+            Some(Record::Live(record)) => record,
+        };
+        let Entry { claim, owner, value: _ } = entry;
+        match (addresses, hop) {
+            (_, Some(asked)) if !is_mine => self.not_mine(replica, key, asked),
+            (Some(addresses), None) if !is_mine && !owner.is_empty() => {
+                let hop = hop::mark(&replica.key, &owner, &key, claim);
+                self.state = State::Forwarding(Forwarding { owner: owner.clone(), claim, record });
+                Step::Forward(Forward { owner, addresses, hop })
+            }
+            (_, _) => self.take(replica, key, claim, record),
+        }
+    }
+
+    /// Lets others have what it does not write after all.
+    fn release_unless_taking(&self, replica: &mut Replica) {
+        if let (Some(Attached { key, .. }), false) =
+            (self.attached, matches!(self.state, State::Writing(_) | State::Restoring(_)))
+        {
+            replica.release(&key, self.number);
+        }
+    }
+
+    fn renew(&mut self, then: AfterRenewal) -> Step {
+        if let AfterRenewal::Look = then {
+            // A lease that does not come about ends here, too.
+            self.looks += 1;
+            if self.looks > MOST_LOOKS {
+                return self.unavailable();
+            }
+        }
+        self.state = State::Renewing(then);
+        Step::Renew
+    }
+
+    fn hold(&mut self, other: RunNumber, then: AfterHold) -> Step {
+        if self.is_upkeep {
+            return self.end();
+        }
+        self.state = State::Held(then);
+        Step::Hold(other)
+    }
+
+    fn wait(&mut self) -> Step {
+        self.waits += 1;
+        if self.waits > MOST_WAITS {
+            return self.unavailable();
+        }
+        self.state = State::Waiting;
+        Step::Wait(WAIT)
+    }
+
+    /// 404, by the table of admission.
+    fn unknown(&mut self) -> Step {
+        self.refuse(Lookup::Unknown)
+    }
+
+    /// 503: also for an `initialize`, which that table lets pass.
+    fn unavailable(&mut self) -> Step {
+        self.reply(|id| Answer::unavailable(id))
+    }
+
+    fn refuse(&mut self, lookup: Lookup) -> Step {
+        let verdict = admit(&self.request(), lookup);
+        let reply = verdict.response().map(|answer| self.reply_of(answer));
+        match reply {
+            Some(reply) => self.end_with(reply),
+            None => self.unavailable(),
+        }
+    }
+
+    fn reply(&mut self, answer: impl for<'a> FnOnce(Option<RequestId<'a>>) -> Answer<'a>) -> Step {
+        let message = self.message();
+        let reply = self.reply_of(answer(message.as_ref().and_then(Message::echoed_id)));
+        self.end_with(reply)
+    }
+
+    fn reply_of(&self, answer: Answer<'_>) -> Reply {
+        match self.request_id {
+            EchoId::Repeat => answer.into(),
+            EchoId::LeaveOut => answer.without_id().into(),
+        }
+    }
+
+    fn end_with(&mut self, reply: Reply) -> Step {
+        self.state = State::Ended;
+        if self.is_upkeep { Step::Done } else { Step::Reply(reply) }
+    }
+
+    fn not_mine(&mut self, replica: &Replica, key: SessionKey, claim: u64) -> Step {
+        self.state = State::Ended;
+        let mark = hop::refusal(&replica.key, &replica.identity, &key, claim);
+        Step::Reply(Reply::not_mine(&mark))
+    }
+}
+
+/// Nothing of the request shows.
+impl fmt::Debug for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Run")
+            .field("number", &self.number)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,356 @@
+"""Clients that somebody else made: one that is made to follow, and all of a process."""
+
+import importlib
+import logging
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_session
+import pytest
+from mcp_session.testing import SmallServer, scripted_server
+
+import sdk
+from callers import Caller, call_of
+from servers import Servers
+
+pytestmark = pytest.mark.anyio
+
+TRANSPORT = sdk.streamable.StreamableHTTPTransport
+KINDS = [kind for kind in sdk.KINDS if kind != sdk.AUTO]
+
+
+@pytest.fixture(autouse=True)
+def installed_nothing() -> Generator[None]:
+    """Every test begins and ends with the SDK as it comes."""
+    before = TRANSPORT.post_writer
+    yield
+    mcp_session.uninstall()
+    assert TRANSPORT.post_writer is before
+
+
+class OfTheApplication(sdk.http.AsyncClient):  # type: ignore[misc]  # of either library
+    """A client with a `send` and slots of its own."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.sent: list[str] = []
+
+    async def send(self, request: Any, **keywords: Any) -> Any:
+        self.sent.append(request.method)
+        return await super().send(request, **keywords)
+
+
+class Wrapper:
+    """What some SDKs put around the client that they are given."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class LikeAClient:
+    """What an SDK may take for a client, and that tells nobody by what it sends."""
+
+    def __init__(self, inner: Any) -> None:
+        self._send_by = lambda: inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._send_by(), name)
+
+
+class ReadOnly(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
+    """A client whose attributes cannot be replaced."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "send":
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+
+# `follow`: one client.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_client_that_is_made_to_follow_survives_a_restart(
+    kind: str, servers: Servers
+) -> None:
+    events: list[Any] = []
+
+    def create(**keywords: Any) -> Any:
+        http_client = sdk.create_plain_http_client(**keywords)
+        return mcp_session.follow(http_client, on_event=events.append)
+
+    async with (
+        servers.use("mcp1") as server,
+        sdk.connect(kind, server.url, create) as client,
+    ):
+        await client.list_tools()
+        await server.restart()
+
+        assert await client.call("echo", text="hello") == "hello"
+        assert [type(event).__name__ for event in events] == [
+            "SessionTerminated",
+            "SessionReinitialized",
+        ]
+
+
+async def test_a_client_of_a_class_of_its_own_sends_as_it_did() -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, OfTheApplication() as http_client:
+        caller = Caller(mcp_session.follow(http_client), server.url)
+        await caller.open()
+        small.forget()
+        await caller.call()
+
+        # initialize, initialized; the call, both again, the call.
+        assert http_client.sent == ["POST"] * 6
+
+
+async def test_a_session_opened_before_is_not_followed() -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, sdk.http.AsyncClient() as http_client:
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        mcp_session.follow(http_client)
+        small.forget()
+
+        assert (await caller.post(call_of(7))).status_code == 404
+
+
+async def test_to_follow_twice_is_to_follow_once() -> None:
+    async with sdk.http.AsyncClient() as http_client:
+        send = mcp_session.follow(http_client).send
+
+        assert mcp_session.follow(http_client, quirks=False).send == send
+
+
+async def test_what_is_wrapped_is_made_to_follow() -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, sdk.http.AsyncClient() as http_client:
+        caller = Caller(mcp_session.follow(Wrapper(http_client)), server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
+
+
+async def test_a_client_of_ours_is_left_as_it_is() -> None:
+    async with sdk.create_http_client() as http_client:
+        assert mcp_session.follow(http_client) is http_client
+        assert "send" not in vars(http_client)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: LikeAClient(sdk.http.AsyncClient()), "LikeAClient"),
+        (ReadOnly, "ReadOnly"),
+        (object, "builtins.object"),
+    ],
+)
+async def test_what_cannot_be_made_to_follow_is_refused_by_its_class(make: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        mcp_session.follow(make())
+
+
+async def test_a_wrong_option_changes_no_client() -> None:
+    async with sdk.http.AsyncClient() as http_client:
+        with pytest.raises(TypeError, match="quirks must be a bool"):
+            mcp_session.follow(http_client, quirks=1)  # type: ignore[arg-type]
+
+        assert "send" not in vars(http_client)
+
+
+# `install`: all clients of the official SDK.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("generation", ["mcp1", "mcp2"])
+async def test_an_installed_process_survives_a_restart(
+    kind: str, generation: str, servers: Servers
+) -> None:
+    mcp_session.install()
+    async with (
+        servers.use(generation) as server,
+        sdk.connect(kind, server.url, sdk.create_plain_http_client) as client,
+    ):
+        await client.list_tools()
+        await server.restart()
+        texts: list[str] = []
+
+        async def call(number: int) -> None:
+            texts.append(await client.call("echo", text=str(number)))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(call, number)
+
+        assert sorted(texts) == [str(number) for number in range(10)]
+        # One before the restart, and one for all ten after it.
+        assert [seen.message for seen in server.wire()].count("initialize") == 2
+
+
+async def test_nothing_follows_after_uninstall(servers: Servers) -> None:
+    mcp_session.install()
+    mcp_session.uninstall()
+    mcp_session.uninstall()
+    async with (
+        servers.use("mcp1") as server,
+        sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client,
+    ):
+        await client.list_tools()
+        await server.restart()
+
+        with pytest.raises(sdk.CallError):
+            await client.call("echo", text="hello")
+
+
+async def test_to_install_again_wraps_once_and_takes_the_options_of_the_last() -> None:
+    events: list[Any] = []
+    small = SmallServer()
+    mcp_session.install()
+    wrapped = TRANSPORT.post_writer
+    mcp_session.install(on_event=events.append)
+
+    async with scripted_server(small) as server:
+        assert TRANSPORT.post_writer is wrapped
+        async with sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client:
+            small.forget()
+            await client.call("session")
+
+    assert len(events) == 2
+
+
+async def test_a_client_of_ours_keeps_its_options_where_all_follow() -> None:
+    installed: list[Any] = []
+    own: list[Any] = []
+    small = SmallServer()
+    mcp_session.install(on_event=installed.append)
+    async with (
+        scripted_server(small) as server,
+        sdk.create_http_client(on_event=own.append) as http_client,
+        sdk.connect(KINDS[0], server.url, http_client=http_client) as client,
+    ):
+        small.forget()
+        await client.call("session")
+
+    assert (len(installed), len(own)) == (0, 2)
+
+
+async def test_what_others_wrapped_around_ours_stays_when_ours_goes() -> None:
+    before = TRANSPORT.post_writer
+    mcp_session.install()
+    ours = TRANSPORT.post_writer
+
+    async def theirs(*arguments: Any) -> None:
+        await ours(*arguments)
+
+    TRANSPORT.post_writer = theirs
+    try:
+        mcp_session.uninstall()
+
+        assert TRANSPORT.post_writer is theirs
+        small = SmallServer()
+        async with (
+            scripted_server(small) as server,
+            sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client,
+        ):
+            small.forget()
+            with pytest.raises(sdk.CallError):
+                await client.call("session")
+    finally:
+        TRANSPORT.post_writer = before
+
+
+async def test_a_client_that_cannot_follow_is_named_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mcp_session.install()
+    async with scripted_server(SmallServer()) as server, sdk.http.AsyncClient() as inner:
+        for _ in range(2):
+            async with sdk.connect(KINDS[0], server.url, http_client=LikeAClient(inner)) as client:
+                await client.call("session")
+
+    warned = [it for it in caplog.records if it.levelno >= logging.WARNING]
+    assert [it.name for it in warned if "LikeAClient" in it.getMessage()] == ["mcp_session"]
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_sdk_may_be_imported_before_or_after(order: str) -> None:
+    lines = [
+        "import mcp_session; mcp_session.install()",
+        "from mcp.client.streamable_http import StreamableHTTPTransport",
+    ]
+    code = "\n".join(lines if order == "before" else reversed(lines))
+    checked = (
+        f"{code}\nassert 'wrapped' in StreamableHTTPTransport.post_writer.__code__.co_qualname"
+    )
+    if sys.version_info < (3, 11):
+        checked = f"{code}\nassert hasattr(StreamableHTTPTransport.post_writer, '__wrapped__')"
+
+    subprocess.run([sys.executable, "-W", "ignore", "-c", checked], check=True)
+
+
+class WithoutClient:
+    """A transport as an SDK to come could have it."""
+
+    async def post_writer(self, exchange: object) -> None:
+        """Write."""
+
+
+class NotAsynchronous:
+    """The same, with a method that is no coroutine."""
+
+    def post_writer(self, client: object) -> None:
+        """Write."""
+
+
+@pytest.mark.parametrize("transport", [WithoutClient, NotAsynchronous, object, None])
+def test_a_transport_that_looks_otherwise_is_refused_and_left_alone(
+    transport: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk.streamable, "StreamableHTTPTransport", transport)
+    before = getattr(transport, "post_writer", None)
+
+    with pytest.raises(RuntimeError, match=r"does not know the transport of mcp \d"):
+        mcp_session.install()
+
+    assert getattr(transport, "post_writer", None) is before
+
+
+def test_a_wrong_option_installs_nothing() -> None:
+    with pytest.raises(ValueError, match="hold_timeout must be positive"):
+        mcp_session.install(hold_timeout=-1)
+
+
+def test_without_the_sdk_the_error_says_what_to_install(tmp_path: Path) -> None:
+    missing = "raise ModuleNotFoundError('No module named mcp', name='mcp')"
+    (tmp_path / "mcp.py").write_text(missing)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import mcp_session as m; m.install()"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, encoding="utf-8"
+    )
+
+    assert "ModuleNotFoundError: mcp_session.install needs the official SDK" in result.stderr
+
+
+def test_the_options_have_the_defaults_of_the_clients() -> None:
+    options: Any = importlib.import_module("mcp_session._client.options")
+    keywords = sdk.ours().AsyncClient.__init__.__kwdefaults__
+
+    assert keywords == {
+        name: field.default for name, field in options.Options.__dataclass_fields__.items()
+    }

@@ -1,0 +1,493 @@
+"""The gateway before real servers of both SDKs, and before some that misbehave.
+
+The clients are the SDK's own, plain: whatever keeps a session alive here, the gateway does.
+"""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from click.testing import CliRunner
+from mcp_session._cli.commands import main as commands
+from mcp_session.testing import Exchange, SmallServer, scripted_server
+
+import sdk
+from callers import INITIALIZE, INITIALIZED, VERSION, Caller, call_of
+from gateways import Served, gateway, plain
+from servers import GENERATIONS, RealServer, Servers, interpreter
+
+LIMIT = 50.0
+STREAMS = 250
+
+pytestmark = pytest.mark.anyio
+
+both_servers = pytest.mark.parametrize("served", GENERATIONS)
+
+
+@both_servers
+async def test_a_plain_client_notices_nothing_of_a_restart(servers: Servers, served: str) -> None:
+    async with (
+        servers.use(served, *legacy(served)) as server,
+        plain(gateway(server.url)) as client,
+    ):
+        assert await client.call("echo", text="before") == "before"
+        for round_ in range(2):
+            await server.restart()
+            assert await client.call("echo", text=f"after {round_}") == f"after {round_}"
+
+        ran = [execution.argument for execution in server.executions("echo")]
+        assert ran == ["before", "after 0", "after 1"]
+
+
+@both_servers
+async def test_questions_progress_and_pushes_pass_also_after_a_restart(
+    servers: Servers, served: str
+) -> None:
+    async with (
+        servers.use(served, *legacy(served)) as server,
+        plain(gateway(server.url)) as client,
+    ):
+        for _ in range(2):
+            # Servers of 2.x ask for a model on the standalone stream, and nowhere else.
+            await server.until(stream_is_open)
+            assert await client.call("ask", question="really?") == "yes"
+            assert await client.call("sample", question="what?") == "yes"
+            assert await client.call_with_progress("progress", steps=3) == [1, 2, 3]
+            await client.call("push")
+            await client.until(
+                lambda it: "notifications/resources/list_changed" in it.notifications
+            )
+            client.notifications.clear()
+            await server.restart()
+            await client.list_tools()
+
+
+def stream_is_open(server: RealServer) -> bool:
+    return any(
+        seen.method == "GET" and seen.status == 200 and seen.pid == server.pid
+        for seen in server.wire()
+    )
+
+
+async def test_each_session_stays_at_the_server_that_has_it(servers: Servers) -> None:
+    async with servers.use("mcp1") as one, servers.use("mcp1") as two:
+        with gateway(one.url, two.url) as at:
+            async with http_client() as http:
+                callers = [Caller(http, at.url) for _ in range(6)]
+                for caller in callers:
+                    await caller.open()
+                for _ in range(3):
+                    for caller in callers:
+                        assert await echo(caller, caller.session or "") == caller.session
+
+        ran = Counter((it.argument, it.pid) for it in (*one.executions(), *two.executions()))
+        assert list(ran.values()) == [3] * len(callers)
+        assert set(Counter(pid for _, pid in ran).values()) == {3}
+
+
+async def test_a_session_goes_on_at_another_server_if_its_own_is_gone(servers: Servers) -> None:
+    async with servers.use("mcp1") as one, servers.use("mcp1") as two:
+        with gateway(one.url, two.url) as at:
+            async with http_client() as http:
+                caller = Caller(http, at.url)
+                await caller.open()
+                assert await echo(caller, "here") == "here"
+                had, other = (one, two) if one.executions() else (two, one)
+                had.kill()
+                assert await echo(caller, "there") == "there"
+
+                # Its client has kept its ID, and has seen no other.
+                answered = await caller.post(call_of(99))
+                assert answered.headers["mcp-session-id"] == caller.session
+                assert [it.argument for it in other.executions("echo")] == ["there"]
+
+
+async def test_no_server_is_503_with_retry_after_and_the_session_survives_it(
+    servers: Servers,
+) -> None:
+    async with servers.use("mcp1") as server:
+        with gateway(server.url) as at:
+            async with http_client() as http:
+                caller = Caller(http, at.url)
+                await caller.open()
+                server.kill()
+                for sent in (call_of("a"), INITIALIZE):
+                    refused = await caller.post(sent)
+                    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+                    assert refused.json()["id"] == sent["id"]
+                async with caller.get() as refused:
+                    assert refused.status_code == 503
+                await server.start()
+                assert await echo(caller, "back") == "back"
+
+
+async def test_a_server_that_ends_before_it_answers_is_502_and_runs_nothing_twice() -> None:
+    async def reset(exchange: Exchange) -> None:
+        exchange.reset()
+
+    script = SmallServer({"tools/call": reset})
+    async with scripted_server(script) as server, http_client() as http:
+        with gateway(server.url) as at:
+            caller = Caller(http, at.url)
+            await caller.open()
+            refused = await caller.post(call_of(7))
+
+    assert refused.status_code == 502
+    assert refused.json()["id"] == 7
+    assert "retry-after" not in refused.headers
+    assert len(server.seen("tools/call")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b"session not found\n"),
+        (400, b"unknown session\n"),
+        (404, b"Could not find session"),
+        (401, b"Unauthorized: Session not found"),
+        (400, b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Session expired"}}'),
+    ],
+)
+async def test_a_misreport_is_understood_and_the_session_made_anew(
+    status: int, body: bytes
+) -> None:
+    async def lost(exchange: Exchange) -> None:
+        if exchange.request.session in script.live:
+            await script.usual(exchange)
+        else:
+            await exchange.answer(status, body)
+
+    script = SmallServer({"tools/call": lost})
+    async with scripted_server(script) as server, http_client() as http:
+        with gateway(server.url) as at:
+            caller = Caller(http, at.url)
+            await caller.open()
+            script.forget()
+
+            assert await caller.current() == "session-2"
+            assert len(server.seen("notifications/initialized")) == 2
+
+
+async def test_without_restore_a_lost_session_is_the_canonical_404(servers: Servers) -> None:
+    async with servers.use("mcp1") as server:
+        with gateway(server.url, restore=False) as at:
+            async with http_client() as http:
+                caller = Caller(http, at.url)
+                await caller.open()
+                await server.restart()
+                gone = await caller.post(call_of(7))
+
+    assert gone.status_code == 404
+    assert gone.json()["error"] == {"code": -32001, "message": "Session not found"}
+    assert gone.json()["id"] == 7
+
+
+@both_servers
+async def test_a_stateless_server_is_served_as_it_is(servers: Servers, served: str) -> None:
+    async with servers.use(served, "--stateless", *legacy(served)) as server:
+        with gateway(server.url) as at:
+            async with http_client() as http:
+                caller = Caller(http, at.url)
+                assert "mcp-session-id" not in (await caller.post(INITIALIZE)).headers
+                assert (await caller.post(INITIALIZED)).status_code == 202
+                assert await echo(caller, "no session") == "no session"
+
+
+@pytest.mark.skipif(not sdk.MODERN_SDK, reason="the client of 1.x knows no revision without")
+async def test_peers_of_2026_07_28_speak_it_through_the_gateway(servers: Servers) -> None:
+    async with (
+        servers.use("mcp2") as server,
+        plain(gateway(server.url), kind=sdk.AUTO) as client,
+    ):
+        assert await client.call("echo", text="no session") == "no session"
+        assert {seen.version for seen in server.wire()} == {"2026-07-28"}
+
+
+async def test_http_sse_passes_with_its_endpoint_at_the_server_that_has_it(
+    servers: Servers,
+) -> None:
+    sse: Any = importlib.import_module("mcp.client.sse")
+    async with servers.use("mcp1", "--sse") as one, servers.use("mcp1", "--sse") as two:
+        with gateway(one.url, two.url) as at:
+            for number in range(2):
+                transport = sse.sse_client(f"{at.origin}/sse")
+                async with sdk.connected_over(transport, sdk.SESSION) as client:
+                    assert await client.call("echo", text=str(number)) == str(number)
+        assert len(one.executions()) == len(two.executions()) == 1
+
+
+async def test_base_paths_and_redirects_lead_to_where_the_gateway_is() -> None:
+    async def moved(exchange: Exchange) -> None:
+        port, target = exchange.server.port, exchange.request.raw.split(b" ")[1].decode()
+        places = {
+            "/base/absolute?a=b": f"http://127.0.0.1:{port}/base/there?c=d",
+            "/base/relative": "/base/there",
+            "/base/elsewhere": "https://other.example/base/there",
+        }
+        await exchange.answer(307, headers={"location": places[target]})
+
+    async with scripted_server(moved) as server, http_client() as http:
+        with gateway(f"http://127.0.0.1:{server.port}/base/") as at:
+            for path, place in (
+                ("/absolute?a=b", "/there?c=d"),
+                ("/relative", "/there"),
+                ("/elsewhere", "https://other.example/base/there"),
+            ):
+                answer = await http.get(at.origin + path, follow_redirects=False)
+                assert (answer.status_code, answer.headers["location"]) == (307, place)
+
+        (first, *_) = server.requests
+        assert first.header("host") == f"127.0.0.1:{server.port}"
+        assert first.header("x-forwarded-host") == at.origin.removeprefix("http://")
+        assert first.header("x-forwarded-for") == "127.0.0.1"
+
+
+async def test_cors_is_the_servers_business_unless_the_gateway_is_told_who_may_call() -> None:
+    async def preflight(exchange: Exchange) -> None:
+        await exchange.answer(204, headers={"access-control-allow-origin": "https://theirs"})
+
+    asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    async with scripted_server(preflight) as server, http_client() as http:
+        with gateway(server.url) as at:
+            theirs = await http.request("OPTIONS", at.url, headers=asked)
+        with gateway(server.url, allow_origins=["https://app.example"]) as at:
+            ours = await http.request("OPTIONS", at.url, headers=asked)
+            server.down()
+            refused = await http.post(at.url, json=call_of(1), headers={"origin": asked["origin"]})
+
+    assert theirs.headers["access-control-allow-origin"] == "https://theirs"
+    assert ours.headers["access-control-allow-origin"] == "https://app.example"
+    assert refused.status_code == 503
+    assert refused.headers["access-control-allow-origin"] == "https://app.example"
+    assert "mcp-session-id" in refused.headers["access-control-expose-headers"].lower()
+
+
+async def test_streams_are_not_bounded_and_bytes_pass_as_they_are() -> None:
+    events = b'event: message\r\nid: 1\r\ndata: {"a":\xc3\xa9}\r\n\r\n: comment\n\n'
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send(events)
+        await exchange.until_left()
+
+    script = SmallServer({"GET": stream})
+    async with scripted_server(script) as server, http_client() as http:
+        with gateway(server.url) as at:
+            caller = Caller(http, at.url)
+            await caller.open()
+            async with anyio.create_task_group() as tasks:
+                seen: list[bytes] = []
+                all_seen = anyio.Event()
+
+                async def read() -> None:
+                    async with caller.get() as response:
+                        read = b""
+                        async for piece in response.aiter_raw():
+                            read += piece
+                            if len(read) == len(events):
+                                seen.append(read)
+                            if len(seen) == STREAMS:
+                                all_seen.set()
+
+                for _ in range(STREAMS):
+                    tasks.start_soon(read)
+                await all_seen.wait()
+                assert set(seen) == {events}
+                assert await caller.current() == "session-1"
+                assert await metric(at, 'mcp_gateway_open_requests{method="GET"}') == STREAMS
+                tasks.cancel_scope.cancel()
+            # Those who left have left the server as well.
+            await server.until(lambda it: it.open_connections < 100)
+
+
+async def test_health_metrics_and_logs_tell_what_happens_and_no_id(
+    servers: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with servers.use("mcp1") as server, http_client() as http:
+        logged = caplog.at_level("DEBUG", logger="mcp_session")
+        with logged, gateway(server.url) as at:
+            caller = Caller(http, at.url)
+            await caller.open()
+            await server.restart()
+            assert await echo(caller, "counted") == "counted"
+            health = await http.get(f"{at.origin}/healthz")
+            text = (await http.get(f"{at.origin}/metrics")).text
+
+        assert (health.status_code, health.json()) == (200, {"status": "ok"})
+        lines = text.splitlines()
+        assert 'mcp_gateway_requests_total{method="POST",status="200"} 2.0' in lines
+        assert "mcp_gateway_sessions_restored_total 1.0" in lines
+        assert 'mcp_gateway_verdicts_total{rule="UncanonicalNotFound"} 1.0' in lines
+        ids = {seen.given_session for seen in server.wire() if seen.given_session}
+        assert len(ids) == 2
+        assert not [it for it in ids if it in text or it in caplog.text]
+
+
+async def test_sigterm_lets_a_call_end_ends_streams_and_is_status_0(servers: Servers) -> None:
+    async with servers.use("mcp1") as server, http_client() as http:
+        with command(server.url) as at:
+            caller = Caller(http, at.url)
+            await caller.open()
+            async with anyio.create_task_group() as tasks:
+
+                async def call() -> None:
+                    arguments = {"name": "slow", "arguments": {"seconds": 1}}
+                    sent = await caller.post(call_of(5) | {"params": arguments})
+                    answers.append(sent.text)
+
+                async def stream() -> None:
+                    async with caller.get() as response:
+                        async for _ in response.aiter_raw():
+                            pass
+
+                answers: list[str] = []
+                tasks.start_soon(call)
+                tasks.start_soon(stream)
+                await server.until(lambda it: it.executions("slow") and stream_is_open(it))
+                at.process.send_signal(signal.SIGTERM)
+            status = await anyio.to_thread.run_sync(at.process.wait, LIMIT)
+
+        assert status == 0
+        assert ['"slow"' in it for it in answers] == [True]
+        facts = [json.loads(line) for line in at.lines]
+        assert facts[0] == facts[0] | {"event": "serving", "at": at.origin}
+        ids = {seen.given_session for seen in server.wire() if seen.given_session}
+        assert not [it for it in ids if it in "".join(at.lines)]
+
+
+async def test_gateways_that_share_a_table_are_one(servers: Servers, tmp_path: Path) -> None:
+    table = f"sqlite:{tmp_path / 'sessions.db'}"
+    async with servers.use("mcp1") as server, http_client() as http:
+        with (
+            command(server.url, "--sessions", table) as one,
+            command(server.url, "--sessions", table) as two,
+        ):
+            caller = Caller(http, one.url)
+            await caller.open()
+            for at in (two, one, two):
+                caller.url = at.url
+                assert await echo(caller, at.url) == at.url
+            one.process.kill()
+            await anyio.to_thread.run_sync(one.process.wait, LIMIT)
+            assert await echo(caller, "the other is gone") == "the other is gone"
+
+        ran = [it.argument for it in server.executions("echo")]
+        assert ran == [two.url, one.url, two.url, "the other is gone"]
+
+
+def test_an_address_that_is_taken_is_status_1() -> None:
+    with command("http://127.0.0.1:9/mcp") as at:
+        port = at.origin.rpartition(":")[2]
+        done = subprocess.run(
+            [*COMMAND, "http://127.0.0.1:9/mcp", "--port", port],
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            env=os.environ | environment(),
+        )
+
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"mcp-session: 127.0.0.1:{port}: the address is taken, or none of this host\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("127.0.0.1:8000",), "an upstream must be a URL of http:// or https:// with a host"),
+        (("http://:SECRET@h/",), "without credentials, query and fragment"),
+        (("http://h/?key=SECRET",), "without credentials, query and fragment"),
+        (("http://h/", "--sessions", "SECRET"), "--sessions must be memory, sqlite:PATH or"),
+        (("http://h/", "--port", "70000"), "70000 is not in the range"),
+    ],
+)
+def test_a_misuse_is_named_without_what_may_be_secret(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    done = CliRunner().invoke(commands, ["gateway", *arguments])
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.split())
+    assert "SECRET" not in done.stderr
+
+
+def legacy(served: str) -> tuple[str, ...]:
+    """What a server is told so that it keeps sessions, whatever it could speak."""
+    return ("--protocol", VERSION) if served == "mcp2" else ()
+
+
+@asynccontextmanager
+async def http_client() -> AsyncGenerator[Any]:
+    """A plain HTTP client, with as many connections as are asked for."""
+    limits = sdk.http.Limits(max_connections=None)
+    async with sdk.http.AsyncClient(timeout=LIMIT, limits=limits) as client:
+        yield client
+
+
+async def echo(caller: Caller, text: str) -> str:
+    """Call the tool that says what it is told."""
+    arguments = {"name": "echo", "arguments": {"text": text}}
+    answer = await caller.post(call_of(next(caller.ids)) | {"params": arguments})
+    assert answer.status_code == 200, (answer.status_code, answer.text)
+    data = answer.text.rpartition("data: ")[2] if "data: " in answer.text else answer.text
+    return str(json.loads(data)["result"]["content"][0]["text"])
+
+
+async def metric(at: Served, name: str) -> float:
+    async with http_client() as http:
+        text = (await http.get(f"{at.origin}/metrics")).text
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(line.rpartition(" ")[2])
+
+
+COMMAND = (str(interpreter(sdk.GENERATION)), "-m", "mcp_session", "gateway")
+
+
+class Commanded(Served):
+    """A gateway that the command serves, and the lines that it logs."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stderr is not None
+        self.process = process
+        self.lines = [process.stderr.readline()]
+        super().__init__(json.loads(self.lines[0])["at"])
+        self._reader = threading.Thread(target=self.lines.extend, args=(process.stderr,))
+        self._reader.start()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+
+@contextmanager
+def command(*arguments: str) -> Generator[Commanded]:
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--port", "0"],
+        stderr=subprocess.PIPE,
+        env=os.environ | environment(),
+        encoding="utf-8",
+    )
+    with process:
+        at = Commanded(process)
+        try:
+            yield at
+        finally:
+            at.end()
+
+
+def environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}

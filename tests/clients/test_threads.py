@@ -1,0 +1,135 @@
+"""The client without `async`, shared by threads. All else is asked of it by `--threads`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import mcp_session
+import pytest
+from mcp_session.testing import Exchange, SmallServer, scripted_server
+
+import sdk
+import threads
+from callers import CONNECTION_CLOSED, Caller, call_of
+from servers import Servers
+
+pytestmark = pytest.mark.anyio
+
+CALLS = 20
+
+
+@pytest.mark.parametrize("generation", ["mcp1", "mcp2"])
+async def test_threads_that_fail_together_get_one_new_session(
+    generation: str, servers: Servers
+) -> None:
+    async with servers.use(generation) as server, threads.create_http_client() as http_client:
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        await server.restart()
+        answers: list[Any] = []
+
+        async def call(number: int) -> None:
+            call = call_of(number)
+            call["params"] = {"name": "echo", "arguments": {"text": str(number)}}
+            answers.append(await caller.post(call))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(1, CALLS + 1):
+                tasks.start_soon(call, number)
+
+        assert [answer.status_code for answer in answers] == [200] * CALLS
+        assert len(server.executions("echo")) == CALLS
+        assert [seen.message for seen in server.wire()].count("initialize") == 2
+
+
+async def test_a_stream_that_a_thread_waits_for_ends_when_its_session_was_replaced() -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, threads.create_http_client() as http_client:
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        async with caller.get() as response:
+            small.forget()
+            await caller.current()
+
+            assert await response.aread() == b""
+
+
+async def test_a_call_to_a_server_that_is_down_fails_alone() -> None:
+    async with (
+        scripted_server(SmallServer()) as server,
+        threads.create_http_client() as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        server.down()
+
+        assert (await caller.call())["error"]["code"] == CONNECTION_CLOSED
+
+        server.up()
+        assert await caller.current() == "session-1"
+
+
+async def test_a_server_that_is_silent_is_waited_for_no_longer_than_was_said() -> None:
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(recovery_timeout=0.3, timeout=None) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+        small.parts["initialize"] = never
+
+        answers: list[Any] = []
+
+        async def call() -> None:
+            answers.append(await caller.call())
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(call)
+
+        assert [answer["error"]["code"] for answer in answers] == [CONNECTION_CLOSED] * 3
+
+
+async def test_a_body_that_is_made_as_it_is_sent_opens_a_session_too() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"jsonrpc":"2.0","id":0,'
+        yield b'"method":"ping"}'
+
+    small = SmallServer()
+    async with scripted_server(small) as server, threads.create_http_client() as http_client:
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+        response = await caller.send("POST", content=pieces())
+
+        assert response.status_code == 200
+        assert [request.body for request in server.seen("ping")] == [b"".join(pieces())] * 2
+
+
+async def test_a_client_of_the_library_is_made_to_follow() -> None:
+    small = SmallServer()
+    events: list[Any] = []
+    client = mcp_session.follow(sdk.http.Client(), on_event=events.append)
+    async with scripted_server(small) as server, threads.Threaded(client) as http_client:
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
+        assert mcp_session.follow(client).send is client.send
+    assert len(events) == 2
+
+
+def test_a_hook_that_would_have_to_be_awaited_is_refused() -> None:
+    async def on_event(_event: object) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="on_event must be no coroutine function"):
+        sdk.ours().Client(on_event=on_event)
+
+
+async def never(exchange: Exchange) -> None:
+    await exchange.until_left()

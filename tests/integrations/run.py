@@ -1,0 +1,71 @@
+"""Tries the line of every client of the guide, each in an environment of its own.
+
+`python3 tests/integrations/run.py` makes the environments in `.environments` and takes most of an
+hour; LABELs choose clients, `--minors` every minor version of the official SDK, `--part` a part in
+which every pair of a generation, a mode and a server occurs. The wheel has to be built, and the
+environments of both generations have to be there: `nox -s integrations-whole` sees to it.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from catalogue import CLIENTS, MINORS, PART, PROGRAMS, Client
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = ROOT / ".environments"
+# Those of which other tests make the environment.
+MADE = ("mcp1", "mcp2", "fastmcp4")
+COMMAND_LINE = ("click>=8.1", "rich>=13.7")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("labels", nargs="*", metavar="LABEL")
+    parser.add_argument("--minors", action="store_true", help="the versions of the official SDK")
+    parser.add_argument("--part", action="store_true", help="a pairwise part of all")
+    options = parser.parse_args()
+    every = [*CLIENTS, *MINORS, *PROGRAMS]
+    labels = options.labels or PART
+    if not options.labels and not options.part:
+        labels = [it.label for it in (MINORS if options.minors else [*CLIENTS, *PROGRAMS])]
+    if unknown := set(labels) - {it.label for it in every}:
+        sys.exit(f"no such client: {', '.join(sorted(unknown))}")
+    chosen = [it for it in every if it.label in labels]
+    for client in chosen:
+        if not client.environment and client.label not in MADE:
+            make(client)
+    command: list[str | Path] = [ENVIRONMENTS / "mcp1" / "bin" / "python", "-m", "pytest"]
+    command += [*(["--part"] if options.part else []), *(f"--client={it}" for it in labels)]
+    command += [Path(__file__).with_name("test_lines.py")]
+    if any(it in PROGRAMS for it in chosen):
+        command += [Path(__file__).with_name("test_programs.py")]
+    sys.exit(subprocess.run(command, check=False, cwd=ROOT).returncode)
+
+
+def make(client: Client) -> None:
+    """Make the environment of a client, with the wheel that was built."""
+    path = ENVIRONMENTS / client.label
+    python = path / "bin" / "python"
+    uv = shutil.which("uv")
+    if not python.exists():
+        print(f"making {path.name}", flush=True)
+        if uv is None:
+            venv.create(path, with_pip=True)
+        else:
+            subprocess.run([uv, "venv", "-q", path], check=True)
+    install: list[str | Path] = [python, "-m", "pip", "install", "-q"]
+    again = "--force-reinstall"
+    if uv is not None:
+        install, again = [uv, "pip", "install", "-q", "--python", python], "--reinstall"
+    (wheel,) = (ENVIRONMENTS / "wheels").glob("*.whl")
+    packages = [*client.packages, *(COMMAND_LINE if client in PROGRAMS else ())]
+    subprocess.run([*install, *packages], check=True)
+    subprocess.run([*install, "--no-deps", again, wheel], check=True)
+
+
+if __name__ == "__main__":
+    main()

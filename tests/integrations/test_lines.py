@@ -1,0 +1,107 @@
+"""Each line that the guide shows for a client, through the restart of a real server.
+
+Every client runs in an environment of its own, as a program of its own; those whose environment
+is not there are left out, unless they are named: `--client LABEL`, as often as you like.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from catalogue import CLIENTS, MINORS, Client
+from gate import gate
+from peer_servers import PeerServers
+from servers import ROOT
+
+LINE = Path(__file__).with_name("line.py")
+# The newest revision that has sessions, also between two that both know a newer one.
+SERVERS = {"mcp1": (), "mcp2": ("--protocol", "2025-11-25")}
+LIMIT_SECONDS = 180.0
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    named = metafunc.config.getoption("client")
+    every = [*CLIENTS, *MINORS]
+    clients = [it for it in every if (it.label in named if named else python_of(it).exists())]
+    if "mode" not in metafunc.fixturenames:
+        clients = clients[:1] if metafunc.config.getoption("part") else clients
+        metafunc.parametrize("client", clients, ids=[it.label for it in clients])
+        return
+    cases = [
+        (client, mode, server)
+        for number, client in enumerate(clients)
+        # Without a hook, the line is `install`.
+        for mode in (("line", "install") if client.has_hook else ("line",))
+        for server in SERVERS
+        if not metafunc.config.getoption("part") or is_in_part(number, mode, server)
+    ]
+    names = [f"{client.label}-{mode}-{server}" for client, mode, server in cases]
+    metafunc.parametrize(("client", "mode", "server_name"), cases, ids=names)
+
+
+def is_in_part(number: int, mode: str, server: str) -> bool:
+    """Whether a case is one of those in which every pair occurs."""
+    return (number + (mode == "install") + list(SERVERS).index(server)) % 2 == 0
+
+
+@pytest.mark.anyio
+async def test_the_call_is_answered_by_the_restarted_server(
+    client: Client, mode: str, server_name: str, servers: PeerServers
+) -> None:
+    async with (
+        servers.use(server_name, *SERVERS[server_name]) as server,
+        gate(server.port, server.restart) as port,
+    ):
+        said = await run(client, mode, f"http://127.0.0.1:{port}/mcp")
+
+        assert "still here" in said
+        calls = [seen for seen in server.wire() if seen.tool == "echo"]
+        assert [seen.status for seen in calls] == [404, 200]
+        executed = server.executions("echo")
+        assert executed is not None
+        assert [it.argument for it in executed] == ["still here"]
+
+
+@pytest.mark.anyio
+async def test_without_us_it_is_answered_only_where_the_guide_says_so(
+    client: Client, servers: PeerServers
+) -> None:
+    async with (
+        servers.use("mcp1") as server,
+        gate(server.port, server.restart) as port,
+    ):
+        said = await run(client, "plain", f"http://127.0.0.1:{port}/mcp")
+
+        assert ("still here" in said) == client.recovers_plain, said
+
+
+async def run(client: Client, mode: str, url: str) -> str:
+    """Run its block; return what came of the call, or of the program."""
+    command: list[str | Path] = [python_of(client), "-W", "ignore", LINE]
+    command += [client.block or client.label, mode, url]
+    # None of them needs more than loopback, and some would tell their makers of their use.
+    told = {"NO_PROXY": "127.0.0.1", "ANONYMIZED_TELEMETRY": "false", "OTEL_SDK_DISABLED": "true"}
+    done = subprocess.CompletedProcess[bytes]([], 0, b"", b"")
+    try:
+        with anyio.fail_after(LIMIT_SECONDS):
+            done = await anyio.run_process(command, check=False, env=os.environ | told)
+    except TimeoutError:
+        return "it does not end"
+    lines = done.stdout.decode(errors="replace").splitlines()
+    for line in reversed(lines):
+        if line.startswith('{"text":'):
+            answer: Any = json.loads(line)
+            return str(answer["text"])
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return f"ended with {done.returncode}: " + " | ".join(said[-12:])
+
+
+def python_of(client: Client) -> Path:
+    name = client.environment or client.label
+    override = os.environ.get(f"MCP_SESSION_PYTHON_{name.upper()}")
+    return Path(override or ROOT / ".environments" / name / "bin" / "python")

@@ -1,0 +1,100 @@
+"""`mcp-session run`: any program of Python, with clients that follow their sessions."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+IS_INSTALLED = "hasattr(StreamableHTTPTransport.post_writer, '__wrapped__')"
+PROGRAM = f"""
+import sys
+from mcp.client.streamable_http import StreamableHTTPTransport
+
+import beside
+
+print(__name__, *sys.argv[1:], {IS_INSTALLED}, beside.VALUE)
+sys.exit(7)
+"""
+
+
+def run(
+    *arguments: str | Path, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "ignore", "-m", "mcp_session", "run", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        check=False,
+        cwd=cwd,
+        encoding="utf-8",
+        env=os.environ | environment,
+    )
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    (tmp_path / "beside.py").write_text("VALUE = 'found'")
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help", "-x", "--", "y")])
+def test_a_file_is_run_with_its_own_arguments_and_exit_status(
+    program: Path, arguments: tuple[str, ...]
+) -> None:
+    result = run(program, *arguments)
+
+    assert result.stdout.split() == ["__main__", *arguments, "True", "found"]
+    assert (result.returncode, result.stderr) == (7, "")
+
+
+def test_a_module_is_run_as_python_m_would(program: Path) -> None:
+    result = run("program", "--verbose", cwd=program.parent)
+
+    assert result.stdout.split() == ["__main__", "--verbose", "True", "found"]
+    assert result.returncode == 7
+
+
+def test_a_console_script_is_called_by_its_name() -> None:
+    result = run("pytest", "--version")
+
+    assert (result.stdout.split()[0], result.returncode) == ("pytest", 0)
+
+
+def test_what_is_no_program_of_this_environment_is_named(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("#!/bin/sh\n")
+    elsewhere.chmod(0o755)
+
+    absent = run("no_such_program")
+    other = run("elsewhere", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    missing = run("no/such/file.py")
+
+    assert "no_such_program is no file, and no console script and no module" in absent.stderr
+    assert f"{elsewhere} needs mcp-session in its own environment" in other.stderr
+    assert "there is no file no/such/file.py" in missing.stderr
+    assert {absent.returncode, other.returncode, missing.returncode} == {1}
+
+
+def test_without_the_sdk_nothing_is_run(program: Path) -> None:
+    (program.parent / "mcp.py").write_text("raise ModuleNotFoundError('none', name='mcp')")
+
+    path = os.pathsep.join([str(program.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    result = run(program, PYTHONPATH=path)
+
+    assert (result.stdout, result.returncode) == ("", 1)
+    assert "mcp_session.install needs the official SDK: pip install mcp" in result.stderr
+
+
+def test_an_error_of_the_program_is_shown_as_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("open('no such file')")
+
+    result = run(path)
+
+    assert result.returncode == 1
+    assert "standard output" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("FileNotFoundError: ")

@@ -1,0 +1,47 @@
+"""The tables under test, and the Redis or Valkey that one of them needs."""
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from redis_server import RedisServer, find_program, program
+from tables import KINDS, Tables
+
+# Nothing is judged by how long it takes: the machines are noisy.
+settings.register_profile("noisy", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("noisy")
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisServer]:
+    """One server for the tests that leave it as it is; each has a prefix of its own."""
+    server = RedisServer(program(), tmp_path_factory.mktemp("redis"))
+    with server:
+        yield server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Generator[RedisServer]:
+    """A server of this test alone, which may do to it what it likes."""
+    with RedisServer(program(), tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Tables]:
+    """One kind of table: as many objects as the test wants, all of one table."""
+    kind: str = request.param
+    server = request.getfixturevalue("shared_server") if kind == "redis" else None
+    with Tables(kind, tmp_path, server) as tables:
+        yield tables
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud what was not tested."""
+    if find_program() is None:
+        terminalreporter.write_line("redis-server, valkey-server: neither is here, NOT TESTED")

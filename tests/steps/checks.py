@@ -1,0 +1,147 @@
+"""What is read, not run: formats, lints, pages, licences."""
+
+import re
+import shutil
+from typing import NamedTuple
+
+import nox
+
+from steps.common import ENVIRONMENTS, LOCKED, LOCKS, ROOT, install, output, with_cargo
+
+PYTHON_SOURCES = ("noxfile.py", "python", "tests", "benches", "docs/site")
+CARGO_DENY = "0.20.2"
+
+
+class Tool(NamedTuple):
+    """A program that has to be there, or without which something is not tested."""
+
+    commands: tuple[str, ...]
+    package: str
+    untested: str = ""
+
+
+TOOLS = (
+    Tool(("cargo", "rustc"), "Rust 1.85 or newer: rustup, or Debian's rustc and cargo"),
+    Tool(("rustfmt",), "`rustup component add rustfmt`, or Debian's rustfmt"),
+    Tool(("cargo-clippy",), "`rustup component add clippy`, or Debian's rust-clippy"),
+    Tool(("cc", "gcc", "clang"), "a C compiler: Debian's gcc"),
+    Tool(("c++", "g++", "clang++"), "a C++ compiler, for the fuzz targets: Debian's g++"),
+    Tool(("git",), "Debian's git"),
+    Tool(("bash",), "Debian's bash"),
+    Tool(("npm",), "Debian's npm, or Node", untested="the servers in TypeScript"),
+    Tool(("redis-server", "valkey-server"), "Debian's redis-server", untested="the table in Redis"),
+    Tool(("valgrind",), "Debian's valgrind", untested="the count of instructions"),
+)
+
+
+@nox.session(venv_backend="none")
+def tools(session: nox.Session) -> None:
+    """What this machine lacks, with the package that brings it."""
+    missing = [tool for tool in TOOLS if not any(map(shutil.which, tool.commands))]
+    for tool in missing:
+        lacks = f"NOT TESTED: {tool.untested}" if tool.untested else "needed"
+        session.warn(f"{tool.commands[0]} is missing, {lacks}. Install {tool.package}")
+    if any(not tool.untested for tool in missing):
+        session.error("install what is needed")
+    found = re.search(r"(\d+)\.(\d+)", output(session, "rustc", "--version"))
+    if found is None or (int(found[1]), int(found[2])) < (1, 85):
+        session.error("Rust is older than 1.85: `rustup update`, or a newer Debian's rustc")
+
+
+@nox.session
+def formatting(session: nox.Session) -> None:
+    """rustfmt and ruff find nothing to change."""
+    session.run("cargo", "fmt", "--all", "--check", external=True)
+    for crate in (
+        "fuzz",
+        "benches/core",
+        "benches/empty",
+        "benches/rmcp",
+        "tests/check/rmcp-client",
+    ):
+        manifest = f"{crate}/Cargo.toml"
+        session.run("cargo", "fmt", "--manifest-path", manifest, "--check", external=True)
+    install(session, "formatting")
+    session.run("ruff", "format", "--check", *PYTHON_SOURCES)
+    session.run("ruff", "check", *PYTHON_SOURCES)
+
+
+@nox.session
+def lints(session: nox.Session) -> None:
+    """clippy and rustdoc; the core knows no Python and no I/O; planted bugs apply; workflows."""
+    clippy = ("cargo", "clippy", "--all-targets")
+    session.run(*clippy, "--workspace", "--", "-D", "warnings", external=True)
+    fuzz_crate = ("--manifest-path", "fuzz/Cargo.toml")
+    session.run(*clippy, *fuzz_crate, "--", "-D", "warnings", external=True)
+    documentation = ("cargo", "doc", "--no-deps", "-p", "mcp-session-core")
+    flags = {"RUSTDOCFLAGS": "-D warnings"}
+    session.run(*documentation, "--document-private-items", env=flags, external=True)
+    tree = ("cargo", "tree", "-p", "mcp-session-core", "-e", "normal", "--prefix", "none")
+    crates = {line.split()[0] for line in output(session, *tree).splitlines()}
+    if crates & {"pyo3", "tokio", "mio", "socket2", "libc"}:
+        session.error(f"the core depends on what does I/O or knows Python: {sorted(crates)}")
+    library = (ROOT / "src" / "lib.rs").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.rs")]
+    if "#![no_std]" not in library or sum(it.count("extern crate std") for it in sources) != 1:
+        session.error("the core must be no_std, with std in its tests only")
+    session.run("python", "tests/plant.py", "--list")
+    install(session, "lints")
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    checker = ("check-jsonschema", "--builtin-schema")
+    session.run(*checker, "vendor.github-workflows", *workflows)
+    dependabot = ROOT / ".github" / "dependabot.yml"
+    session.run(*checker, "vendor.dependabot", dependabot)
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
+    session.run(*checker, "vendor.github-issue-forms", *forms)
+    pedantic = ("--offline", "--no-progress", "--persona", "pedantic")
+    session.run("zizmor", *pedantic, *workflows, dependabot)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The pages and the reference as a site, in `.environments/site`; no link leads nowhere."""
+    build_site(session, "html")
+
+
+@nox.session(default=False, tags=["long"])
+def links(session: nox.Session) -> None:
+    """The links of the site to other sites; needs the network."""
+    build_site(session, "linkcheck")
+
+
+def build_site(session: nox.Session, builder: str) -> None:
+    """Have Sphinx build the site, any warning being an error."""
+    install(session, "documentation")
+    sphinx = ("sphinx-build", "--fail-on-warning", "--keep-going", "--quiet", "--fresh-env")
+    folders = ("-c", "docs/site", "-d", session.create_tmp(), ".", ENVIRONMENTS / "site" / builder)
+    session.run(*sphinx, "-b", builder, *folders)
+
+
+@nox.session(venv_backend="none", default=False, tags=["long"])
+def deny(session: nox.Session) -> None:
+    """Licences, duplicates and sources of all that is depended upon, by cargo-deny."""
+    env = with_cargo(session, "cargo-deny", CARGO_DENY)
+    session.run("cargo", "deny", "check", "licenses", "bans", "sources", env=env)
+    # What the fuzzer is made of may come in two versions: it is given to nobody.
+    fuzz_crate = ("--manifest-path", "fuzz/Cargo.toml", "--config", "deny.toml")
+    session.run("cargo", "deny", *fuzz_crate, "check", "licenses", "sources", env=env)
+
+
+@nox.session(default=False, tags=["long"])
+def advisories(session: nox.Session) -> None:
+    """Known faults of what is depended upon; needs RustSec's and PyPI's databases."""
+    env = with_cargo(session, "cargo-deny", CARGO_DENY)
+    session.run("cargo", "deny", "check", "advisories", env=env, external=True)
+    install(session, "audit")
+    session.run("pip-audit", "--local")
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Pin anew, with hashes, what the groups install that are the same on every machine."""
+    session.install("uv>=0.9")
+    LOCKS.mkdir(exist_ok=True)
+    for name in LOCKED:
+        options = ("--universal", "--generate-hashes", "--no-header", "--python-version", "3.10")
+        group_of = ("--group", f"pyproject.toml:{name}", "-o", LOCKS / f"{name}.txt")
+        session.run("uv", "pip", "compile", "-q", "--upgrade", *options, *group_of)

@@ -1,0 +1,106 @@
+"""The Rust core: its tests, its cost, and what its tests would miss."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+from steps.common import CARGO, ENVIRONMENTS, ROOT, host, output, with_cargo
+
+CARGO_MUTANTS, CARGO_LLVM_COV = "27.1.0", "0.9.1"
+# Lines of `src/` that no test reaches; docs/proof.md says why none can.
+UNREACHED = {"jsonrpc/json/mod.rs": 3, "table/response_body.rs": 2, "session/mod.rs": 1}
+
+
+@nox.session(venv_backend="none")
+def rust(session: nox.Session) -> None:
+    """The Rust tests and doctests."""
+    session.run("cargo", "test", "--workspace", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False, tags=["long"])
+def msrv(session: nox.Session) -> None:
+    """The Rust tests, with the oldest Rust that is supported: one on the PATH, or rustup's."""
+    oldest = CARGO["workspace"]["package"]["rust-version"]
+    env = {"CARGO_TARGET_DIR": str(ROOT / "target" / "msrv")}
+    cargo: tuple[str, ...] = ("rustup", "run", "--install", oldest, "cargo")
+    for folder in os.get_exec_path():
+        rustc = shutil.which("rustc", path=folder)
+        if rustc and f" {oldest}." in output(session, rustc, "--version"):
+            cargo, env["RUSTC"] = (str(Path(folder, "cargo")),), rustc
+            env["RUSTDOC"] = str(Path(folder, "rustdoc"))
+    session.run(*cargo, "test", "--workspace", "--locked", env=env)
+
+
+@nox.session(venv_backend="none")
+def instructions(session: nox.Session) -> None:
+    """The core needs no more instructions than the baseline says, counted under valgrind."""
+    session.run(sys.executable, "benches/instructions.py")
+
+
+@nox.session(venv_backend="none", default=False, tags=["long"])
+def millions(session: nox.Session) -> None:
+    """The session machine against its model, a million sequences."""
+    test = ("cargo", "test", "--release", "-p", "mcp-session-core", "--test", "session", "random")
+    session.run(*test, env={"PROPTEST_CASES": "1000000"})
+
+
+@nox.session(venv_backend="none", default=False, tags=["long"])
+def mutants(session: nox.Session) -> None:
+    """Mutants of the session machine, of the look at bodies and of the rows of the table."""
+    outcomes = ENVIRONMENTS / "mutants"
+    session.run(
+        *("cargo", "mutants", "-p", "mcp-session-core", "-j", "2", "-o", outcomes),
+        env={"PROPTEST_CASES": "2000", **with_cargo(session, "cargo-mutants", CARGO_MUTANTS)},
+        # 2: some survived. 3: one never came to an end, and was caught by that.
+        success_codes=[0, 2, 3],
+    )
+    session.run(sys.executable, "tests/mutants.py", outcomes / "mutants.out")
+
+
+@nox.session(venv_backend="none", default=False, tags=["long"])
+def coverage(session: nox.Session) -> None:
+    """The lines of the core that its Rust tests reach: all, but for those that none can."""
+    env = with_cargo(session, "cargo-llvm-cov", CARGO_LLVM_COV) | llvm_tools(session)
+    llvm_cov = ("cargo", "llvm-cov")
+    session.run(*llvm_cov, "-q", "-p", "mcp-session-core", "--no-report", env=env)
+    session.run(*llvm_cov, "report", "--summary-only", env=env)
+    report = output(session, *llvm_cov, "report", "--text", "--show-missing-lines", env=env)
+    _, _, missing = report.partition("Uncovered Lines:\n")
+    unreached: dict[str, int] = {}
+    for line in missing.splitlines():
+        path, _, places = line.partition(": ")
+        print(f"not reached: {line}")
+        for place in places.split(", "):
+            first, _, last = place.partition("-")
+            file = Path(path).relative_to(ROOT / "src").as_posix()
+            unreached[file] = unreached.get(file, 0) + int(last or first) - int(first) + 1
+    if unreached != UNREACHED:
+        session.error(f"lines that no test reaches: {unreached}, known are: {UNREACHED}")
+
+
+@nox.session(venv_backend="none", default=False, tags=["long"])
+def miri(session: nox.Session) -> None:
+    """The unit tests of the core in Miri; needs a nightly toolchain with that component."""
+    # It runs a hundred times slower; what is slow as it is finds nothing more there.
+    skipped = ("sixty_four", "nesting", "brackets_within_strings", "no_endless_stream")
+    session.run(
+        *("cargo", "+nightly", "miri", "test", "-p", "mcp-session-core", "--lib", "--"),
+        *(argument for name in skipped for argument in ("--skip", name)),
+        env={"PROPTEST_CASES": "8", "MIRIFLAGS": "-Zmiri-disable-isolation"},
+    )
+
+
+def llvm_tools(session: nox.Session) -> dict[str, str]:
+    """Find the LLVM tools that read what this compiler's coverage writes."""
+    (llvm,) = re.findall(r"LLVM version: (\d+)", output(session, "rustc", "-vV"))
+    sysroot = Path(output(session, "rustc", "--print", "sysroot").strip())
+    if (sysroot / "lib" / "rustlib" / host(session) / "bin" / "llvm-cov").exists():
+        return {}
+    found = {name: shutil.which(f"llvm-{name}-{llvm}") for name in ("cov", "profdata")}
+    if not all(found.values()):
+        session.error(f"install `rustup component add llvm-tools`, or Debian's llvm-{llvm}")
+    return {f"LLVM_{name.upper()}": str(path) for name, path in found.items()}

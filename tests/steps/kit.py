@@ -1,0 +1,55 @@
+"""The kit for those who write clients and servers, at work on real ones."""
+
+import shutil
+
+import nox
+
+from steps.common import ENVIRONMENTS, ROOT, python_of
+from steps.sdks import prepare_servers
+
+
+@nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
+@nox.parametrize("half", ["faults", "peers"], ids=["faults", "peers"])
+def check(session: nox.Session, half: str) -> None:
+    """`check` and `check-client`: every fault planted, Python's SDK, plain and with us."""
+    python = python_of(session, "extras")
+    if half == "faults":
+        sources = {"MYPYPATH": "tests/clients"}
+        session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
+    halves = {"faults": ("client_faults", "commands"), "peers": ("server_faults", "peers")}
+    files = [f"tests/check/test_{name}.py" for name in halves[half]]
+    session.run(python, "-m", "pytest", "-p", "no:cacheprovider", *files, *session.posargs)
+
+
+@nox.session(
+    name="check-whole", venv_backend="none", requires=["extras"], default=False, tags=["long"]
+)
+def check_whole(session: nox.Session) -> None:
+    """The checks of every real server and client, and the official conformance suite."""
+    python = python_of(session, "extras")
+    prepare_servers(session)
+    prepare_checked(session)
+    session.run(python, "-m", "pytest", "tests/check", "--whole")
+    session.run(python, "tests/check/measure.py")
+    session.run(python, "tests/check/conformance.py")
+
+
+def prepare_checked(session: nox.Session) -> None:
+    """Install clients, servers and the suite for node, and build rmcp's client."""
+    npm = shutil.which("npm")
+    if npm is None:
+        session.error("npm: not on this machine")
+    node, checked = ENVIRONMENTS / "node-check", ROOT / "tests" / "check"
+    node.mkdir(exist_ok=True)
+    for path in (*(checked / "node").iterdir(), *(checked / "programs").glob("*.js")):
+        shutil.copy2(path, node)
+    session.run(npm, "ci", "--prefix", node)
+    foreign = ENVIRONMENTS / "node-foreign"
+    foreign.mkdir(exist_ok=True)
+    for path in (checked / "foreign").iterdir():
+        shutil.copy2(path, foreign)
+    without_browsers = {"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1"}
+    session.run(npm, "ci", "--prefix", foreign, env=without_browsers)
+    target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
+    manifest = "tests/check/rmcp-client/Cargo.toml"
+    session.run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)

@@ -1,0 +1,160 @@
+"""What is published, as RELEASING.md says."""
+
+import hashlib
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import nox
+
+from steps.common import (
+    CARGO,
+    ENVIRONMENTS,
+    PROJECT,
+    ROOT,
+    copy_tree,
+    host,
+    install,
+    output,
+    scratch,
+    with_cargo,
+)
+
+# Where the wheel is that is given away, whose name says which machines it is for.
+RELEASE = ROOT / "dist"
+CARGO_SEMVER_CHECKS = "0.48.0"
+
+
+@nox.session(default=False, tags=["release"])
+def dist(session: nox.Session) -> None:
+    """What is published, into `dist`, checked: `-- sdist`, or `-- TARGET VERSIONS...` of Python.
+
+    Without arguments the sdist, and the wheel of this machine for every CPython with the GIL.
+    """
+    install(session, "release")
+    RELEASE.mkdir(exist_ok=True)
+    tree = release_tree(session)
+    if session.posargs in ([], ["sdist"]):
+        with session.chdir(tree):
+            session.run("maturin", "sdist", "--out", RELEASE)
+    if session.posargs != ["sdist"]:
+        target, *versions = session.posargs or (host(session),)
+        build_release(session, tree, target, versions, RELEASE)
+    built = sorted(RELEASE.iterdir())
+    session.run("twine", "check", "--strict", *built)
+    for path in built:
+        if "-abi3-" in path.name:
+            session.run("abi3audit", "--strict", path)
+        if "linux" in path.name:
+            session.run("auditwheel", "show", path)
+
+
+def build_release(
+    session: nox.Session, tree: Path, target: str, versions: Sequence[str], out: Path
+) -> None:
+    """Build wheels that say nothing of where they were built."""
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    seconds = output(session, "git", "log", "-1", "--format=%ct").strip()
+    remapped = f"--remap-path-prefix={home}=/cargo --remap-path-prefix={tree}=/mcp_session"
+    target_folder = ROOT / "target" / tree.name
+    env = {
+        "CARGO_TARGET_DIR": str(target_folder),
+        "RUSTFLAGS": remapped,
+        "SOURCE_DATE_EPOCH": seconds,
+    }
+    options = ["--release", "--locked", "--target", target]
+    if "linux" in target:
+        # zig's linker knows the symbols of an old glibc.
+        libc = "musllinux_1_2" if "musl" in target else "manylinux2014"
+        options += ["--zig", "--compatibility", libc]
+    for version in versions:
+        options += ["--interpreter", version]
+    built = scratch(session, "wheels")
+    with session.chdir(tree):
+        session.run("maturin", "build", *options, "--out", built, env=env)
+    for path in sorted(built.iterdir()):
+        # The bill of materials names the crates of this tree by where they stand.
+        unpacked = scratch(session, "unpacked")
+        session.run("wheel", "unpack", "--dest", unpacked, path)
+        (folder,) = unpacked.iterdir()
+        for bill in folder.glob("*.dist-info/sboms/*.json"):
+            text = bill.read_text(encoding="utf-8")
+            bill.write_text(text.replace(tree.as_uri(), "file:///mcp_session"), encoding="utf-8")
+        session.run("wheel", "pack", "--dest-dir", out, folder, env=env)
+        with zipfile.ZipFile(out / path.name) as wheel:
+            for member in wheel.namelist():
+                if any(str(place).encode() in wheel.read(member) for place in (ROOT, home)):
+                    session.error(f"{member} of {path.name} names a folder of this machine")
+
+
+def release_tree(session: nox.Session) -> Path:
+    """Copy this tree, with a README whose links also lead somewhere from a registry's page."""
+    tree = ENVIRONMENTS / "release-tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    copy_tree(session, tree)
+    package = CARGO["workspace"]["package"]
+    text = (tree / "README.md").read_text(encoding="utf-8")
+    for kind, link in (("raw", r"(!\[[^]]*\]\()"), ("blob", r"((?<!!)\[[^]]*\]\()")):
+        shown = f"{package['repository']}/{kind}/v{package['version']}/"
+        text = re.sub(rf"{link}(?!https?:|#)", rf"\1{shown}", text)
+    (tree / "README.md").write_text(text, encoding="utf-8")
+    return tree
+
+
+@nox.session(default=False, tags=["release"])
+def reproducible(session: nox.Session) -> None:
+    """The wheel of this machine, built twice, in two folders: the same bytes."""
+    install(session, "release")
+    digests: set[str] = set()
+    for name in ("first", "second"):
+        folder = scratch(session, name)
+        tree = folder / f"{name}-tree"
+        copy_tree(session, tree)
+        out = folder / "out"
+        out.mkdir()
+        build_release(session, tree, host(session), (), out)
+        (built,) = out.iterdir()
+        digests.add(hashlib.sha256(built.read_bytes()).hexdigest())
+        shutil.rmtree(tree)
+    session.log(f"sha256 {', '.join(digests)}")
+    if len(digests) != 1:
+        session.error("the two wheels differ")
+
+
+@nox.session(venv_backend="none", default=False, tags=["release"])
+def crate(session: nox.Session) -> None:
+    """The crate as its registry would take it, and its documentation as that would build it."""
+    package = ("-p", "mcp-session-core", "--locked")
+    session.run("cargo", "publish", "--dry-run", "--allow-dirty", *package)
+    documentation = ("cargo", "doc", "--no-deps", "--all-features", *package)
+    session.run(*documentation, env={"RUSTDOCFLAGS": "-D warnings"})
+
+
+@nox.session(venv_backend="none", default=False, tags=["release"])
+def semver(session: nox.Session) -> None:
+    """The API of the crate, compared with that of the last release's tag."""
+    tags = output(session, "git", "tag", "--list", "v*", "--sort=-version:refname").split()
+    released = [tag for tag in tags if tag != f"v{CARGO['workspace']['package']['version']}"]
+    if not released:
+        session.log("there is no former release to compare with")
+        return
+    env = with_cargo(session, "cargo-semver-checks", CARGO_SEMVER_CHECKS)
+    package = ("-p", "mcp-session-core", "--baseline-rev", released[0])
+    session.run("cargo", "semver-checks", *package, env=env)
+
+
+@nox.session(venv_backend="none", default=False, tags=["release"])
+def versions(session: nox.Session) -> None:
+    """The version and the address stand once: `-- REPOSITORY TAG` are what they have to be."""
+    package = CARGO["workspace"]["package"]
+    repository, tag = (*session.posargs, "", "")[:2]
+    if PROJECT["project"]["urls"]["Repository"] != package["repository"]:
+        session.error("Cargo.toml and pyproject.toml name two repositories")
+    if repository and repository != package["repository"]:
+        session.error(f"this is {repository}: say so in Cargo.toml and pyproject.toml")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    if tag and (tag != f"v{package['version']}" or f"\n## [{tag[1:]}] - " not in changes):
+        session.error(f"Cargo.toml or CHANGELOG.md does not name {tag}")
