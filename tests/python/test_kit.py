@@ -1,7 +1,9 @@
 """The kit for authors: what is packaged, the plugin, the servers that are killed."""
 
+import doctest
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,6 +17,22 @@ from golden import TESTS
 
 SERVER = str(TESTS / "python" / "faulty_server.py")
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mcp_session._corpus", "mcp_session.testing", "mcp_session.testing._virtual_loop"),
+        *("mcp_session.testing.assertions", "mcp_session.testing.client"),
+        *("mcp_session.testing.guarantees", "mcp_session.testing.processes"),
+        *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
+    ],
+)
+def test_what_a_docstring_of_the_kit_shows_holds(name: str) -> None:
+    told = doctest.testmod(import_module(name))
+
+    assert told.attempted > 0
+    assert told.failed == 0
 
 
 def test_what_is_packaged_of_the_corpus_is_what_is_in_it() -> None:
@@ -53,7 +71,7 @@ def test_a_command_is_killed_and_restarted_on_its_port_and_forgets() -> None:
         assert (server.memory() or 1) > 0
 
         server.kill()
-        with pytest.raises(OSError, match="."):
+        with pytest.raises(OSError, match=r"."):
             client.send("POST", PING, session_id=session_id)
         server.start()
 

@@ -3,7 +3,7 @@
 >>> from hypothesis import find
 >>> from mcp_session.testing import strategies
 >>> find(strategies.session_ids(), lambda it: len(it) == 3)
-'!!!'
+'000'
 """
 
 from __future__ import annotations
