@@ -8,7 +8,7 @@ import pytest
 from faulty_server import FAULTS
 from mcp_session import classify_exchange
 from mcp_session._fuzz.report import write
-from mcp_session._fuzz.search import Search
+from mcp_session._fuzz.search import Bounds, Search
 from mcp_session._fuzz.server import Target, fuzz_server
 from mcp_session.testing import CommandServer
 
@@ -25,7 +25,7 @@ def fuzzed(fault: str, seconds: float) -> Search:
         # As long as a busy machine may need, but for what never answers.
         patience = 3.0 if "silent" in fault else 30.0
         target = Target(server.url, server, answer_seconds=patience, growth=16 * 1024 * 1024)
-        return fuzz_server(target, first_seed=1, seconds=seconds, shrink_seconds=1.0, most=1)
+        return fuzz_server(target, Bounds(1, seconds, 1.0, 1))
 
 
 def test_nothing_is_found_in_a_healthy_server() -> None:

@@ -14,7 +14,7 @@ import anyio
 from hypothesis import strategies as st
 
 from mcp_session import Action, classify_exchange
-from mcp_session._fuzz.search import Finding, Search, search
+from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
 from mcp_session.testing.scripted import Exchange, SmallServer, scripted_server
 
@@ -75,29 +75,15 @@ class _Case:
         return "\n".join([*told, *(["and so on"] if self.repeats else [])])
 
 
-def fuzz_client(  # noqa: PLR0913 - bounds come by name
-    command: Sequence[str],
-    *,
-    limit: float,
-    most_memory: int,
-    first_seed: int,
-    seconds: float,
-    shrink_seconds: float,
-    most: int,
+def fuzz_client(
+    command: Sequence[str], bounds: Bounds, *, limit: float, most_memory: int
 ) -> Search:
     """Run a command again and again, each time against another bad server."""
 
     def run(case: _Case, known: Collection[str]) -> Finding | None:
         return anyio.run(_Run(command, limit, most_memory, known).through, case)
 
-    return search(
-        _cases(),
-        run,
-        first_seed=first_seed,
-        seconds=seconds,
-        shrink_seconds=shrink_seconds,
-        most=most,
-    )
+    return search(_cases(), run, bounds)
 
 
 def _cases() -> st.SearchStrategy[_Case]:
