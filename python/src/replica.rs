@@ -60,6 +60,7 @@ impl Replica {
         text_signature = "(identity, key, *, restore=True, durable=False, echo_id=True, \
             requires_session=True, max_sessions=100000, max_bytes=268435456)",
     )]
+    #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
     fn new(
         identity: &str,
         key: Body<'_>,

@@ -153,8 +153,8 @@ def run(program: str, arguments: tuple[str, ...]) -> Program:
     return found
 
 
-main.add_command(bridge)
-main.add_command(gateway)
+for command in (bridge, check, check_client, fuzz, fuzz_client, gateway):
+    main.add_command(command)
 
 
 def _read(paths: tuple[Path, ...]) -> tuple[list[Exchange], list[Problem]]:
@@ -170,9 +170,3 @@ def _say(problems: list[Problem]) -> None:
 
 def _problem_as_json(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "place": problem.place, "what": problem.what}
-
-
-main.add_command(check)
-main.add_command(check_client)
-main.add_command(fuzz)
-main.add_command(fuzz_client)
