@@ -24,12 +24,13 @@ class Client:
     def __init__(self, url: str, fault: str) -> None:
         self.url, self.fault = url, fault
         self.session_id: str | None = None
+        self.forgets_the_dead = fault != "keeps the dead ID"
 
     def run(self) -> None:
         self.open()
         for number in range(CALLS):
             status = self.post("tools/list", number + 1)
-            if status == 404 and self.fault != "keeps the dead ID":
+            if status == 404 and self.forgets_the_dead:
                 if self.fault != "initializes with its ID":
                     self.session_id = None
                 self.open()
@@ -37,8 +38,10 @@ class Client:
     def open(self) -> None:
         info = {"name": "small", "version": "0"}
         params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}
-        if self.post("initialize", 0, params) == 200:
-            self.post("notifications/initialized", None)
+        if self.post("initialize", 0, params) != 200:
+            return
+        if self.post("notifications/initialized", None) == 404 and self.forgets_the_dead:
+            self.session_id = None
 
     def post(self, method: str, request_id: int | None, params: Any = None) -> int:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params or {}}

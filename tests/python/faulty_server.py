@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 FAULTS = {
     "fails on a bad body": "500",
@@ -43,11 +43,19 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         if not isinstance(message, dict):
             self.answer(400)
-        elif message.get("method") == "initialize":
+            return
+        self.answer_to(cast("dict[str, Any]", message))
+
+    def answer_to(self, message: dict[str, Any]) -> None:
+        if message.get("method") == "initialize":
             type(self).numbers += 1
             session_id = f"session-{self.numbers}"
             self.live.add(session_id)
-            result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}}
+            result: dict[str, Any] = {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "serverInfo": {},
+            }
             self.answer(200, self.result(message, result), {"Mcp-Session-Id": session_id})
         elif self.is_admitted("POST"):
             self.answer(200 if "id" in message else 202, self.result(message, {}))
@@ -139,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the library's name
         pass
 
 

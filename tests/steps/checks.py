@@ -8,7 +8,7 @@ import nox
 
 from steps.common import ENVIRONMENTS, LOCKED, LOCKS, ROOT, install, output, with_cargo
 
-PYTHON_SOURCES = ("noxfile.py", "python", "tests", "benches", "docs/site")
+PYTHON_SOURCES = ("noxfile.py", "python", "tests", "benches", "docs/site", "examples")
 CARGO_DENY = "0.20.2"
 
 

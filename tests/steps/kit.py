@@ -53,3 +53,26 @@ def prepare_checked(session: nox.Session) -> None:
     target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
     manifest = "tests/check/rmcp-client/Cargo.toml"
     session.run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)
+
+
+@nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
+def examples(session: nox.Session) -> None:
+    """The example repository for authors, against its own server."""
+    python = python_of(session, "extras")
+    with session.chdir("examples/session-tests"):
+        command = f"{python} server.py {{port}}"
+        session.run(python, "-m", "pytest", "--mcp-session-command", command)
+
+
+@nox.session(
+    name="kit-whole", venv_backend="none", requires=["extras"], default=False, tags=["long"]
+)
+def kit_whole(session: nox.Session) -> None:
+    """Every fault that is planted for the state machine and for the fuzzers, shrunk."""
+    python = python_of(session, "extras")
+    tests = ("machine", "fuzz_server", "fuzz_client")
+    paths = [f"tests/python/test_{name}.py" for name in tests]
+    session.run(
+        *(python, "-m", "pytest", "-s", *paths),
+        env={"MACHINE_EXAMPLES": "1000", "FUZZ_WHOLE": "1"},
+    )

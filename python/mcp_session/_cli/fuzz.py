@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcp_session._fuzz.search import Bounds as BoundsType
     from mcp_session._fuzz.search import Search
 
 __all__ = ["fuzz", "fuzz_client"]
@@ -122,7 +124,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
         )
         if not target.url.startswith("http://"):
             _misused("URL has to begin with http://")
-        _run(lambda **bounds: fuzz_server(target, **bounds), options)
+        _run(partial(fuzz_server, target), options)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -157,23 +159,16 @@ def fuzz_client(
     with _extra():
         from mcp_session._fuzz.client import fuzz_client as run  # noqa: PLC0415 - an extra
 
-    _run(
-        lambda **bounds: run(command, limit=limit, most_memory=memory * MEBIBYTE, **bounds),
-        options,
-    )
+    _run(partial(run, command, limit=limit, most_memory=memory * MEBIBYTE), options)
 
 
-def _run(search: Callable[..., Search], options: dict[str, Any]) -> None:
+def _run(search: Callable[[BoundsType], Search], options: dict[str, Any]) -> None:
     from mcp_session._fuzz import report  # noqa: PLC0415 - an extra may be missing
+    from mcp_session._fuzz.search import Bounds  # noqa: PLC0415 - as above
 
     seed: int = secrets.randbits(32) if options["seed"] is None else options["seed"]
     click.echo(f"mcp-session: seed {seed}", err=True)
-    told = search(
-        first_seed=seed,
-        seconds=options["seconds"],
-        shrink_seconds=options["shrink_seconds"],
-        most=options["most"],
-    )
+    told = search(Bounds(seed, *(options[name] for name in ("seconds", "shrink_seconds", "most"))))
     folders = report.write(told.findings, options["out"], seed)
     if options["as_json"]:
         click.echo(report.as_json(told, folders, seed))

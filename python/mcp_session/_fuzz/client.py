@@ -14,7 +14,7 @@ import anyio
 from hypothesis import strategies as st
 
 from mcp_session import Action, classify_exchange
-from mcp_session._fuzz.search import Finding, Search, search
+from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
 from mcp_session.testing.scripted import Exchange, SmallServer, scripted_server
 
@@ -62,32 +62,31 @@ class Reply:
         return f"{self.fault.value}: {self.status} {self.content_type}{given} {self.body[:200]!r}"
 
 
-def fuzz_client(  # noqa: PLR0913 - bounds come by name
-    command: Sequence[str],
-    *,
-    limit: float,
-    most_memory: int,
-    first_seed: int,
-    seconds: float,
-    shrink_seconds: float,
-    most: int,
+@dataclass(frozen=True)
+class _Case:
+    """One bad server."""
+
+    replies: tuple[Reply, ...]
+    repeats: bool
+    """Whether the last is the answer to all that comes then; else a good server's is."""
+
+    def __str__(self) -> str:
+        told = [str(reply) for reply in self.replies]
+        return "\n".join([*told, *(["and so on"] if self.repeats else [])])
+
+
+def fuzz_client(
+    command: Sequence[str], bounds: Bounds, *, limit: float, most_memory: int
 ) -> Search:
     """Run a command again and again, each time against another bad server."""
 
-    def run(case: list[Reply], known: Collection[str]) -> Finding | None:
+    def run(case: _Case, known: Collection[str]) -> Finding | None:
         return anyio.run(_Run(command, limit, most_memory, known).through, case)
 
-    return search(
-        _cases(),
-        run,
-        first_seed=first_seed,
-        seconds=seconds,
-        shrink_seconds=shrink_seconds,
-        most=most,
-    )
+    return search(_cases(), run, bounds)
 
 
-def _cases() -> st.SearchStrategy[list[Reply]]:
+def _cases() -> st.SearchStrategy[_Case]:
     good = st.just(Reply(Fault.NONE))
     forgets = st.just(Reply(Fault.FORGOTTEN))
     resets = st.just(Reply(Fault.RESET))
@@ -102,7 +101,8 @@ def _cases() -> st.SearchStrategy[list[Reply]]:
         body=strategies.bodies() | st.just(b"x" * LONG),
     )
     reply: st.SearchStrategy[Reply] = st.one_of(good, good, good, forgets, resets, faults, faults)
-    return st.lists(reply, min_size=1, max_size=MOST_REPLIES)
+    replies = st.lists(reply, min_size=1, max_size=MOST_REPLIES).map(tuple)
+    return st.builds(_Case, replies, st.booleans())
 
 
 @dataclass
@@ -117,10 +117,11 @@ class _Run:
     left: list[Reply] = field(default_factory=list[Reply])
     exchanges: list[Exchange] = field(default_factory=list[Exchange])
     memory: int = 0
+    repeats: bool = False
 
-    async def through(self, case: list[Reply]) -> Finding | None:
+    async def through(self, case: _Case) -> Finding | None:
         """Play one bad server; return what the client did wrong."""
-        self.left = list(case)
+        self.left, self.repeats = list(case.replies), case.repeats
         async with (
             scripted_server(self._answer) as server,
             await anyio.open_process(
@@ -138,7 +139,7 @@ class _Run:
             return None
         size = sum(len(request) + len(response) for request, response in pairs)
         # What was still to be answered does not matter to what was found.
-        return Finding(*told, pairs, "\n".join(map(str, case)), size + len(case))
+        return Finding(*told, pairs, str(case), size + len(case.replies))
 
     async def _watch(self, process: Process) -> bool:
         """Return whether the command ended by itself."""
@@ -192,7 +193,9 @@ class _Run:
 
     async def _answer(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
-        reply = self.left.pop(0) if self.left else Reply(Fault.NONE)
+        reply = self.left[0] if self.left else Reply(Fault.NONE)
+        if len(self.left) > 1 or not self.repeats:
+            self.left = self.left[1:]
         if reply.fault is Fault.FORGOTTEN:
             self.small.forget()
         if reply.fault in {Fault.NONE, Fault.FORGOTTEN}:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from mcp_session import classify_exchange
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -16,20 +18,34 @@ __all__ = ["as_json", "lines", "write"]
 
 
 def write(findings: Sequence[Finding], folder: Path, seed: int) -> list[Path]:
-    """Write a folder for each finding; return the folders."""
+    """Write for each finding a folder of raw pairs, and a text beside it; return the folders.
+
+    What is no exchange of HTTP, as where no answer came, is in the text alone.
+    """
     folders: list[Path] = []
     for finding in findings:
         name = re.sub(r"[^a-z0-9]+", "-", finding.kind.lower()).strip("-")
         place = folder / f"seed-{seed}-{name}"
         place.mkdir(parents=True, exist_ok=True)
+        for old in place.iterdir():
+            old.unlink()
+        told = [f"{finding.kind}: {finding.what}", f"seed {seed}", "", finding.case, ""]
         for number, (request, response) in enumerate(finding.exchanges, 1):
-            (place / f"{number:02}.request").write_bytes(request)
-            (place / f"{number:02}.response").write_bytes(response)
-        (place / "finding.txt").write_text(
-            f"{finding.kind}: {finding.what}\nseed {seed}\n\n{finding.case}\n", encoding="utf-8"
-        )
+            if _is_exchange(request, response):
+                (place / f"{number:02}.request").write_bytes(request)
+                (place / f"{number:02}.response").write_bytes(response)
+            told += [f"{number:02} > {request!r}", f"{number:02} < {response!r}"]
+        place.with_suffix(".txt").write_text("\n".join([*told, ""]), encoding="utf-8")
         folders.append(place)
     return folders
+
+
+def _is_exchange(request: bytes, response: bytes) -> bool:
+    try:
+        classify_exchange(request, response)
+    except ValueError:
+        return False
+    return True
 
 
 def lines(told: Search, folders: Sequence[Path], seed: int) -> list[str]:

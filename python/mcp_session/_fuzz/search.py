@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Finding", "Search", "search"]
+__all__ = ["Bounds", "Finding", "Search", "search"]
 
 T = TypeVar("T")
 
 MANY = 1_000_000
-SILENT = tuple(HealthCheck)
+SILENT = [
+    *(HealthCheck.data_too_large, HealthCheck.filter_too_much),
+    *(HealthCheck.large_base_example, HealthCheck.too_slow),
+]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,19 @@ class Finding:
     case: str = ""
     """The steps that led to it."""
     size: int = 0
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where a search begins, and where it ends."""
+
+    seed: int
+    seconds: float
+    """How long to look for what fails."""
+    shrink_seconds: float
+    """How long to make the case of each finding small."""
+    most: int = 20
+    """How many findings end it."""
 
 
 @dataclass
@@ -50,28 +66,23 @@ class _TimeOver(KeyboardInterrupt):
     """No time is left."""
 
 
-def search(  # noqa: PLR0913 - bounds come by name
+def search(
     cases: SearchStrategy[T],
     run: Callable[[T, Collection[str]], Finding | None],
-    *,
-    first_seed: int,
-    seconds: float,
-    shrink_seconds: float,
-    most: int = MANY,
+    bounds: Bounds,
 ) -> Search:
-    """Run cases for so long; return one finding of each kind, each shrunk for so long.
+    """Run cases; return one finding of each kind, shrunk.
 
-    `run` is told which kinds are known already, and says nothing of these. `most` findings end
-    the search.
+    `run` is told which kinds are known already, and says nothing of these.
     """
     told = Search()
-    until = time.monotonic() + seconds
+    until = time.monotonic() + bounds.seconds
     for number in range(MANY):
         left = until - time.monotonic()
-        if left <= 0 or len(told.findings) >= most:
+        if left <= 0 or len(told.findings) >= bounds.most:
             break
-        known = {finding.kind for finding in told.findings}
-        found, is_over = _one(cases, run, known, told, first_seed + number, left, shrink_seconds)
+        one = replace(bounds, seed=bounds.seed + number, seconds=left)
+        found, is_over = _one(cases, run, told, one)
         if found is not None:
             told.findings.append(found)
             # What it took to shrink is not taken from the time to search.
@@ -81,19 +92,18 @@ def search(  # noqa: PLR0913 - bounds come by name
     return told
 
 
-def _one(  # noqa: PLR0913, PLR0917 - one call
+def _one(
     cases: SearchStrategy[T],
     run: Callable[[T, Collection[str]], Finding | None],
-    known: Collection[str],
     told: Search,
-    this_seed: int,
-    seconds: float,
-    shrink_seconds: float,
+    bounds: Bounds,
 ) -> tuple[Finding | None, bool]:
+    """Return the next finding, and whether the time is over."""
+    known = {finding.kind for finding in told.findings}
     best: list[Finding] = []
-    deadline = [time.monotonic() + seconds]
+    deadline = [time.monotonic() + bounds.seconds]
 
-    @seed(this_seed)
+    @seed(bounds.seed)
     @settings(
         max_examples=MANY,
         database=None,
@@ -112,7 +122,7 @@ def _one(  # noqa: PLR0913, PLR0917 - one call
         if finding is None or (best and finding.kind != best[0].kind):
             return
         if not best:
-            deadline[0] = time.monotonic() + shrink_seconds
+            deadline[0] = time.monotonic() + bounds.shrink_seconds
             best.append(finding)
         elif finding.size <= best[0].size:
             best[0] = finding

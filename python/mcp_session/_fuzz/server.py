@@ -10,7 +10,7 @@ import h11
 
 from mcp_session import Action, Side, admit, classify_exchange, peek
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
-from mcp_session._fuzz.search import Finding, Search, search
+from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing.client import ScriptedClient
 
 if TYPE_CHECKING:
@@ -54,28 +54,14 @@ class Target:
     """How many bytes a `command` may grow beyond what it has after its first cases."""
 
 
-def fuzz_server(
-    target: Target,
-    *,
-    first_seed: int,
-    seconds: float,
-    shrink_seconds: float,
-    most: int,
-) -> Search:
+def fuzz_server(target: Target, bounds: Bounds) -> Search:
     """Fuzz a server for so long; return what was found."""
     memory = _Memory(target)
 
     def run(case: list[Ask | Step], known: Collection[str]) -> Finding | None:
         return _Run(target, known).through(case) or memory.grown(case, known)
 
-    return search(
-        cases(),
-        run,
-        first_seed=first_seed,
-        seconds=seconds,
-        shrink_seconds=shrink_seconds,
-        most=most,
-    )
+    return search(cases(), run, bounds)
 
 
 class _FaultError(Exception):
@@ -149,7 +135,7 @@ class _Run:
                 # A server need not offer it: then the session lives on.
                 if response is not None and 200 <= response.status < 300:  # noqa: PLR2004 - 2xx
                     self.terminated, self.live = self.live, None
-        elif isinstance(step, Ask):
+        else:
             self._ask(step)
 
     def _open(self) -> None:

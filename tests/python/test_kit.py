@@ -1,0 +1,106 @@
+"""The kit for authors: what is packaged, the plugin, the servers that are killed."""
+
+import doctest
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mcp_session import Side, classify_exchange, peek
+from mcp_session.testing import CommandServer, ScriptedClient, strategies
+
+from golden import TESTS
+
+SERVER = str(TESTS / "python" / "faulty_server.py")
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mcp_session._corpus", "mcp_session.testing", "mcp_session.testing._virtual_loop"),
+        *("mcp_session.testing.assertions", "mcp_session.testing.client"),
+        *("mcp_session.testing.guarantees", "mcp_session.testing.processes"),
+        *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
+    ],
+)
+def test_what_a_docstring_of_the_kit_shows_holds(name: str) -> None:
+    told = doctest.testmod(import_module(name))
+
+    assert told.attempted > 0
+    assert told.failed == 0
+
+
+def test_what_is_packaged_of_the_corpus_is_what_is_in_it() -> None:
+    tool = str(TESTS / "packaged_corpus.py")
+
+    subprocess.run([sys.executable, tool, "--check"], check=True)
+
+
+@given(strategies.exchanges(), st.sampled_from(Side))
+@settings(max_examples=50)
+def test_every_exchange_that_is_drawn_has_a_verdict(
+    exchange: tuple[bytes, bytes], side: Side
+) -> None:
+    assert classify_exchange(*exchange, side=side).rule
+
+
+@given(strategies.bodies())
+@settings(max_examples=50)
+def test_every_body_that_is_drawn_can_be_looked_at(body: bytes) -> None:
+    assert peek(body).kind
+
+
+@given(strategies.interleavings("abc", "xyz"))
+@settings(max_examples=50)
+def test_an_interleaving_keeps_the_order_of_each(order: list[str]) -> None:
+    assert [it for it in order if it in "abc"] == ["a", "b", "c"]
+    assert [it for it in order if it in "xyz"] == ["x", "y", "z"]
+
+
+def test_a_command_is_killed_and_restarted_on_its_port_and_forgets() -> None:
+    with CommandServer([sys.executable, SERVER, "{port}", ""]) as server:
+        client = ScriptedClient(server.url)
+        opening = b'{"jsonrpc":"2.0","id":0,"method":"initialize"}'
+        session_id = client.send("POST", opening).headers["mcp-session-id"]
+        assert client.send("POST", PING, session_id=session_id).status == 200
+        assert (server.memory() or 1) > 0
+
+        server.kill()
+        with pytest.raises(OSError, match=r"."):
+            client.send("POST", PING, session_id=session_id)
+        server.start()
+
+        assert client.send("POST", PING, session_id=session_id).status == 404
+
+
+def test_a_command_that_ends_at_once_is_said_to() -> None:
+    with pytest.raises(RuntimeError, match="ended with exit status 7"):
+        CommandServer([sys.executable, "-c", "raise SystemExit(7)", "{port}"]).start()
+
+
+def test_the_plugin_starts_a_server_and_skips_where_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(mcp_session_client):\n"
+        "    assert mcp_session_client.send('GET', session_id='unknown').status == 404\n",
+        encoding="utf-8",
+    )
+    is_installed = bool(entry_points(group="pytest11", name="mcp_session"))
+    plugin = [] if is_installed else ["-p", "mcp_session._pytest_plugin"]
+    command = f"{sys.executable} {SERVER} {{port}} healthy"
+    for options, expected in (
+        (["--mcp-session-command", command], b"1 passed"),
+        ([], b"1 skipped"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", *plugin, *options, str(tmp_path)],
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert expected in done.stdout, done.stdout.decode()
+        assert done.returncode == 0
