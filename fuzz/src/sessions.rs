@@ -60,7 +60,19 @@ fn foreign_bytes(value: &[u8]) {
         }
         Step::Swap(swap) => assert!(swap.entry.owner.is_empty(), "it belongs to nobody"),
         Step::Reply(reply) => assert!(matches!(reply.status.as_u16(), 404 | 503), "{reply:?}"),
-        other => panic!("an entry of nobody leads to {other:?}"),
+        step @ (Step::Read { .. }
+        | Step::Find(_)
+        | Step::Renew
+        | Step::Forward(_)
+        | Step::Hold(_)
+        | Step::Wait(_)
+        | Step::Restore(_)
+        | Step::RunApp(_)
+        | Step::RelayRestored
+        | Step::Relay
+        | Step::Pass(_)
+        | Step::KeepBack
+        | Step::Done) => panic!("an entry of nobody leads to {step:?}"),
     }
 }
 

@@ -7,7 +7,9 @@ use std::path::Path;
 use mcp_session_core::Rule;
 use mcp_session_core::wire::{RawRequest, RawResponse};
 use mcp_session_fuzz::peek::Difference;
-use mcp_session_fuzz::{answer, classify, client, exchange, peek, server, session, sessions, stream};
+use mcp_session_fuzz::{
+    answer, classify, client, exchange, peek, server, session, sessions, stream,
+};
 
 #[test]
 fn every_body_of_the_corpus_is_peeked_at_as_the_invariant_says() {

@@ -54,20 +54,10 @@ pub use head::{RequestHead, ResponseHead, is_session_header};
 pub use options::{EchoId, Effect, Options};
 pub use paths::{PathError, Paths};
 pub use policy::Policy;
+pub use posted::Rest;
 pub use shown::{shown_method, shown_path};
 
 use posted::Posted;
-
-/// Whether more of a body follows a piece.
-///
-/// Exhaustive on purpose: a body that breaks off has methods of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rest {
-    /// More follows.
-    Follows,
-    /// The body is whole.
-    Ended,
-}
 
 /// What to do before the handler runs.
 ///

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::Rest;
 use super::head::RequestHead;
 use super::policy::{Policy, Reserved};
 use crate::exchange::Method;
@@ -11,6 +10,17 @@ use crate::jsonrpc::{Message, peek};
 /// A piece costs memory beyond its bytes while its handler has not seen it: one of fewer counts
 /// as one of so many.
 const LEAST_PIECE: usize = 512;
+
+/// Whether more of a body follows a piece.
+///
+/// Exhaustive on purpose: a body that breaks off has methods of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rest {
+    /// More follows.
+    Follows,
+    /// The body is whole.
+    Ended,
+}
 
 /// What is known of the body of a request.
 pub(super) enum Posted {

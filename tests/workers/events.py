@@ -39,8 +39,10 @@ def dumped(message: Any) -> Any:
 
 
 def loaded(value: Any) -> Any:
-    if hasattr(JSONRPCMessage, "model_validate"):
-        return JSONRPCMessage.model_validate(value)
+    # A class in one generation of the SDK, a union in the other.
+    message: Any = JSONRPCMessage
+    if hasattr(message, "model_validate"):
+        return message.model_validate(value)
     from mcp.types import jsonrpc_message_adapter  # noqa: PLC0415 - of mcp 2.x
 
     return jsonrpc_message_adapter.validate_python(value)

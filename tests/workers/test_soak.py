@@ -1,9 +1,9 @@
 """The soak, short: `--whole` makes it ten minutes."""
 
 import pytest
-from soak import WORKERS, Soak
 
 from places import redis, workers
+from soak import WORKERS, Soak
 
 pytestmark = pytest.mark.anyio
 
