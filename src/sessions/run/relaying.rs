@@ -45,7 +45,6 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
 
     use http::StatusCode;
 
