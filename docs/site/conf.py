@@ -19,7 +19,7 @@ project = "mcp_session"
 copyright = "The mcp_session authors"  # noqa: A001 - Sphinx's name for it
 html_theme = "furo"
 root_doc = "README"
-include_patterns = ["*.md", "docs/**", "fuzz/README.md"]
+include_patterns = ["*.md", "docs/**", "examples/*/README.md", "fuzz/README.md"]
 extensions = ["autoapi.extension", "myst_parser", "sphinxcontrib.mermaid"]
 # The core names the enums of a module that imports it.
 suppress_warnings = ["autoapi.python_import_resolution"]

@@ -235,3 +235,9 @@ def measure_tables(session: nox.Session) -> None:
 def simulate(session: nox.Session) -> None:
     """A thousand replicas with ten million sessions, simulated: docs/scale.md."""
     session.run(python_of(session, "scale"), "benches/scale.py", *session.posargs)
+
+
+@nox.session(name="measure-workers", venv_backend="none", requires=["mcp2"], default=False)
+def measure_workers(session: nox.Session) -> None:
+    """The rows of the README about several processes."""
+    session.run(python_of(session, "mcp2"), "-W", "ignore", "tests/workers/measure.py")

@@ -131,6 +131,21 @@ def start_replica(place: Place, port: int) -> "subprocess.Popen[bytes]":
     return start(port, place.environment | url | {"TMPDIR": str(own)}, *options)
 
 
+def kill(place: Place, pid: int) -> None:
+    """Kill a process that serves. A uvicorn makes another worker; a replica is started again."""
+    os.kill(pid, signal.SIGKILL)
+    for number, process in enumerate(place.processes):
+        if process.pid == pid:
+            process.wait()
+            place.processes[number] = start_replica(place, place.ports[number])
+
+
+def all_serve(place: Place) -> None:
+    """Wait until what was killed is there again, so that the next can be."""
+    for port in place.ports:
+        wait_until_it_serves(port)
+
+
 class Redis:
     """A Redis of its own, which keeps what it was told: it can be killed and started again."""
 

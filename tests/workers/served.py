@@ -38,7 +38,7 @@ def create() -> Any:
     """Make the application, as the environment says."""
     application = streamable(server())
     if "TABLE" not in os.environ:
-        return application
+        return SessionMiddleware(application) if "MIDDLEWARE" in os.environ else application
     options: dict[str, Any] = {"peer_url": os.environ.get("PEER_URL")}
     if os.environ.get("RESTORE") == "no":
         options["restore"] = False

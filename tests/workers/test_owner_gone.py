@@ -13,7 +13,7 @@ import pytest
 
 import raw
 from clients import HTTP, call, connected
-from places import Place, redis, replicas, start_replica, until, wait_until_it_serves, workers
+from places import Place, all_serve, kill, redis, replicas, until, workers
 
 pytestmark = pytest.mark.anyio
 
@@ -34,21 +34,6 @@ PLACES = {
 def place(request: pytest.FixtureRequest) -> Generator[Place]:
     with PLACES[request.param]() as opened:
         yield opened
-
-
-def kill(place: Place, pid: int) -> None:
-    """Kill a process that serves. A uvicorn makes another worker; a replica is started again."""
-    os.kill(pid, signal.SIGKILL)
-    for number, process in enumerate(place.processes):
-        if process.pid == pid:
-            process.wait()
-            place.processes[number] = start_replica(place, place.ports[number])
-
-
-def all_serve(place: Place) -> None:
-    """Wait until what was killed is there again, so that the next can be."""
-    for port in place.ports:
-        wait_until_it_serves(port)
 
 
 async def test_the_next_call_after_a_kill_is_answered_and_the_session_goes_on(
