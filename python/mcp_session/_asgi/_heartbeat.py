@@ -25,8 +25,9 @@ _RENEWAL_SECONDS = 1.0
 # A table that was replaced waits until those that live have said so.
 _TABLE_SECONDS = 2.5
 _TURN_SECONDS = 0.01
-# So many at once: what a table has connections for.
-_UPKEEP_AT_ONCE = 16
+# So many at once: of a thousand processes that lost their leases together, more would keep one
+# Redis too busy to renew them (docs/scale.md).
+_UPKEEP_AT_ONCE = 4
 # Of a lease that is this near to its end, nobody can say that it is not over.
 _MARGIN = 0.2
 _BEATS_BETWEEN_TOUCHES = 10
