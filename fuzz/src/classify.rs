@@ -10,6 +10,7 @@ use mcp_session_core::{
     Action, Era, Method, Misreports, Quirks, Request, Response, Rule, Side, Verdict, classify,
     needs_body, peek,
 };
+use mcp_session_testing::server::model::{MISREPORTS_400, MISREPORTS_401};
 
 use crate::independent_reader::{Json, Value, json};
 use crate::peek::{Reading, reading};
@@ -93,34 +94,6 @@ pub const LAWS: &[Law] = &[
 const SIDES: [Side; 3] =
     [Side::Client(Quirks::Ignore), Side::Client(Quirks::Recognize), Side::Server];
 
-/// The misreports of the rulings, written once more: with 400, in normal form.
-const BAD_REQUESTS: [&str; 23] = [
-    "no valid session id provided",
-    "no valid session id provided for non-initialize request",
-    "no valid session id provided or not an initialization request",
-    "no valid session id provided or not an initialize request",
-    "no valid session id or not an initialize request",
-    "no valid session id",
-    "invalid or missing session id",
-    "missing or invalid session id",
-    "invalid session id",
-    "unknown session",
-    "unknown session id",
-    "unknown mcp-session-id header",
-    "session not found",
-    "session id not found",
-    "session expired",
-    "session has expired",
-    "session terminated",
-    "mcp-session-id header is required",
-    "server not initialized",
-    "get request requires a valid session id",
-    "delete request requires a valid session id",
-    "mcp: invalid session id header",
-    "no transport found for sessionid",
-];
-/// With 401, in normal form.
-const UNAUTHORIZED: [&str; 2] = ["session not found", "no transport found for sessionid"];
 /// What callers list themselves, if they do; the first as it is compared.
 const OWN: (u16, [&str; 2]) = (409, ["gone fishing", "Bad Request: Gone  Fishing."]);
 const RESUME_NOT_FOUND: &str = "Encounter an error when resume session: Session not found: ";
@@ -202,8 +175,8 @@ impl<'a> Case<'a> {
     /// what the second reader does not read.
     fn is_misreport(&self) -> Option<bool> {
         let listed: &[&str] = match self.status() {
-            400 => &BAD_REQUESTS,
-            401 => &UNAUTHORIZED,
+            400 => &MISREPORTS_400,
+            401 => &MISREPORTS_401,
             _ => &[],
         };
         Some(self.says(listed)? || self.is_own_misreport()?)
@@ -380,7 +353,7 @@ fn body_where_needed(case: &Case<'_>) -> Option<bool> {
     let resume = [RESUME_NOT_FOUND.as_bytes(), case.attached.unwrap_or_default()].concat();
     let canonical = br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"gone"}}"#;
     let (_, [own, _]) = OWN;
-    let matters = BAD_REQUESTS
+    let matters = MISREPORTS_400
         .iter()
         .map(|text| text.as_bytes())
         .chain([&resume[..], RESUME_TERMINATED.as_bytes(), canonical, own.as_bytes()])
@@ -453,7 +426,7 @@ fn body_is_no_matter(case: &Case<'_>) -> Option<bool> {
     }
     let codes = [-32000, -32001, -32022, -32601]
         .map(|code| format!(r#"{{"error":{{"code":{code},"message":"Session not found"}}}}"#));
-    let texts = BAD_REQUESTS.iter().map(|text| text.as_bytes());
+    let texts = MISREPORTS_400.iter().map(|text| text.as_bytes());
     let bodies = texts.chain(codes.iter().map(String::as_bytes)).map(Some).chain(once(None));
     Some(bodies.into_iter().all(|body| case.action_with(body) == case.verdict.action()))
 }
@@ -708,7 +681,7 @@ fn response_body(
 ) -> Result<Option<Vec<u8>>> {
     let chosen = u8::arbitrary(input)?;
     let which = u8::arbitrary(input)?;
-    let texts: Vec<&str> = BAD_REQUESTS.into_iter().chain(OWN.1).collect();
+    let texts: Vec<&str> = MISREPORTS_400.into_iter().chain(OWN.1).collect();
     let text = texts[usize::from(which) % texts.len()];
     let id = ["7", "7.0", r#""abc-1""#, "null", "8", "{}"][usize::from(which) % 6];
     let error = r#""error":{"code":-32001,"message":"Session not found"}"#;

@@ -61,9 +61,11 @@ pub fn due(known: &Known<'_>) -> Option<Due> {
 
 const LEGACY: [&str; 5] = ["2024-10-07", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-const MISREPORTS_401: [&str; 2] = ["session not found", "no transport found for sessionid"];
+/// With 401.
+pub const MISREPORTS_401: [&str; 2] = ["session not found", "no transport found for sessionid"];
 
-const MISREPORTS_400: [&str; 23] = [
+/// The misreports of the rulings, written once more: with 400, in normal form.
+pub const MISREPORTS_400: [&str; 23] = [
     "no valid session id provided",
     "no valid session id provided for non-initialize request",
     "no valid session id provided or not an initialization request",
