@@ -118,7 +118,9 @@ class Soak:
         what = random.choices(["worker", "redis", "rolling"], [8, 1, 1])[0]  # noqa: S311
         self.events[what] += 1
         if what == "worker":
-            if pids := place.workers():
+            # It can take uvicorn as long as its health check to see that one is gone. Where all
+            # are, nobody is served until then, whatever the middleware does.
+            if len(pids := place.workers()) > 1:
                 os.kill(random.choice(pids), signal.SIGKILL)  # noqa: S311
         elif what == "rolling":
             os.kill(place.processes[0].pid, signal.SIGHUP)
