@@ -16,12 +16,13 @@ const INITIALIZE: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize"}"#;
 const CANONICAL: &[u8] =
     br#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":7}"#;
 
-const ASKED: [Asked; 6] = [
+const ASKED: [Asked; 7] = [
     Asked { method: Method::Post, session_ids: &["abc"], query: "", version: None },
     Asked { method: Method::Post, session_ids: &["abc"], query: "", version: Some("2026-07-28") },
     Asked { method: Method::Post, session_ids: &[], query: "session_id=abc", version: None },
     Asked { method: Method::Post, session_ids: &[], query: "", version: None },
     Asked { method: Method::Get, session_ids: &["abc"], query: "", version: None },
+    Asked { method: Method::Get, session_ids: &[], query: "session_id=abc", version: None },
     Asked { method: Method::Other, session_ids: &["abc", "abd"], query: "", version: None },
 ];
 

@@ -8,7 +8,10 @@ import nox
 
 from steps.common import ROOT, with_cargo
 
-TARGETS = ("peek", "exchange", "classify", "answer", "server", "session", "client", "stream")
+TARGETS = (
+    *("peek", "exchange", "classify", "answer", "server", "session", "sessions", "client"),
+    "stream",
+)
 # Both read bodies.
 DICTIONARIES = {"answer": "peek"}
 FUZZ_SECONDS = 15

@@ -11,8 +11,10 @@ use serde_json::value::RawValue;
 pub struct Known<'a> {
     /// The HTTP method.
     pub method: Method,
-    /// Whether the handler received a session ID, by header or by query.
-    pub has_session_id: bool,
+    /// Whether the handler received a session ID in the header.
+    pub has_header_id: bool,
+    /// Whether the query has one, as that of a POST over HTTP+SSE.
+    pub has_query_id: bool,
     /// The value of `MCP-Protocol-Version`.
     pub version: Option<&'a str>,
     /// The body of the request, if it is known whole.
@@ -42,7 +44,9 @@ pub fn due(known: &Known<'_>) -> Option<Due> {
     let request = known.request.map(Asked::of).transpose().ok()?;
     let is_modern = known.version.is_some_and(|version| !LEGACY.contains(&version))
         && !request.as_ref().is_some_and(|it| it.is_initialize);
-    let is_of_a_session = known.has_session_id && known.method != Method::Other && !is_modern;
+    let is_posted_over_sse = known.has_query_id && known.method == Method::Post;
+    let is_attached = known.has_header_id || is_posted_over_sse;
+    let is_of_a_session = is_attached && known.method != Method::Other && !is_modern;
     let is_lost = is_of_a_session
         && match known.status {
             404 => !is_canonical(known, request.as_ref())?,

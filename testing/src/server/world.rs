@@ -333,7 +333,8 @@ impl World {
             self.options.effect == Effect::Correct && !self.options.disabled_rules.contains(&rule);
         let due = model::due(&Known {
             method: self.asked.method,
-            has_session_id: request.session_id.is_some() || request.query_session_id.is_some(),
+            has_header_id: request.session_id.is_some(),
+            has_query_id: request.query_session_id.is_some(),
             version: self.asked.version,
             request: message_bytes,
             status: head.status,
