@@ -225,8 +225,11 @@ async def test_a_rolling_restart_loses_no_session() -> None:
                         # Its worker may just have stopped to listen.
                         answer = await session.call(next(numbers), "whoami", {})
                         assert answer.status_code in {200, 503}, answer.text
-                        if answer.status_code == 200:
+                        if '"result"' in answer.text:
                             seen.append(said(answer))
+                        else:
+                            # It ran in a process that ended before it had answered.
+                            assert '"error"' in answer.text, answer.text
             await until(lambda: not first & set(place.workers()))
 
 

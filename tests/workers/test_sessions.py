@@ -65,12 +65,19 @@ async def test_sessions_are_spread_over_the_processes_and_each_stays_where_it_is
     place: Place,
 ) -> None:
     owners = list[set[str]]()
-    for _ in range(12):
+
+    async def use_a_session() -> None:
         async with connected(place.url) as session:
             owners.append({await call(session, "whoami") for _ in range(3)})
 
+    # Of processes that have nothing to do, one may take all that comes one after the other.
+    with anyio.fail_after(60):
+        while len(set[str]().union(*owners)) < 2:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(12):
+                    tasks.start_soon(use_a_session)
+
     assert all(len(owner) == 1 for owner in owners)
-    assert len(set[str]().union(*owners)) > 1
 
 
 async def test_twelve_of_twelve_elicitations_are_answered(place: Place) -> None:
