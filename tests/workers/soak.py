@@ -110,6 +110,9 @@ class Soak:
             self.answered.add(text)
             return True
         self.failed[str(answer.status_code)] += 1
+        if answer.status_code == 200 and not answer.text:
+            # sse-starlette ends its streams as soon as uvicorn is told to end, with us or without.
+            return False
         if answer.status_code not in NOT_NOW and "-32603" not in answer.text:
             self.wrong.append(f"{text}: {answer.status_code} {answer.text[:200]!r}")
         return False

@@ -69,7 +69,11 @@ async def test_ten_sessions_of_a_killed_process_are_restored_once_each(place: Pl
         answers = dict[raw.Session, set[int]]()
 
         async def ask(session: raw.Session) -> None:
-            answers.setdefault(session, set()).add(await whoami(session))
+            answer = await session.call(next(numbers), "whoami", {})
+            while answer.status_code == 502:
+                # What was sent to a process at its end may have run: that is said, not repeated.
+                answer = await session.call(next(numbers), "whoami", {})
+            answers.setdefault(session, set()).add(said(answer))
 
         # Several requests of each at once: one process claims it.
         async with anyio.create_task_group() as tasks:
@@ -229,7 +233,7 @@ async def test_a_rolling_restart_loses_no_session() -> None:
                             seen.append(said(answer))
                         else:
                             # It ran in a process that ended before it had answered.
-                            assert '"error"' in answer.text, answer.text
+                            assert not answer.text or '"error"' in answer.text, answer.text
             await until(lambda: not first & set(place.workers()))
 
 
