@@ -1,6 +1,8 @@
 """What a module of an extra says where the extra is not installed."""
 
-__all__ = ["how_to_install", "missing_extra"]
+from collections.abc import Collection
+
+__all__ = ["how_to_install", "missing_extra", "missing_module"]
 
 
 def missing_extra(
@@ -22,6 +24,24 @@ def missing_extra(
         return error
     message = f"mcp_session.{module or extra} needs {error.name}: {how_to_install(extra)}"
     return ModuleNotFoundError(message, name=error.name, path=error.path)
+
+
+def missing_module(error: ModuleNotFoundError, needed: Collection[str]) -> str:
+    """Return the name of the module that a command lacks; raise the error if no extra brings it.
+
+    `needed` are the modules that the extra brings. A module of ours that lacks one says so itself,
+    and has the first error as its cause.
+
+    >>> missing_module(ModuleNotFoundError("none", name="httpx2"), {"anyio", "httpx2"})
+    'httpx2'
+
+    Source: the extras of pyproject.toml.
+    """
+    cause = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else error
+    name = (cause.name or "").partition(".")[0]
+    if name not in needed:
+        raise error
+    return name
 
 
 def how_to_install(extra: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from mcp_session._extras import how_to_install
+from mcp_session._extras import how_to_install, missing_module
 
 __all__ = ["bridge"]
 
@@ -144,7 +144,5 @@ def _say(text: str) -> None:
 
 
 def _say_what_is_missing(error: ModuleNotFoundError) -> NoReturn:
-    needed = (error.name or "").partition(".")[0]
-    if needed not in _NEEDED:
-        raise error
-    sys.exit(f"mcp-session: the bridge needs {needed}: {how_to_install('bridge')}")
+    lacks = missing_module(error, _NEEDED)
+    sys.exit(f"mcp-session: the bridge needs {lacks}: {how_to_install('bridge')}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcp_session._extras import how_to_install
+from mcp_session._extras import how_to_install, missing_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,8 +168,6 @@ def _checking() -> ModuleType:
     try:
         from mcp_session._cli import checking  # noqa: PLC0415 - an extra may be missing
     except ModuleNotFoundError as error:
-        cause = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else error
-        if cause.name not in NEEDED:
-            raise
-        sys.exit(f"mcp-session: this needs {cause.name}: {how_to_install('check')}")
+        lacks = missing_module(error, NEEDED)
+        sys.exit(f"mcp-session: this needs {lacks}: {how_to_install('check')}")
     return checking

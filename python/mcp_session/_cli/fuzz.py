@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._extras import how_to_install
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -201,4 +203,4 @@ class _extra:  # noqa: N801 - reads as the statement that it is
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """End with the command that installs it."""
         if isinstance(error, ModuleNotFoundError) and error.name in NEEDED:
-            _misused(f"this needs {error.name}: pip install 'mcp-session[check]'")
+            _misused(f"this needs {error.name}: {how_to_install('check')}")

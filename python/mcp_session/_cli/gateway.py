@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from mcp_session._extras import how_to_install
+from mcp_session._extras import how_to_install, missing_module
 
 if TYPE_CHECKING:
     from mcp_session.sessions import SessionTable
@@ -97,10 +97,8 @@ def gateway(  # noqa: PLR0913, PLR0917 - what there is to choose
         from mcp_session._gateway.serve import log_as_json, serve  # noqa: PLC0415 - an extra
         from mcp_session.gateway import Gateway  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
-        needed = (error.name or "").partition(".")[0]
-        if needed not in _NEEDED:
-            raise
-        sys.exit(f"mcp-session: the gateway needs {needed}: {how_to_install('gateway')}")
+        lacks = missing_module(error, _NEEDED)
+        sys.exit(f"mcp-session: the gateway needs {lacks}: {how_to_install('gateway')}")
     log_as_json(_LEVELS[log_level])
     try:
         application = Gateway(
