@@ -51,7 +51,8 @@ class GuardedStream:
         watch: Watch,
         streams: set[GuardedStream],
         library: Library,
-        is_encoded: bool,  # noqa: FBT001 - as the machine says
+        *,
+        is_encoded: bool,
     ) -> None:
         """Take the stream of a response, which nobody has begun to read."""
         self._stream = stream = _stream(response)
@@ -136,7 +137,7 @@ def guard(
     if not response.is_stream_consumed:
         byte_stream: Any = library.byte_stream
         guarded: Any = _guarded_by(byte_stream)
-        response.stream = guarded(response, watch, streams, library, is_encoded)
+        response.stream = guarded(response, watch, streams, library, is_encoded=is_encoded)
 
 
 async def read_refusal(
