@@ -27,7 +27,9 @@ class Served:
 def gateway(*upstreams: str, **options: Any) -> Generator[Served]:
     """A gateway that uvicorn serves, in a thread of its own."""
     application = Gateway(upstreams, **options)
-    config = uvicorn.Config(application, port=0, log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        application, port=0, log_config=None, proxy_headers=False, timeout_graceful_shutdown=5
+    )
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()))
