@@ -24,7 +24,7 @@ _IDLE_SECONDS = 24 * 3600
 _HEAD_BYTES = 256 * 1024
 # The path of a socket has 104 bytes at most (macOS); of these, what is below the folder takes 26.
 _FOLDER_BYTES = 104 - 26 - 1
-_OTHER_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of mode 0700 below it
+_OTHER_FOLDERS: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of mode 0700 below it
 
 
 class PeerListener:
