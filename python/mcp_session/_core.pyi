@@ -2304,10 +2304,14 @@ class SessionRun:
     def relay_cut(
         self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
     ) -> bytes | None:
-        """What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
-        to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+        """What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
+        or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
         `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
         """
+    def upstream_cut(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
+    ) -> bytes | None:
+        """The same for an answer of the application's that has it from elsewhere, as a gateway has."""
     def interrupted(self) -> _ReplicaStep:
         """Tell that the request is ended from outside before anything of its answer went out;
         return what it is answered (`Reply`).

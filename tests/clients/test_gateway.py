@@ -10,10 +10,7 @@ import os
 import re
 import signal
 import subprocess
-import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +24,9 @@ from mcp_session.testing import Exchange, SmallServer, scripted_server
 
 import sdk
 from callers import INITIALIZE, INITIALIZED, VERSION, Caller, call_of
-from gateways import Served, gateway, plain
-from servers import GENERATIONS, RealServer, Servers, interpreter
+from gateways import COMMAND, LIMIT, Served, command, echo, environment, gateway, http_client, plain
+from servers import GENERATIONS, RealServer, Servers
 
-LIMIT = 50.0
 STREAMS = 250
 
 pytestmark = pytest.mark.anyio
@@ -570,65 +566,8 @@ async def raw_answer(at: Served, request: str) -> str:
     raise AssertionError(answer)
 
 
-@asynccontextmanager
-async def http_client() -> AsyncGenerator[Any]:
-    """A plain HTTP client, with as many connections as are asked for."""
-    limits = sdk.http.Limits(max_connections=None)
-    async with sdk.http.AsyncClient(timeout=LIMIT, limits=limits) as client:
-        yield client
-
-
-async def echo(caller: Caller, text: str) -> str:
-    """Call the tool that says what it is told."""
-    arguments = {"name": "echo", "arguments": {"text": text}}
-    answer = await caller.post(call_of(next(caller.ids)) | {"params": arguments})
-    assert answer.status_code == 200, (answer.status_code, answer.text)
-    data = answer.text.rpartition("data: ")[2] if "data: " in answer.text else answer.text
-    return str(json.loads(data)["result"]["content"][0]["text"])
-
-
 async def metric(at: Served, name: str) -> float:
     async with http_client() as http:
         text = (await http.get(f"{at.origin}/metrics")).text
     (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
     return float(line.rpartition(" ")[2])
-
-
-COMMAND = (str(interpreter(sdk.GENERATION)), "-m", "mcp_session", "gateway")
-
-
-class Commanded(Served):
-    """A gateway that the command serves, and the lines that it logs."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stderr is not None
-        self.process = process
-        self.lines = [process.stderr.readline()]
-        super().__init__(json.loads(self.lines[0])["at"])
-        self._reader = threading.Thread(target=self.lines.extend, args=(process.stderr,))
-        self._reader.start()
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._reader.join()
-
-
-@contextmanager
-def command(*arguments: str) -> Generator[Commanded]:
-    process = subprocess.Popen(
-        [*COMMAND, *arguments, "--port", "0"],
-        stderr=subprocess.PIPE,
-        env=os.environ | environment(),
-        encoding="utf-8",
-    )
-    with process:
-        at = Commanded(process)
-        try:
-            yield at
-        finally:
-            at.end()
-
-
-def environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}

@@ -184,6 +184,12 @@ class SessionRequest:
         if isinstance(step, Reply):
             await self._answer.whole(step.status, step.headers, step.body)
 
+    async def _end_cut(self, end: bytes | None) -> bool:
+        """End an answer that broke off; else the server has to cut it, so that it looks so."""
+        if end is not None:
+            await self._answer.end(end)
+        return end is not None
+
     # The application.
 
     async def _run_application(self, step: RunApp) -> Step | None:
@@ -202,6 +208,13 @@ class SessionRequest:
             knew_the_session = await self._serve(scope, self._receive_again(), send)
         except _ThrownAwayError:
             knew_the_session = True
+        except CutOff as cut:
+            # Of an application that has its answers from elsewhere.
+            if not self._answer.is_begun:
+                return self._told.interrupted()
+            if not await self._end_cut(self._told.upstream_cut(cut.status, cut.headers, cut.tail)):
+                raise
+            return None
         if not knew_the_session:
             return self._told.app_forgot()
         return None if answer is None else answer.next_step
@@ -251,10 +264,8 @@ class SessionRequest:
             method, target(self._scope), headers, self._receive_again()
         )
         peer.wait_for(exchange, self._key)
-        head: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
         try:
             async with exchange as answer:
-                head = answer.status, answer.headers
                 next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
@@ -268,12 +279,9 @@ class SessionRequest:
             )
         except Lost:
             return self._told.forward_failed(ForwardFailure.IN_DOUBT)
-        except CutOff:
-            end = self._told.relay_cut(*head, self._answer.tail)
-            if end is None:
-                # The server closes the connection, so that it does not look whole.
+        except CutOff as cut:
+            if not await self._end_cut(self._told.relay_cut(cut.status, cut.headers, cut.tail)):
                 raise
-            await self._answer.end(end)
         except ClientLeft:
             pass
         finally:
@@ -308,21 +316,15 @@ class _ThrownAwayError(Exception):
 class _Answer:
     """What goes out to the client, and how much of it has."""
 
-    _TAIL_BYTES = 4
-
     def __init__(self, send: Send) -> None:
         self._send = send
         self.is_begun = self.is_whole = False
-        self.tail = b""
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             self.is_begun = True
         elif kind == "http.response.body":
-            self.tail = (self.tail + message.get("body", b"")[-self._TAIL_BYTES :])[
-                -self._TAIL_BYTES :
-            ]
             self.is_whole = not message.get("more_body", False)
         await self._send(message)
 

@@ -102,10 +102,7 @@ class Upstreams:
             pass
         except CutOff:
             outcome = "cut off"
-            if not request.is_stream:
-                raise
-            # The client resumes it.
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            raise
         finally:
             self._on_outcome(target.number, outcome)
         return outcome != "unreached"

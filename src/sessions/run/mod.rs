@@ -220,6 +220,7 @@ impl Run {
             | State::Restoring(_)
             | State::Opening(_)
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 return Err(Misuse);
@@ -363,7 +364,7 @@ impl Run {
     /// It is no matter of a session.
     fn pass(&mut self, header: HandlerHeader) -> Step {
         self.attached = None;
-        self.state = State::Ended;
+        self.state = State::Passed;
         Step::RunApp(RunApp { header, origin: Origin::Own, watch: Watch::Nothing })
     }
 
