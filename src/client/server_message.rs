@@ -3,10 +3,8 @@
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 
+use super::shown::READ_BYTES;
 use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, peek};
-
-/// As much of a server's text is read as may be shown, and more.
-const QUOTED_BYTES: usize = 4096;
 
 /// The requests of one POST that wait for their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +66,7 @@ impl PendingAnswers {
 
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.
 pub(super) fn said(body: &[u8]) -> Option<String> {
-    JsonRpcError::read(body)?.message_text(QUOTED_BYTES).filter(|it| !it.is_empty())
+    JsonRpcError::read(body)?.message_text(READ_BYTES).filter(|it| !it.is_empty())
 }
 
 /// A JSON string for a text.
