@@ -1457,6 +1457,8 @@ class Client:
         headers: Iterable[tuple[bytes, bytes]],
         body: bytes | None,
         defaults: Mapping[str, str] | None = None,
+        own_auth: bytes | None = None,
+        authority: bytes | None = None,
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
@@ -1528,7 +1530,7 @@ class RequestRun:
         """Take that no response came, by an error of this type (`str`); `is_unsent` (`bool`): the
         server has not seen the request.
         """
-    def drained(self) -> _Step | None:
+    def goes_out(self) -> _Step | None:
         """Take that the response in hand was drained; return the next step if it has changed,
         else `None`: a request that was called off meanwhile is not sent again.
         """
@@ -1542,7 +1544,9 @@ class RequestRun:
         """Take that the time of a `CircuitOpen` has passed since its number was seen first."""
     def circuit_stands(self) -> _Step:
         """Take that the time of a `CircuitOpen` has not passed."""
-    def redirected(self, scheme: str, host: str, path: bytes) -> None:
+    def redirected(
+        self, scheme: str, host: str, path: bytes, authority: bytes | None = None
+    ) -> None:
         """Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
         not, at `path` (`bytes`).
         """

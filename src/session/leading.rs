@@ -12,10 +12,11 @@ use super::machine::{Death, Session};
 use super::reason::Reason;
 use super::recovery::{Failure, Initialized, Lead, Recovered, Replaced, Restore, Restoring};
 use super::restores::{Planned, Refusal, RefusedRestore, RestoreAnswer};
+use super::steps::Opening;
 use crate::exchange::{Method, Quirks, Response, SessionId};
 use crate::jsonrpc::{RequestId, json};
 use crate::table::{
-    Attachment, Columns, RequestKind, Rule, UNSUPPORTED_PROTOCOL_VERSION, error_code,
+    Attachment, Columns, RequestKind, Rule, UNSUPPORTED_PROTOCOL_VERSION, error_code, is_json,
 };
 
 /// What came back to a leader's `initialize`, read once.
@@ -259,6 +260,15 @@ impl Session {
         lead.outcome.fail(reason);
         self.circuit.strike();
         Failure { reason, orphan: self.orphan(id) }
+    }
+}
+
+impl Opening {
+    pub(super) fn of(response: &Response<'_>) -> Self {
+        match response.body.filter(|_| is_json(response.content_type)) {
+            Some(message) if negotiated_version(message).is_none() => Self::Refused,
+            Some(_) | None => Self::Possible,
+        }
     }
 }
 

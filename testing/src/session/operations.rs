@@ -56,6 +56,9 @@ pub enum Status {
     Plain(u16),
     /// A 400 whose body is a known misreport.
     Misreport,
+    /// A 200 whose body is a JSON-RPC error; of an `initialize`, with a session header all the
+    /// same.
+    Error,
 }
 
 /// The session header of an answer to `initialize`.
