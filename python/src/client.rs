@@ -124,11 +124,7 @@ impl Client {
         let host = place(host.as_deref().unwrap_or_default(), authority);
         let head = RequestHead {
             method: method.0,
-            endpoint: Endpoint {
-                scheme: scheme.as_str(),
-                host: &host,
-                path: &path,
-            },
+            endpoint: Endpoint { scheme: scheme.as_str(), host: &host, path: &path },
             credentials: credentials(authorization.as_deref(), defaults, own_auth)?,
             session_id: session_id.as_deref(),
             protocol_version: protocol_version.as_deref(),

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
-use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, peek};
+use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, json, peek};
 
 /// As much of a server's text is read as may be shown, and more.
 const QUOTED_BYTES: usize = 4096;
@@ -103,7 +103,15 @@ impl Heard {
 
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.
 pub(super) fn said(body: &[u8]) -> Option<String> {
-    JsonRpcError::read(body)?.message_text(QUOTED_BYTES).filter(|it| !it.is_empty())
+    let text = match JsonRpcError::read(body) {
+        Some(error) => error.message_text(QUOTED_BYTES),
+        // Not by the book: the error is its text.
+        None => {
+            let [error] = json::members(json::text(body)?, ["error"])?;
+            json::string_beginning(error.once()?, QUOTED_BYTES)
+        }
+    };
+    text.filter(|it| !it.is_empty())
 }
 
 /// What is said of an answer that answers nothing; `said` is fit to be shown.

@@ -227,11 +227,8 @@ impl Watch {
             start = end;
         }
         drop(events);
-        let limit = if followed.session.asks_elsewhere(*stream) {
-            HELD_BACK_FOR_ITS_ID
-        } else {
-            HELD_BACK
-        };
+        let limit =
+            if followed.session.asks_elsewhere(*stream) { HELD_BACK_FOR_ITS_ID } else { HELD_BACK };
         self.hold_back(&mut output, start, limit);
         output.into_bytes()
     }

@@ -10,9 +10,7 @@ use super::identity::{AdoptedId, Foreign, Generation};
 use super::machine::{Death, Session, State};
 use super::outgoing::Errand;
 use super::reason::Reason;
-use super::steps::{
-    After, AfterStep, Answer, Attempt, Delivery, Exchange, Opening, Run, Waited,
-};
+use super::steps::{After, AfterStep, Answer, Attempt, Delivery, Exchange, Opening, Run, Waited};
 use super::streams::Stream;
 use crate::exchange::{Response, SessionId};
 use crate::table::{Action, Rule};

@@ -461,9 +461,7 @@ async def test_a_long_question_is_answered_though_one_of_the_last_session_is_ope
         await scene.caller.post(call_of(1))
         scene.script.forget()
         text = (await scene.caller.post(call_of(2))).text
-        (asked,) = (
-            it for it in messages_in(text) if it.get("method") == "sampling/createMessage"
-        )
+        (asked,) = (it for it in messages_in(text) if it.get("method") == "sampling/createMessage")
         assert len(asked["params"]["text"]) == size
 
         assert (await scene.caller.post(reply_to(asked["id"]))).status_code == 202
@@ -1315,20 +1313,25 @@ async def test_those_who_wait_are_let_go_when_the_hook_has_set_up_the_new_sessio
         assert [answer for answer in answers if "error" in answer] == []
 
 
-@pytest.mark.parametrize("harm", ["hangs", "raises", "is cancelled", "meets a cancellation"])
-async def test_a_hook_that_does_not_return_harms_nobody(
-    harm: str, anyio_backend_name: str
-) -> None:
-    if harm == "meets a cancellation" and anyio_backend_name != "asyncio":
-        pytest.skip("trio's cancellations come from the scopes around a task only")
+async def meet_a_cancellation() -> None:
+    waited_for = asyncio.ensure_future(asyncio.sleep(3600))
+    waited_for.cancel()
+    await waited_for
 
+
+HARMS = ["hangs", "raises", "is cancelled"]
+if sdk.BACKENDS == ("asyncio",):
+    # Those of trio come from the scopes around a task only.
+    HARMS.append("meets a cancellation")
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_a_hook_that_does_not_return_harms_nobody(harm: str) -> None:
     async def on_event(event: object) -> None:
         if type(event).__name__ != "SessionReinitialized":
             return
         if harm == "meets a cancellation":
-            waited_for = asyncio.ensure_future(asyncio.sleep(3600))
-            waited_for.cancel()
-            await waited_for
+            await meet_a_cancellation()
         if harm == "hangs":
             await anyio.sleep_forever()
         if harm == "raises":

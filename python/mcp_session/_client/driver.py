@@ -154,7 +154,8 @@ class RequestDriver:
         try:
             while response is None:
                 if isinstance(step, Transmit):
-                    step = await self._transmit(step)
+                    ended = None if step.is_first else await self._before_it_goes_out(step)
+                    step = ended or await self._transmit(step)
                 elif isinstance(step, Handover):
                     response = await self._hand_over(step)
                 elif isinstance(step, LocalAnswer):
@@ -177,11 +178,6 @@ class RequestDriver:
         """Send it, and tell what comes of that until it is clear what becomes of it."""
         wire, session, run, raised = self._wire, self._session, self._run, None
         library = wire.library
-        if not sending.is_first:
-            if await self._is_held_too_long():
-                return run.hold_over(timed_out=True)
-            if (called_off := run.goes_out()) is not None:
-                return called_off
         try:
             try:
                 request = self._on_the_wire(sending)
@@ -203,10 +199,7 @@ class RequestDriver:
             self._response = response
             step = run.response(response.status_code, response.headers.raw, is_decoded=True)
             while isinstance(step, READS):
-                if raised is not None and not response.is_stream_consumed:
-                    # The library has closed it: a misreport cannot be read any more.
-                    self._driver.warn_of_hooks()
-                step = await self._read(step, response)
+                step = await self._read(step, response, raised)
             if not isinstance(step, Handover):
                 await streams.drain(response, library)
                 self._response = None
@@ -218,8 +211,13 @@ class RequestDriver:
             if session is not None and sending.is_trial:
                 session.waiting.wake_all()
 
-    async def _read(self, step: Read | ReadAnswer, response: httpx2.Response) -> Step:
+    async def _read(
+        self, step: Read | ReadAnswer, response: httpx2.Response, raised: Exception | None
+    ) -> Step:
         run, library = self._run, self._wire.library
+        if raised is not None and not response.is_stream_consumed:
+            # The library has closed it: a misreport cannot be read any more.
+            self._driver.warn_of_hooks()
         if isinstance(step, Read):
             refusal = streams.read_refusal(response, step.limit, step.seconds, library)
             return run.refusal_read(await refusal)
@@ -294,16 +292,19 @@ class RequestDriver:
         )
         return run.hold_over(timed_out=timed_out)
 
-    async def _is_held_too_long(self) -> bool:
-        """Wait for the application's hook; say whether that took too long."""
-        session = self._session
-        if session is None or not session.hooks:
-            return False
-        return await self._waits_in_vain(session, self._is_released)
+    async def _before_it_goes_out(self, sending: Transmit) -> Step | None:
+        """Wait for the application's hook; say what to do if it is not to be sent any more."""
+        session, run = self._session, self._run
+        hooked = session if session is not None and session.hooks else None
+        if hooked is not None and await self._waits_in_vain(hooked, self._is_released):
+            ended: Step | None = run.hold_over(timed_out=True)
+        else:
+            ended = run.goes_out()
+        if session is not None and ended is not None and sending.is_trial:
+            session.waiting.wake_all()
+        return ended
 
-    async def _waits_in_vain(
-        self, session: FollowedSession, is_over: Callable[[], bool]
-    ) -> bool:
+    async def _waits_in_vain(self, session: FollowedSession, is_over: Callable[[], bool]) -> bool:
         """Wait until this is so; say whether it was held for too long in all."""
         begun, left = time.monotonic(), self._wire.options.hold_timeout - self._held
         with self._wire.library.waits.move_on_after(left) as scope:

@@ -39,7 +39,7 @@ class Library:
     """Errors of a server or a network that is not there."""
     decoding: type[Exception]
     refused: type[httpx2.HTTPStatusError]
-    timeout: Callable[[str], Exception]
+    timeout: type[httpx2.ReadTimeout]
     status_shield: bool
     """Whether the SDKs of this library end with an HTTP status."""
     client_auth: object

@@ -11,14 +11,14 @@ import anyio
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 __all__ = ["Waiting", "Waits", "call_in"]
 
 NEW_SESSION = object()
 
 
-async def call_apart(function: Callable[[], Awaitable[None]]) -> None:
+async def call_apart(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Call what may be cancelled for reasons of its own; those are not its caller's."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(function)
@@ -32,7 +32,7 @@ class Waits:
     cancel_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
     event: Callable[[], anyio.Event] = anyio.Event
     current_token: Callable[[], object] = current_token
-    call_apart: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]] = call_apart
+    call_apart: Callable[[Callable[[], Coroutine[Any, Any, None]]], Awaitable[None]] = call_apart
 
 
 class Waiting:

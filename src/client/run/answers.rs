@@ -51,10 +51,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         }
         let detail = match said(body) {
             Some(text) => unanswered(&followed.shown(&text)),
-            None => unanswered(&format!(
-                "HTTP status {} without a response to it",
-                status.as_u16()
-            )),
+            None => {
+                unanswered(&format!("HTTP status {} without a response to it", status.as_u16()))
+            }
         };
         followed.note_given_up(Reason::Transport, &detail);
         let error = CallError::connection_closed(detail);

@@ -21,7 +21,8 @@ use super::recovery::RecoveryRun;
 use super::refusal::{IN_DOUBT, Refusal};
 use super::registry::Slot;
 use super::step::{
-    AnswerBody, Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial, Turn,
+    AnswerBody, Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial,
+    Turn,
 };
 use super::{Client, Misuse, SessionNumber};
 use crate::exchange::Method;

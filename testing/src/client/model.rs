@@ -12,7 +12,8 @@ use mcp_session_core::client::{Options, Shield};
 use mcp_session_core::session::Reason;
 
 use super::words::{
-    Answered, Content, Delivered, End, EventId, Fate, Head, Local, Media, Refused, Sending, Step, Welcome, What,
+    Answered, Content, Delivered, End, EventId, Fate, Head, Local, Media, Refused, Sending, Step,
+    Welcome, What,
 };
 use crate::session::model::{Model as SessionModel, Seen};
 use crate::session::words::{Answer, Step as SessionStep, What as SessionWhat};
@@ -778,8 +779,7 @@ impl Model {
             Welcome::Status(status) => (status, Some(Reason::InitializeRefused)),
         };
         let id = id.filter(|_| !has_ill_formed_id).map(str::to_owned);
-        let answer =
-            Answer { status, id, has_ill_formed_id, misreport: false, says_error: false };
+        let answer = Answer { status, id, has_ill_formed_id, misreport: false, says_error: false };
         match self.sessions[session].session.initialize_answered(&answer, refusal, version) {
             Ok(()) => Led::GoesOn,
             Err((reason, orphan)) => Led::Failed(reason, orphan),
@@ -835,7 +835,11 @@ impl Model {
         let is_to_bring_answers = is_guarded && (it.has_failed || !it.ids.is_empty());
         match content {
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch if it.has_failed => {
-                if answers.is_empty() { Fate::AsItCame } else { Fate::LeftOut }
+                if answers.is_empty() {
+                    Fate::AsItCame
+                } else {
+                    Fate::LeftOut
+                }
             }
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch => {
                 it.ids.retain(|id| !answers.contains(id));

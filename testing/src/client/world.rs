@@ -23,8 +23,8 @@ use super::laws::{self, Ledger, Outcome};
 use super::model::{Led, Model, OF_SERVER, StreamEnded};
 use super::stream::{Output, Written};
 use super::words::{
-    Answered, Bears, Delivered, End, Fate, Frame, Head, Header, Local, Media, Operation, Refused, Sender,
-    Sending, Step, Welcome, What,
+    Answered, Bears, Delivered, End, Fate, Frame, Head, Header, Local, Media, Operation, Refused,
+    Sender, Sending, Step, Welcome, What,
 };
 
 /// The mark by which an ID is found where it must not be.
