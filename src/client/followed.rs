@@ -78,9 +78,12 @@ impl FollowedSession {
         self.known_as = id.into();
     }
 
-    /// Remembers an ID of its server's, so that it is shown to nobody when it is not live any
-    /// more: one that counted as ended can be revived.
+    /// Remembers an ID of its server's, adopted or not, so that it is shown to nobody: one that
+    /// counted as ended can be revived, and one that came with a refusal may be live.
     pub(super) fn had_id(&mut self, id: &str) {
+        if self.ids.iter().any(|known| **known == *id) {
+            return;
+        }
         if self.ids.len() == IDS {
             self.ids.pop_front();
         }

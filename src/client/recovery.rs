@@ -18,7 +18,7 @@ use super::head::{Media, ResponseHead};
 use super::owned::OwnedHead;
 use super::refusal;
 use super::registry::Slot;
-use super::server_message::{PendingAnswers, said};
+use super::server_message::{Heard, PendingAnswers, said};
 use super::{Client, Misuse};
 use crate::exchange::Misreports;
 use crate::jsonrpc::{json, peek};
@@ -182,6 +182,11 @@ impl RecoveryRun {
     ) -> Result<RecoveryStep, Misuse> {
         self.head = Some(OwnedHead::new(head));
         self.body.media = head.media();
+        if let Some(id) = head.session_id.filter(|id| !id.is_empty()) {
+            if let Some(followed) = self.slot.and_then(|slot| client.registry.session(slot)) {
+                followed.had_id(id);
+            }
+        }
         match &self.stage {
             Stage::Initialized(_) if head.status.is_success() => self.body_ended(client),
             Stage::Initialize(_) | Stage::Initialized(_) | Stage::Restore(_) => {
@@ -283,10 +288,7 @@ impl RecoveryRun {
                 // nothing of what comes after.
                 let told = match failure {
                     RecoveryFailure::TimedOut => followed.session.restore_failed(restore),
-                    RecoveryFailure::Error(_) => {
-                        let answer = restore.unanswered();
-                        followed.session.restore_answered(restore, answer)
-                    }
+                    RecoveryFailure::Error(_) => followed.session.restore_unanswered(restore),
                 };
                 return match told {
                     Ok(recovered) => self.recovered(client, recovered),
@@ -414,7 +416,8 @@ impl AnswerReader {
                 for event in self.events.read(piece) {
                     if let sse::Event::Message { data, .. } = event {
                         let mut pending = PendingAnswers::of(self.id.as_slice());
-                        if self.answer.is_none() && pending.saw(data.as_bytes()) {
+                        let heard = pending.saw(data.as_bytes());
+                        if self.answer.is_none() && heard == Heard::Answer {
                             self.answer = Some(data.into_bytes());
                         }
                     }

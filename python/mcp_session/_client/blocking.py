@@ -64,6 +64,11 @@ def blocking_send(send: Callable[..., Any], library: Library) -> Callable[..., A
         except library.outages:
             end_if_over()
             raise
+        except library.refused as error:
+            # An event hook raised for its status: it may be read all the same.
+            refused = error.response
+            refused.stream = blocking_source(refused.stream, library, refused)
+            raise
         response.stream = blocking_source(response.stream, library, response)
         return response
 
@@ -246,6 +251,11 @@ def token() -> Token:
     return TOKEN
 
 
+async def call_here(function: Callable[[], Awaitable[None]]) -> None:
+    """Call it in this thread."""
+    await function()
+
+
 def seconds_left() -> float | None:
     """Say for how long this thread may wait; `None` is for ever."""
     deadline = min((scope.deadline for scope in LIMITS.scopes), default=math.inf)
@@ -260,4 +270,10 @@ def end_if_over() -> None:
 
 
 waits: Any = Waits
-WAITS: Waits = waits(move_on_after=Scope, cancel_scope=Scope, event=Event, current_token=token)
+WAITS: Waits = waits(
+    move_on_after=Scope,
+    cancel_scope=Scope,
+    event=Event,
+    current_token=token,
+    call_apart=call_here,
+)

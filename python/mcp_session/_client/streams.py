@@ -145,25 +145,28 @@ async def read_refusal(
 ) -> bytes | None:
     """Read a refusal's body and return it decoded; its reader gets it all the same.
 
-    It is `None` if it is not known whole: too long, too slow, cut off, or oddly encoded.
+    It is `None` if it is not known whole: too long, too slow, cut off, or oddly encoded. Of one
+    that is too slow its reader gets what came in time: the status is the answer.
     """
     if response.is_stream_consumed:
         return response.content if len(response.content) <= limit else None
     stream = _stream(response)
     rest, beginning = aiter(stream), bytearray()
-    failed: Exception | None = library.timeout("the rest of the body did not come in time")
+    failed: Exception | None = None
+    is_in_time = False
     with library.waits.move_on_after(seconds):
         try:
             while len(beginning) <= limit:
                 beginning += await anext(rest)
-            failed = None
+            is_in_time = True
         except StopAsyncIteration:
             await stream.aclose()
             response.stream = library.whole_body(bytes(beginning))
             return await _decoded(bytes(beginning), response, limit, library)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
-            failed = error
-    response.stream = library.body(_replayed(bytes(beginning), rest, failed), stream.aclose)
+            failed, is_in_time = error, True
+    following = rest if is_in_time else _nothing_more()
+    response.stream = library.body(_replayed(bytes(beginning), following, failed), stream.aclose)
     return None
 
 
@@ -290,6 +293,11 @@ async def _in_small_pieces(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes
     async for chunk in chunks:
         for start in range(0, len(chunk), PIECE_BYTES):
             yield chunk[start : start + PIECE_BYTES]
+
+
+async def _nothing_more() -> AsyncGenerator[bytes]:
+    return
+    yield b""
 
 
 async def _replayed(
