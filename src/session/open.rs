@@ -92,7 +92,7 @@ fn size_of_entry(id: &RequestIdKey) -> usize {
 #[cfg(test)]
 mod tests {
     use std::format;
-    use std::vec::Vec;
+    use alloc::vec::Vec;
 
     use super::super::identity::Owner;
     use super::*;
