@@ -22,6 +22,9 @@ const CREDENTIALS: usize = 8;
 /// How many IDs of one session are kept from being shown.
 const IDS: usize = 8;
 
+/// An ID that is longer, in bytes, is not remembered: no session that is followed begins with one.
+pub(super) const LONGEST_ID: usize = 4096;
+
 /// How many streams that can be resumed are remembered, and of how long event IDs.
 const INTERRUPTED: usize = 1024;
 const EVENT_ID_BYTES: usize = 1024;
@@ -77,7 +80,7 @@ impl FollowedSession {
     /// Remembers an ID of its server's, adopted or not, so that it is shown to nobody: one that
     /// counted as ended can be revived, and one that came with a refusal may be live.
     pub(super) fn had_id(&mut self, id: &str) {
-        if self.ids.iter().any(|known| **known == *id) {
+        if self.ids.iter().any(|known| **known == *id) || id.len() > LONGEST_ID {
             return;
         }
         if self.ids.len() == IDS {

@@ -279,8 +279,16 @@ impl RecoveryRun {
                 followed.session.initialized_failed(initialized).ok()
             }
             Stage::Restore(restore) => {
-                // The new session stands, told or not.
-                return match followed.session.restore_failed(restore) {
+                // The new session stands, told or not. One connection that breaks is the end of
+                // one restore; a time that is over is that of all.
+                let recovered = match failure {
+                    RecoveryFailure::Error(_) => {
+                        let answer = restore.answered(StatusCode::OK, None);
+                        followed.session.restore_answered(restore, answer)
+                    }
+                    RecoveryFailure::TimedOut => followed.session.restore_failed(restore),
+                };
+                return match recovered {
                     Ok(recovered) => self.recovered(client, recovered),
                     Err(_) => Ok(failed(followed, None)),
                 };

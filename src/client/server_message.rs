@@ -7,7 +7,7 @@ use alloc::string::String;
 use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, json, peek};
 
 /// As much of a server's text is read as may be shown, and more.
-const QUOTED_BYTES: usize = 4096;
+pub(super) const QUOTED_BYTES: usize = 4096;
 
 /// The requests of one POST that wait for their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -91,8 +91,8 @@ fn size_of_entry(id: &RequestIdKey) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
     use std::format;
-    use std::vec::Vec;
 
     use super::super::identity::Owner;
     use super::*;

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::state::{Answering, State};
 use super::{RequestRun, Role};
+use crate::client::followed::LONGEST_ID;
 use crate::client::head::{Media, ResponseHead};
 use crate::client::local_answer::{CallError, LocalAnswer, Posted};
 use crate::client::refusal::{self, IN_DOUBT, Refusal};
@@ -267,7 +268,8 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// which the caller will name it, where that is another than the server's.
     fn opened(&self, client: &mut Client, head: &ResponseHead<'_>) -> Option<String> {
         let slot = self.slot?;
-        let id = head.session_id.filter(|id| SessionId::parse(id.as_bytes()).is_some())?;
+        let id = head.session_id.filter(|id| id.len() <= LONGEST_ID)?;
+        SessionId::parse(id.as_bytes())?;
         let endpoint = self.facts.endpoint.borrowed();
         let known_as = client.registry.name_for_caller(slot, endpoint, id);
         let followed = client.registry.session(slot)?;
