@@ -11,19 +11,20 @@ use core::time::Duration;
 use super::backoff;
 use super::event::{Event, Events, SessionName};
 use super::head::{Credentials, Endpoint};
-use super::local_answer::shown;
 use super::owned::OwnedEndpoint;
+use super::shown::shown;
 use crate::session::{Reason, Seen, Session, Stream};
 use crate::table::Rule;
 
 /// How many credentials may act in one session: those that opened it, and renewed ones.
 const CREDENTIALS: usize = 8;
 
+/// The longest ID of a session that is followed, in bytes: a longer one is its caller's own
+/// business. Each is kept some five times.
+pub(super) const LONGEST_ID: usize = 4096;
+
 /// How many IDs of one session are kept from being shown.
 const IDS: usize = 8;
-
-/// An ID that is longer, in bytes, is not remembered: no session that is followed begins with one.
-pub(super) const LONGEST_ID: usize = 4096;
 
 /// How many streams that can be resumed are remembered, and of how long event IDs.
 const INTERRUPTED: usize = 1024;

@@ -5,11 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::server_message::{QUOTED_BYTES, quoted};
+use super::server_message::quoted;
 use crate::jsonrpc::{JsonRpcError, Kind, RequestId, peek};
-
-/// The longest text of a server's that is quoted, in characters.
-const QUOTED_CHARACTERS: usize = 500;
 
 /// A whole response that is made here.
 ///
@@ -194,79 +191,4 @@ impl CallError {
 fn is_integer(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
     (1..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// What a server said, fit to be shown: bounded, control characters escaped, no ID in it, in
-/// whatever case or encoded for a URL.
-pub(super) fn shown<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String {
-    let mut text = text.to_owned();
-    let is_cut = text.len() + 4 > QUOTED_BYTES;
-    let mut longest = 0;
-    for secret in secrets.filter(|secret| !secret.is_empty()) {
-        for spelled in [secret.to_owned(), percent_encoded(secret)] {
-            longest = longest.max(spelled.len());
-            text = without(&text, &spelled);
-        }
-    }
-    // What it was cut from may have been one of them.
-    let end = if is_cut { text.len().saturating_sub(longest) } else { text.len() };
-    let mut shown = String::new();
-    for (count, (at, character)) in text.char_indices().enumerate() {
-        if count == QUOTED_CHARACTERS || at >= end {
-            shown.push_str("...");
-            break;
-        }
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-/// A text without another, in whatever case that stands there.
-fn without(text: &str, secret: &str) -> String {
-    let (lower, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
-    let mut left = String::new();
-    let mut copied = 0;
-    for (at, found) in lower.match_indices(&secret) {
-        left.push_str(text.get(copied..at).unwrap_or_default());
-        left.push_str("<redacted>");
-        copied = at + found.len();
-    }
-    left.push_str(text.get(copied..).unwrap_or_default());
-    left
-}
-
-/// As it stands in the query of a URL.
-fn percent_encoded(secret: &str) -> String {
-    let mut encoded = String::new();
-    for byte in secret.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_shown_in_no_spelling_and_not_in_part() {
-        let id = "ab/cd+ef==:1-Deadbeef";
-        for said in ["ab/cd+ef==:1-DEADBEEF", "?id=ab%2fcd%2Bef%3D%3D%3A1-Deadbeef&x"] {
-            let shown = shown(said, [id].into_iter());
-            assert!(shown.contains("<redacted>"), "{shown}");
-            assert!(!shown.to_ascii_lowercase().contains("deadbeef"), "{shown}");
-        }
-        let long = "s".repeat(600);
-        let cut: String = [format!("{long}, ").repeat(7)].concat().chars().take(4096).collect();
-        assert!(!shown(&cut, [&*long].into_iter()).contains("ss"));
-        assert_eq!("plain \\u{7}", shown("plain \u{7}", [id, ""].into_iter()));
-    }
 }

@@ -43,6 +43,7 @@ mod refusal;
 mod registry;
 mod run;
 mod server_message;
+mod shown;
 mod step;
 #[cfg(test)]
 mod tests;

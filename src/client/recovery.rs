@@ -13,7 +13,7 @@ use core::fmt;
 use http::StatusCode;
 
 use super::event::{Event, SessionName};
-use super::followed::FollowedSession;
+use super::followed::{FollowedSession, LONGEST_ID};
 use super::head::{Media, ResponseHead};
 use super::owned::OwnedHead;
 use super::refusal;
@@ -217,6 +217,11 @@ impl RecoveryRun {
             Stage::Initialize(lead) => {
                 followed.note_failure(answer_was(status, message.as_deref(), followed));
                 let is_error = refusal::server_error(message.as_deref()).is_some();
+                if head.session_id().is_some_and(|id| id.len() > LONGEST_ID) {
+                    followed.note_failure("the new session's ID is too long".to_owned());
+                    let failure = followed.session.lead_failed(lead);
+                    return Ok(failed(followed, failure.ok()));
+                }
                 if refusal::is_outage(status) && !is_error {
                     // Nobody was asked.
                     let failure = followed.session.lead_failed(lead);
@@ -279,16 +284,16 @@ impl RecoveryRun {
                 followed.session.initialized_failed(initialized).ok()
             }
             Stage::Restore(restore) => {
-                // The new session stands, told or not. One connection that breaks is the end of
-                // one restore; a time that is over is that of all.
-                let recovered = match failure {
+                // The new session stands, told or not. What a connection took with it says
+                // nothing of what comes after.
+                let told = match failure {
+                    RecoveryFailure::TimedOut => followed.session.restore_failed(restore),
                     RecoveryFailure::Error(_) => {
-                        let answer = restore.answered(StatusCode::OK, None);
+                        let answer = restore.unanswered();
                         followed.session.restore_answered(restore, answer)
                     }
-                    RecoveryFailure::TimedOut => followed.session.restore_failed(restore),
                 };
-                return match recovered {
+                return match told {
                     Ok(recovered) => self.recovered(client, recovered),
                     Err(_) => Ok(failed(followed, None)),
                 };

@@ -4,10 +4,8 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
+use super::shown::READ_BYTES;
 use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, json, peek};
-
-/// As much of a server's text is read as may be shown, and more.
-pub(super) const QUOTED_BYTES: usize = 4096;
 
 /// The requests of one POST that wait for their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,11 +102,11 @@ impl Heard {
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.
 pub(super) fn said(body: &[u8]) -> Option<String> {
     let text = match JsonRpcError::read(body) {
-        Some(error) => error.message_text(QUOTED_BYTES),
+        Some(error) => error.message_text(READ_BYTES),
         // Not by the book: the error is its text.
         None => {
             let [error] = json::members(json::text(body)?, ["error"])?;
-            json::string_beginning(error.once()?, QUOTED_BYTES)
+            json::string_beginning(error.once()?, READ_BYTES)
         }
     };
     text.filter(|it| !it.is_empty())

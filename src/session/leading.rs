@@ -173,7 +173,11 @@ impl Session {
         let Restore { lead, mut state } = restore;
         if let Some(refusal) = answer.0 {
             state.refused.push(RefusedRestore::new(state.told.method(), refusal));
-            self.restores.refused(&state.told);
+            match refusal {
+                Refusal::Status(_) | Refusal::Error(_) => self.restores.refused(&state.told),
+                // The session after this one is told again.
+                Refusal::Unanswered => {}
+            }
         }
         let stands = !self.is_closed() && self.generation == state.generation;
         let Some(told) = state.rest.pop_front().filter(|_| stands) else {

@@ -268,8 +268,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// which the caller will name it, where that is another than the server's.
     fn opened(&self, client: &mut Client, head: &ResponseHead<'_>) -> Option<String> {
         let slot = self.slot?;
-        let id = head.session_id.filter(|id| id.len() <= LONGEST_ID)?;
-        SessionId::parse(id.as_bytes())?;
+        let is_usable =
+            |id: &&str| SessionId::parse(id.as_bytes()).is_some() && id.len() <= LONGEST_ID;
+        let id = head.session_id.filter(is_usable)?;
         let endpoint = self.facts.endpoint.borrowed();
         let known_as = client.registry.name_for_caller(slot, endpoint, id);
         let followed = client.registry.session(slot)?;
