@@ -1552,6 +1552,12 @@ class RequestRun:
         """Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
         not, at `path` (`bytes`); `authority` as `Client.begin` takes it.
         """
+    @property
+    def cooldown(self) -> tuple[int, float] | None:
+        """The number and the seconds (`float`) of the time in which no new session is made, or
+        `None`. It begins when it is there: ask after each recovery, and each response that is no
+        success.
+        """
     def abandon(self) -> None:
         """Take that nothing will come of the request."""
     def events(self) -> list[tuple[Any, ...]]:

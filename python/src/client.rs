@@ -375,6 +375,16 @@ impl RequestRun {
         self.tell(py, CoreRun::circuit_stands)
     }
 
+    /// The number and the seconds (`float`) of the time in which no new session is made, or
+    /// `None`. It begins when it is there: ask after each recovery, and each response that is no
+    /// success.
+    #[getter]
+    fn cooldown(&self) -> Option<(u64, f64)> {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let cooldown = run.as_ref()?.cooldown(&mut self.client.lock())?;
+        Some((cooldown.number(), cooldown.duration().as_secs_f64()))
+    }
+
     /// Take that nothing will come of the request.
     fn abandon(&self) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).take();

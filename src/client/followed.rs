@@ -81,7 +81,7 @@ impl FollowedSession {
     /// Remembers an ID of its server's, adopted or not, so that it is shown to nobody: one that
     /// counted as ended can be revived, and one that came with a refusal may be live.
     pub(super) fn had_id(&mut self, id: &str) {
-        if self.ids.iter().any(|known| **known == *id) {
+        if self.ids.iter().any(|known| **known == *id) || id.len() > LONGEST_ID {
             return;
         }
         if self.ids.len() == IDS {

@@ -181,7 +181,7 @@ impl Watch {
                 last_event_id = Arc::clone(event_id);
             }
             let fate = match event {
-                Some(EventView::Message { data, .. }) => {
+                Some(EventView::Message { event: "message", data, .. }) => {
                     awaited.saw(followed, *stream, data.as_bytes())
                 }
                 Some(EventView::TooLong) => {
@@ -191,7 +191,8 @@ impl Watch {
                     }
                     Fate::GoesOut
                 }
-                None => Fate::GoesOut,
+                // No message: the SDKs read no event of another type.
+                Some(EventView::Message { .. }) | None => Fate::GoesOut,
             };
             let (data, behind) = match fate {
                 Fate::GoesOut => (None, None),
@@ -246,7 +247,7 @@ impl Watch {
             return match end {
                 StreamEnd::Clean if notices.is_empty() => held_back,
                 StreamEnd::Clean | StreamEnd::Cut(_) | StreamEnd::Outlived => {
-                    [self.end_of_event(), &notices].concat()
+                    [self.end_of_event(), notices].concat()
                 }
             };
         }
@@ -259,7 +260,7 @@ impl Watch {
             StreamEnd::Outlived => "no answer came: its session has ended".into(),
         };
         let error = CallError::connection_closed(detail);
-        let mut last = [self.end_of_event(), &notices].concat();
+        let mut last = [self.end_of_event(), notices].concat();
         last.extend(self.awaited.pending.unanswered().flat_map(|id| event(&error, id)));
         last
     }
@@ -273,11 +274,15 @@ impl Watch {
             && followed.interrupted.note(event_id, Interrupted { ids, in_vain }).is_ok()
     }
 
-    /// Of an event cut short neither its data nor its type may count as part of what follows.
-    fn end_of_event(&self) -> &'static [u8] {
+    /// Of an event cut short neither its data nor its type may count as part of what follows, and
+    /// not its ID either: who resumes the stream asks for what comes behind the last whole event.
+    fn end_of_event(&self) -> Vec<u8> {
         match self.beginning {
-            Beginning::Sent => b"\nevent: cut\n\n",
-            Beginning::HeldBack | Beginning::LeftOut => b"",
+            Beginning::Sent => {
+                let last_event_id = self.last_event_id.as_deref().unwrap_or_default();
+                format!("\nid: {last_event_id}\nevent: cut\n\n").into_bytes()
+            }
+            Beginning::HeldBack | Beginning::LeftOut => Vec::new(),
         }
     }
 

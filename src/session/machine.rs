@@ -226,6 +226,12 @@ impl Session {
         message.rewritten(&ids)
     }
 
+    /// The time in which no new session is made, if there is one now.
+    #[cfg(feature = "client")]
+    pub(crate) fn cooldown(&self) -> Option<Cooldown> {
+        self.circuit.cooldown()
+    }
+
     /// Whether a question that comes in on this stream may have to be shown under another id.
     #[cfg(feature = "client")]
     pub(crate) fn asks_elsewhere(&self, stream: Stream) -> bool {

@@ -91,8 +91,8 @@ fn size_of_entry(id: &RequestIdKey) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::format;
     use alloc::vec::Vec;
+    use std::format;
 
     use super::super::identity::Owner;
     use super::*;

@@ -207,6 +207,16 @@ async def test_an_error_that_names_no_request_ends_the_call_though_its_stream_go
         assert "not now" in answer["error"]["message"]
 
 
+async def test_an_event_that_is_no_message_is_no_answer() -> None:
+    body = b'event: result\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+    async with session() as scene:
+        scene.script.parts["tools/call"] = refusal(200, body, **EVENTS)
+        response = await scene.caller.post(call_of(1))
+
+        assert response.content.startswith(body)
+        assert messages_in(response.text)[-1]["error"]["code"] == CONNECTION_CLOSED
+
+
 async def test_without_the_guard_a_stream_goes_out_byte_for_byte() -> None:
     body = b'data: {"jsonrpc":"2.0","id":999,"result":{}}\n\ndata: {"error":"not now"}\n\n'
     async with session(stream_guard=False) as scene:
@@ -289,6 +299,31 @@ async def test_a_resumed_stream_that_ends_before_any_event_is_resumed_again() ->
 
         assert texts[:2] == ["", ""]
         assert messages_in(texts[2]) == [{"jsonrpc": "2.0", "id": 7, "result": {}}]
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+async def test_the_id_of_an_event_that_was_cut_is_not_resumed_from(size: int) -> None:
+    async def cut(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(None, "e8")
+        text = "x" * size
+        await exchange.send(f'id: e9\ndata: {{"jsonrpc":"2.0","id":1,"result":"{text}'.encode())
+        exchange.reset()
+
+    async def resume(exchange: Exchange) -> None:
+        assert exchange.request.header("last-event-id") == "e8"
+        await exchange.answer(200, b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n', EVENTS)
+
+    async with session() as scene:
+        scene.script.parts |= {"tools/call": cut, "GET": resume}
+        response = await scene.caller.post(call_of(1))
+        # What a reader takes for the last event's ID, as the SDKs' readers do.
+        ids = [line[4:] for line in response.text.splitlines() if line.startswith("id: ")]
+        assert ids[-1] == "e8"
+        async with scene.caller.get(ids[-1]) as resumed:
+            await resumed.aread()
+
+        assert messages_in(resumed.text) == [{"jsonrpc": "2.0", "id": 1, "result": {}}]
 
 
 async def test_a_resumed_stream_that_never_brings_its_answer_ends_with_an_error() -> None:
@@ -818,6 +853,23 @@ async def test_past_the_bound_calls_end_at_once_and_one_may_lead_when_its_time_h
         assert {it.reason for it in scene.events if hasattr(it, "reason")} >= {Reason.BOUND_REACHED}
 
 
+async def test_the_time_without_new_sessions_begins_when_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("mcp_session._client.driver.time.monotonic", lambda: now)
+    async with session() as scene:
+        scene.script.parts["initialize"] = refusal(429)
+        scene.script.forget()
+        for _ in range(3):
+            await scene.caller.call()
+        del scene.script.parts["initialize"]
+        # Nobody calls meanwhile.
+        now += 61.0
+
+        assert await scene.caller.current() == "session-2"
+
+
 async def test_a_404_of_one_tool_costs_no_session_while_others_succeed() -> None:
     async with session() as scene:
 
@@ -981,6 +1033,30 @@ async def test_a_refusal_of_a_token_is_no_answer_to_the_call(status: int) -> Non
 
         assert await scene.caller.current() == "session-1"
         assert scene.events == []
+
+
+async def test_a_session_is_made_anew_with_the_token_that_is_valid_now() -> None:
+    valid = "old"
+    async with session() as scene:
+
+        async def only_valid(exchange: Exchange) -> None:
+            if exchange.request.header("authorization") == valid:
+                await scene.script(exchange)
+            else:
+                await exchange.answer(401)
+
+        scene.server.script = only_valid
+        caller = Caller(scene.caller.http_client, scene.server.url)
+        caller.session = (await caller.post(INITIALIZE, authorization="old")).headers[
+            "mcp-session-id"
+        ]
+        valid = "new"
+        assert answer_in(await caller.post(call_of(1), authorization="new"))["result"]
+        scene.script.forget()
+
+        for number in (2, 3):
+            answer = answer_in(await caller.post(call_of(number), authorization="new"))
+            assert answer["result"]["content"][0]["text"] == "session-3"
 
 
 async def test_a_caller_who_takes_the_newest_id_is_followed_as_well() -> None:
@@ -1368,6 +1444,65 @@ async def test_a_hook_that_does_not_return_harms_nobody(harm: str) -> None:
                 going_on.set()
 
         assert answers == ["session-2"] * 5
+
+
+@pytest.mark.parametrize("ends", ["in time", "by its caller"])
+async def test_a_new_session_stands_though_its_last_answer_never_ends(ends: str) -> None:
+    async def never_end(exchange: Exchange) -> None:
+        await exchange.begin(202)
+        await exchange.send(b"x")
+        await exchange.until_left()
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.until_left()
+
+    async with session(recovery_timeout=0.5) as scene:
+        leading, answers = anyio.CancelScope(), list[Any]()
+
+        async def lead() -> None:
+            with leading:
+                answers.append(await scene.caller.call())
+
+        scene.script.parts["GET"] = stream
+        async with scene.caller.get() as pushed:
+            scene.script.parts["notifications/initialized"] = never_end
+            scene.script.forget()
+            with anyio.fail_after(SOON_SECONDS):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(lead)
+                    if ends == "by its caller":
+                        await scene.server.until(
+                            lambda server: len(server.seen("notifications/initialized")) == 2
+                        )
+                        await anyio.wait_all_tasks_blocked()
+                        leading.cancel()
+                # The stream of the dead session ends, so that its reader opens the next.
+                await pushed.aread()
+        if ends == "in time":
+            assert answers[0]["result"]["content"][0]["text"] == "session-2"
+        assert await scene.caller.current() == "session-2"
+
+
+async def test_a_broken_connection_costs_one_restore() -> None:
+    async with session() as scene:
+        for number, uri in enumerate(("a://", "b://", "c://")):
+            subscribe = {"jsonrpc": "2.0", "id": number, "method": "resources/subscribe"}
+            await scene.caller.post(subscribe | {"params": {"uri": uri}})
+        scene.script.forget()
+        before = len(scene.server.seen("resources/subscribe"))
+
+        async def break_the_first(exchange: Exchange) -> None:
+            if len(scene.server.seen("resources/subscribe")) == before + 1:
+                exchange.reset()
+            else:
+                await scene.script.usual(exchange)
+
+        scene.script.parts["resources/subscribe"] = break_the_first
+        assert await scene.caller.current() == "session-2"
+
+        assert len(scene.server.seen("resources/subscribe")) == before + 3
+        assert scene.events[-1].refused == ("resources/subscribe",)
 
 
 # Restores.

@@ -405,6 +405,42 @@ async def test_an_id_that_came_with_a_refusal_is_shown_nowhere(
         assert "session-1" not in shown
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_an_encoding_of_any_bytes_is_as_without_us(status: int, content_type: str) -> None:
+    own = b'{"jsonrpc":"2.0","id":1,"result":{}}'
+    body = own if content_type == "application/json" else b"data: " + own + b"\n\n"
+    head = b"HTTP/1.1 %d X\r\ncontent-type: %s\r\ncontent-encoding: \xff\r\ncontent-length: %d"
+
+    async def answer(exchange: Exchange) -> None:
+        raw = head % (status, content_type.encode(), len(body)) + b"\r\n\r\n" + body
+        await exchange.connection.send(raw)
+        exchange.hang_up()
+
+    async with session(status_shield=False) as scene:
+        scene.script.parts["tools/call"] = answer
+        response = await scene.caller.post(call_of(1))
+
+        assert (response.status_code, response.content) == (status, body)
+
+
+async def test_a_session_whose_id_is_very_long_is_not_followed() -> None:
+    async with session() as scene:
+
+        async def welcome(exchange: Exchange) -> None:
+            headers = {"mcp-session-id": "x" * 5000}
+            result = scene.script.initialize_result(exchange.request)
+            await exchange.answer_json(result, 200, headers)
+
+        scene.script.parts["initialize"] = welcome
+        caller = Caller(scene.caller.http_client, scene.server.url)
+        await caller.post(INITIALIZE)
+        caller.session = "x" * 5000
+
+        assert (await caller.post(call_of(1))).status_code == 404
+        assert len(scene.server.seen("initialize")) == 2
+
+
 async def test_a_stream_that_cannot_be_decoded_is_a_cut() -> None:
     event = b'data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n'
     whole = gzip.compress(event)

@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import mcp_session
 import pytest
-from mcp_session.testing import Exchange, SmallServer, scripted_server
+from mcp_session._client import streams
+from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
 import threads
@@ -85,6 +86,70 @@ async def test_a_hook_that_raises_for_a_status_hides_no_end_of_a_session(*, read
     async with (
         scripted_server(small) as server,
         threads.create_http_client(event_hooks={"response": [hook]}) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
+
+
+async def test_a_call_that_is_sent_again_has_as_much_time_as_before() -> None:
+    small = SmallServer()
+
+    async def slow(exchange: Exchange) -> None:
+        if exchange.request.session in small.live:
+            # Longer than what is left of a refusal is read for.
+            await anyio.sleep(streams.DRAIN_SECONDS + 0.5)
+        await small.usual(exchange)
+
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(timeout=30) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.parts |= {"tools/call": slow, "initialize": slow_initialize(small)}
+        small.forget()
+
+        assert await caller.current() == "session-2"
+
+
+def slow_initialize(small: SmallServer) -> Script:
+    async def answer(exchange: Exchange) -> None:
+        await anyio.sleep(streams.DRAIN_SECONDS + 0.5)
+        await small.usual(exchange)
+
+    return answer
+
+
+async def test_a_hook_that_gives_what_cannot_be_awaited_here_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Hook:
+        async def __call__(self, _event: object) -> None:
+            pass
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(on_event=Hook()) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
+    assert "TypeError" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["recovery_timeout", "hold_timeout"])
+async def test_a_limit_of_years_is_one(option: str) -> None:
+    small = SmallServer()
+    years: dict[str, Any] = {option: 1e10}
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(**years) as http_client,
     ):
         caller = Caller(http_client, server.url)
         await caller.open()

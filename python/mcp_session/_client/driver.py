@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcp_session._client import recovery, streams
 from mcp_session._client.library import Library, Wire
-from mcp_session._client.recovery import FollowedSession, Opening
+from mcp_session._client.recovery import FollowedSession, Leader, Opening
 from mcp_session._client.waiting import Waiting
 from mcp_session._core import (
     CircuitOpen,
@@ -208,8 +208,14 @@ class RequestDriver:
                 raise raised
             return step
         finally:
-            if session is not None and sending.is_trial:
-                session.waiting.wake_all()
+            if session is not None:
+                self._was_sent(sending, session)
+
+    def _was_sent(self, sending: Transmit, session: FollowedSession) -> None:
+        if sending.is_trial:
+            session.waiting.wake_all()
+        if self._response is None or not self._response.is_success:
+            session.note_cooldown(self._run.cooldown)
 
     async def _read(
         self, step: Read | ReadAnswer, response: httpx2.Response, raised: Exception | None
@@ -266,8 +272,9 @@ class RequestDriver:
         run, session = self._run, self._session
         match step:
             case Recover() if session is not None:
-                timeouts = self._request.extensions.get("timeout")
-                await recovery.recover(self._wire, session, step.recovery, timeouts)
+                leader = Leader(self._request, self._send_options)
+                await recovery.recover(self._wire, session, step.recovery, leader)
+                session.note_cooldown(run.cooldown)
                 return run.hold_over()
             case HeldBack() if session is not None:
                 return await self._hold(session)

@@ -74,14 +74,21 @@ class Options:
             if self.on_event is None:
                 continue
             with waits.move_on_after(self.recovery_timeout):
-                await waits.call_apart(partial(call_hook, self.on_event, event))
+                await waits.call_apart(partial(call_hook, self.on_event, event, waits))
 
 
-async def call_hook(hook: Callable[[SessionEvent], object], event: SessionEvent) -> None:
+async def call_hook(
+    hook: Callable[[SessionEvent], object], event: SessionEvent, waits: Waits
+) -> None:
     """Call the application's hook, and log what it raises by its type."""
     try:
         told = hook(event)
         if inspect.isawaitable(told):
+            if not waits.can_await:
+                if inspect.iscoroutine(told):
+                    told.close()
+                message = "there is no event loop to await it in"
+                raise TypeError(message)  # noqa: TRY301 - one line is logged for all
             await told
     except Exception as error:  # noqa: BLE001 - its text is the application's own
         name, kind = type(event).__name__, type(error).__name__

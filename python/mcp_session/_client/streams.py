@@ -186,8 +186,7 @@ async def read_whole(response: httpx2.Response, library: Library, *, is_encoded:
     finally:
         await stream.aclose()
     response.stream = library.whole_body(body)
-    headers = {"content-encoding": response.headers["content-encoding"]}
-    return library.response(200, headers=headers, content=body).content
+    return library.response(200, headers=_encoding(response), content=body).content
 
 
 def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]:
@@ -206,13 +205,13 @@ def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]
         message = "the body is encoded in a way that is not read here"
         raise ValueError(message)
     small = library.body(_in_small_pieces(_stream(response)), _nothing)
-    headers = {"content-encoding": encoding}
-    return library.response(200, headers=headers, stream=small).aiter_bytes()
+    return library.response(200, headers=_encoding(response), stream=small).aiter_bytes()
 
 
 async def drain(response: httpx2.Response, library: Library) -> None:
     """Read the little that is left, so that the connection can be used again; then close."""
-    stream, is_over = _stream(response), response.is_stream_consumed
+    # Begun is not ended: a stream that is left before its end is to be reset.
+    stream, is_over = _stream(response), response.is_closed
     try:
         with suppress(Exception), library.waits.move_on_after(DRAIN_SECONDS):
             async with aclosing(response.aiter_raw()) as chunks:
@@ -259,12 +258,9 @@ def _stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
 
 
 def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterable[bytes]:
-    encoding = response.headers.pop("content-encoding")
-    encoded = library.response(
-        200,
-        headers={"content-encoding": encoding},
-        stream=library.body(_stream(response), _nothing),
-    )
+    stream = library.body(_stream(response), _nothing)
+    encoded = library.response(200, headers=_encoding(response), stream=stream)
+    del response.headers["content-encoding"]
     try:
         return pieces(encoded, library)
     except ValueError:
@@ -274,10 +270,9 @@ def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterabl
 async def _decoded(
     body: bytes, response: httpx2.Response, limit: int, library: Library
 ) -> bytes | None:
-    encoding = response.headers.get("content-encoding")
-    if encoding is None:
+    if "content-encoding" not in response.headers:
         return body
-    headers, decoded = {"content-encoding": encoding}, bytearray()
+    headers, decoded = _encoding(response), bytearray()
     encoded = library.response(200, headers=headers, stream=library.whole_body(body))
     with suppress(ValueError, library.decoding):
         async with aclosing(pieces(encoded, library)) as chunks:
@@ -287,6 +282,12 @@ async def _decoded(
                     return None
         return bytes(decoded)
     return None
+
+
+def _encoding(response: httpx2.Response) -> list[tuple[bytes, bytes]]:
+    """How a body is encoded, as it came: its name may be of any bytes."""
+    raw = response.headers.raw
+    return [(name, value) for name, value in raw if name.lower() == b"content-encoding"]
 
 
 async def _in_small_pieces(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:

@@ -33,6 +33,8 @@ class Waits:
     event: Callable[[], anyio.Event] = anyio.Event
     current_token: Callable[[], object] = current_token
     call_apart: Callable[[Callable[[], Coroutine[Any, Any, None]]], Awaitable[None]] = call_apart
+    can_await: bool = True
+    """Whether there is an event loop."""
 
 
 class Waiting:

@@ -27,7 +27,7 @@ use super::step::{
 use super::{Client, Misuse, SessionNumber};
 use crate::exchange::Method;
 use crate::jsonrpc::RequestIdKey;
-use crate::session::{Before, Hold, Lead, Outgoing, Reason, Transmit};
+use crate::session::{Before, Cooldown, Hold, Lead, Outgoing, Reason, Transmit};
 
 pub use begin::{Begin, Look};
 
@@ -121,6 +121,12 @@ impl<B> RequestRun<B> {
             | State::CircuitOpen(..)
             | State::Ended => true,
         }
+    }
+
+    /// The time in which no new session is made, if there is one now. It begins when it is there:
+    /// to be asked after each recovery, and after each response that is no success.
+    pub fn cooldown(&self, client: &mut Client) -> Option<Cooldown> {
+        client.registry.session(self.slot?)?.session.cooldown()
     }
 
     /// Hands out the oldest event of its session that nobody was told of.

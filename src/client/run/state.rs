@@ -62,21 +62,10 @@ impl<B> State<B> {
 
     /// What is held, or may go out and has not.
     pub(super) fn take_waiting_to_go_out(&mut self) -> Option<Outgoing<B>> {
-        match core::mem::replace(self, Self::Ended) {
-            Self::Held(hold) => Some(hold.into_request()),
-            Self::Sent(exchange) if exchange.is_kept_back() => Some(exchange.into_request()),
-            other @ (Self::Unfollowed
-            | Self::Sent(_)
-            | Self::Refused(..)
-            | Self::UnfollowedRefused(_)
-            | Self::Answering(_)
-            | Self::Waiting(_)
-            | Self::CircuitOpen(..)
-            | Self::Ended) => {
-                *self = other;
-                None
-            }
+        if matches!(self, Self::Sent(exchange) if exchange.is_kept_back()) {
+            return Some(self.take_sent()?.into_request());
         }
+        Some(self.take_held()?.into_request())
     }
 
     pub(super) fn take_waiting(&mut self) -> Option<Outgoing<B>> {

@@ -818,6 +818,11 @@ impl Model {
         &self.streams[stream].ids
     }
 
+    /// The last event that a stream has brought, or was resumed from.
+    pub fn last_event(&self, stream: usize) -> Option<u8> {
+        self.streams[stream].last
+    }
+
     pub fn is_outlived(&self, stream: usize) -> bool {
         let stream = &self.streams[stream];
         let followed = &self.sessions[stream.session];

@@ -5,7 +5,6 @@ use super::words::{Content, EventId, Fate, Frame};
 /// Of what goes out, this is ours and no server's of the world.
 const NOTICE: &str =
     "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\"";
-const CUT: &str = "\nevent: cut\n\n";
 /// What is longer is not held back.
 const HELD_BACK: usize = 64 * 1024;
 
@@ -196,14 +195,23 @@ impl Output {
 
     /// Holds the last that went out against the beginning of an event that never came whole;
     /// returns the ids of the errors behind it.
-    pub fn take_end(&mut self, part: &[u8], is_clean: bool) -> (Found, Vec<(i64, String)>) {
+    ///
+    /// `last` is the ID of the last event that came whole, which is the last to be seen.
+    pub fn take_end(
+        &mut self,
+        part: &[u8],
+        is_clean: bool,
+        last: Option<u8>,
+    ) -> (Found, Vec<(i64, String)>) {
+        let last = last.map(|event| format!("event-{event}")).unwrap_or_default();
+        let cut = format!("\nid: {last}\nevent: cut\n\n");
         let mut found = Found::default();
         self.take_notices(&mut found);
         let rest = &self.bytes[self.checked..];
         let common = rest.iter().zip(part).take_while(|(out, came)| out == came).count();
         self.checked += common;
-        if common > 0 && self.bytes[self.checked..].starts_with(CUT.as_bytes()) {
-            self.checked += CUT.len();
+        if common > 0 && self.bytes[self.checked..].starts_with(cut.as_bytes()) {
+            self.checked += cut.len();
         } else if common > 0 {
             // An empty line begins nothing, and neither does a comment.
             let gone = String::from_utf8_lossy(&part[..common]);

@@ -783,9 +783,11 @@ impl World {
             Some(first) if stream.fed < first.complete_at => &first.bytes[..stream.fed],
             _ => &[],
         };
+        let last_event = self.model.last_event(number);
         let expected = self.model.stream_ended(number, end, lived_long);
         let is_quiet = expected == StreamEnded::Quietly;
-        let (found, errors) = stream.output.take_end(part, end == End::Clean && is_quiet);
+        let (found, errors) =
+            stream.output.take_end(part, end == End::Clean && is_quiet, last_event);
         assert_eq!(self.model.take_notices(number), found.notices, "questions that are void");
         let ids: Vec<String> = errors.iter().map(|(_, id)| id.clone()).collect();
         assert!(errors.iter().all(|(code, _)| *code == -32000));
