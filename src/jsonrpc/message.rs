@@ -56,6 +56,13 @@ pub fn peek(body: &[u8]) -> Message<'_> {
     json::text(body).map_or(Message::MALFORMED, Message::of)
 }
 
+/// Whether a body is a single request of the method `initialize`.
+///
+/// As [`Message::is_initialize`], for bodies of which nothing else is asked: most are not read.
+pub(crate) fn is_initialize(body: &[u8]) -> bool {
+    may_name_initialize(body) && peek(body).is_initialize()
+}
+
 /// What a body is, in JSON-RPC's terms.
 ///
 /// Exhaustive on purpose: JSON-RPC has no further kinds.
@@ -250,6 +257,16 @@ impl<'a> Iterator for Members<'a> {
 
 /// The member of a request's `params._meta` by which a modern request names its version.
 pub(crate) const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// False for a body that has neither the rarest letter of the name nor a backslash: each other
+/// spelling of it has an escape.
+fn may_name_initialize(body: &[u8]) -> bool {
+    // Without a way out of the inner loop it is as fast as memory is.
+    let has_one = |bytes: &[u8]| {
+        bytes.iter().fold(false, |found, byte| found | (*byte == b'z') | (*byte == b'\\'))
+    };
+    body.chunks(1024).any(has_one)
+}
 
 fn single(text: &str) -> Option<Message<'_>> {
     let names = ["id", "method", "params", "result", "error"];

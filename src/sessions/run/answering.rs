@@ -94,6 +94,29 @@ impl Run {
         }
     }
 
+    /// Takes that the application has begun to answer, and knew the session. The body of the
+    /// request, where nothing waits for it, is let go.
+    pub fn answer_begun(&mut self) {
+        let is_over = match &self.state {
+            State::Answering(Answering::Head { matter: Matter::Nothing, .. }) | State::Ended => {
+                true
+            }
+            State::Answering(_)
+            | State::Reading
+            | State::Finding
+            | State::Renewing(_)
+            | State::Writing(_)
+            | State::Forwarding(_)
+            | State::Held(_)
+            | State::Waiting
+            | State::Restoring(_)
+            | State::Opening(_) => false,
+        };
+        if is_over {
+            self.body = None;
+        }
+    }
+
     /// Takes that the application does not know the session that it was given, so that nothing
     /// of the request was run ([`Decision::session_is_gone`](crate::server::Decision::session_is_gone)). In the
     /// place of its answer comes what the step says.
@@ -177,6 +200,7 @@ impl Run {
     /// Sends the answer; nothing more is told of it.
     pub(super) fn end_passing(&mut self, session_id: Option<HiddenId>) -> Step {
         self.state = State::Ended;
+        self.body = None;
         Step::Pass(session_id)
     }
 
