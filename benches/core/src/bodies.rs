@@ -100,6 +100,8 @@ pub fn hostile_of(length: usize) -> Vec<(&'static str, Vec<u8>)> {
             "a byte that is not UTF-8 at the end",
             [body("dense", length).unwrap_or_default(), vec![0xFF]].concat(),
         ),
+        ("zeros", request(&format!("[{}1]", repeated("0,"))).into_bytes()),
+        ("a batch of zeros", format!("[{}1]", repeated("0,")).into_bytes()),
         ("a batch of ones", format!("[{}1]", repeated("1,")).into_bytes()),
         ("a batch of empty objects", format!("[{}{{}}]", repeated("{},")).into_bytes()),
         ("a batch of requests", format!("[{}1]", repeated(r#"{"id":1,"method":"m"},"#)).into()),
