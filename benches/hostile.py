@@ -66,9 +66,7 @@ def count(measure: Path) -> dict[str, dict[str, float]]:
         # Each body is read between the first and the second of two marks.
         between = [instructions_of(dump) for dump in dumps][1::2]
     numbers = iter(between[: len(readers) * len(bodies)])
-    return {
-        reader: {name: next(numbers) / length for name, length in bodies} for reader in readers
-    }
+    return {reader: {name: next(numbers) / length for name, length in bodies} for reader in readers}
 
 
 def instructions_of(dump: Path) -> int:
