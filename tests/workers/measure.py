@@ -11,6 +11,7 @@ nothing. Then the process that holds a session is killed, five times, and the ne
 import itertools
 import re
 import statistics
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -52,7 +53,7 @@ def on_several(table: str, **settings: str) -> Generator[Place]:
 def main() -> None:
     """Measure each, and print the table."""
     rows: dict[str, list[str]] = {}
-    for table, middleware in WAYS.values():
+    for way, (table, middleware) in WAYS.items():
         settings = {"MIDDLEWARE": middleware} if middleware else {}
         places: dict[str, Callable[..., Any]] = {
             "four workers (SQLite)": partial(on_one_host, table, **settings),
@@ -65,6 +66,7 @@ def main() -> None:
             least = f"{min(through)} to {max(through)}"
             rows.setdefault(f"{name}: of {CALLS} of one session", []).append(least)
             rows.setdefault(f"{name}: answered after a kill", []).append(shown(seconds))
+            print(f"{way}, {name}: {share}, {least}, {shown(seconds)}", file=sys.stderr, flush=True)
     print(f"mcp {version('mcp')}, {SESSIONS} sessions at once, {KILLS} kills\n")
     print(f"| | {' | '.join(WAYS)} |", f"|{' --- |' * (len(WAYS) + 1)}", sep="\n")
     for name, cells in rows.items():
