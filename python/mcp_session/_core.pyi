@@ -2355,15 +2355,18 @@ class SessionRun:
 @final
 class ReadBody:
     """Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
+    `is_timed` (`bool`): whether it is given up if it takes too long.
 
     >>> from mcp_session.replica import ReadBody
     >>> ReadBody.__match_args__
-    ('limit',)
+    ('limit', 'is_timed')
 
     Source: law 6 of the crate's module `sessions`.
     """
 
-    __match_args__: Final = ("limit",)
+    __match_args__: Final = ("limit", "is_timed")
+    @property
+    def is_timed(self) -> bool: ...
     @property
     def limit(self) -> int: ...
 

@@ -40,7 +40,12 @@ def gateway(*upstreams: str, **options: Any) -> Generator[Served]:
 @contextmanager
 def serving(application: Any, **options: Any) -> Generator[int]:
     """Serve an application by uvicorn, in a thread of its own; give the port."""
-    own: dict[str, Any] = {"port": 0, "log_config": None, "timeout_graceful_shutdown": 5}
+    own: dict[str, Any] = {
+        "port": 0,
+        "log_config": None,
+        "timeout_graceful_shutdown": 5,
+        "proxy_headers": False,
+    }
     config = uvicorn.Config(application, **own, **options)
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()

@@ -4,8 +4,8 @@ It does what the machine says: asks the table, carries the request to the owner,
 session in the application, runs it. The machine decides all of it.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 import anyio
 
@@ -55,6 +55,8 @@ _NOT_RESTORED = frozenset(
         b"transfer-encoding",
     }
 )
+# Where a user has a name: Starlette's, its `SimpleUser`, Django's.
+_NAMES = ("identity", "display_name", "username", "pk")
 _RESTORED_HEADERS = [
     (b"content-type", b"application/json"),
     (b"accept", b"application/json, text/event-stream"),
@@ -303,13 +305,6 @@ class SessionRequest:
         return receive
 
 
-class _User(Protocol):
-    @property
-    def identity(self) -> str: ...
-    @property
-    def display_name(self) -> str: ...
-
-
 Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
 OnRestored = Callable[[str, str | None], Awaitable[None]]
 
@@ -404,28 +399,37 @@ def _text(session_id: bytes | None) -> str | None:
 
 
 def caller(scope: Scope) -> dict[str, str]:
-    """For whom a request is, as far as what authenticates says so.
+    """For whom a request is, as far as what authenticates says so; else its credential tells.
 
-    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone.
+    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone. A
+    token that names nobody is one of all users of its client: then the credential itself counts.
     """
-    user = scope.get("user")
+    user: object = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return {}
     token = getattr(user, "access_token", None)
     if token is None:
-        return {"user": _name(user)}
-    claims: dict[str, object] = getattr(token, "claims", None) or {}
+        name = next(filter(None, (_told(user, it) for it in _NAMES)), None)
+        return {} if name is None else {"user": name}
+    claims: object = getattr(token, "claims", None)
+    known: Mapping[str, object] = {}
+    if isinstance(claims, Mapping):
+        known = cast("Mapping[str, object]", claims)
+    subject: object = getattr(token, "subject", None) or known.get("sub")
+    if subject is None:
+        return {}
     facts: dict[str, object] = {
-        "issuer": claims.get("iss"),
+        "issuer": known.get("iss"),
         "client": getattr(token, "client_id", None),
-        "subject": getattr(token, "subject", None) or claims.get("sub"),
+        "subject": subject,
     }
     return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
-def _name(user: "_User") -> str:
-    # Starlette's own `SimpleUser` has a name, and no identity.
+def _told(user: object, name: str) -> str:
+    """Return what a user says of itself, if it does: of Starlette's some raise instead."""
     try:
-        return str(user.identity)
+        value: object = getattr(user, name, None)
     except NotImplementedError:
-        return str(user.display_name)
+        return ""
+    return "" if value is None else str(value)
