@@ -24,14 +24,14 @@ async def test_a_restart_of_the_server_does_not_get_through_to_the_client(
     name: str,
     whole: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    if GENERATION != "mcp2" and not whole:
+    if not (whole or (GENERATION, name) == ("mcp2", "TypeScript 2.4")):
         pytest.skip("of the whole run")
     await anyio.to_thread.run_sync(play, there(CLIENTS[name]))
 
 
 def play(command: list[str]) -> None:
     with replicas("", count=1) as place, client(command, place) as process:
-        for number in range(3):
+        for number in range(2):
             assert asked(process, f"round-{number}") == [
                 f"round-{number}",
                 f"answer:said round-{number}",
@@ -39,7 +39,7 @@ def play(command: list[str]) -> None:
             ]
             kill(place, place.processes[0].pid)
             all_serve(place)
-        assert place.noted("runs") == ["round-0", "round-1", "round-2"]
+        assert place.noted("runs") == ["round-0", "round-1"]
 
 
 @contextmanager

@@ -26,8 +26,11 @@ CLIENTS = {
     "TypeScript 2.4": typescript("client"),
     "rmcp 3.9": [str(ENVIRONMENTS / "cargo-peers" / "debug" / "workers-client")],
 }
-# What is built in a minute or more is for the whole run, and so are the servers of mcp 1.x.
-SHORT = {"fastmcp 4", "TypeScript 2.4"} if GENERATION == "mcp2" else set[str]()
+# The rest is for the whole run: what is built in a minute or more, and the servers of mcp 1.x.
+SHORT = {
+    ("fastmcp 4", "three replicas, Redis"),
+    ("TypeScript 2.4", "four workers, SQLite"),
+}
 
 
 @contextmanager
@@ -44,7 +47,7 @@ PLACES = {
 
 @pytest.fixture(scope="module", params=PLACES)
 def place(request: pytest.FixtureRequest) -> Generator[Place]:
-    if not (request.config.getoption("--whole") or SHORT):
+    if not (request.config.getoption("--whole") or GENERATION == "mcp2"):
         pytest.skip("of the whole run")
     with PLACES[request.param]() as opened:
         yield opened
@@ -54,9 +57,11 @@ def place(request: pytest.FixtureRequest) -> Generator[Place]:
 async def test_a_client_of_another_maker_notices_nothing_of_the_processes(
     place: Place,
     name: str,
+    request: pytest.FixtureRequest,
     whole: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    if not (whole or name in SHORT):
+    where = request.node.callspec.params["place"]
+    if not (whole or (name, where) in SHORT):
         pytest.skip("of the whole run")
     answers, session_id = await anyio.to_thread.run_sync(played, name, place)
 
