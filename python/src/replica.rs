@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arguments::{
-    Body, FlagArgument, MethodArgument, Optional, StatusArgument, Text, wrong_type,
+    Body, FlagArgument, Optional, ServedMethod, StatusArgument, Text, wrong_type,
 };
 use crate::client_shared::{is_long, used};
 use crate::enums;
@@ -165,8 +165,8 @@ impl Replica {
     /// `method` (`str`), `headers` (iterable of pairs of `bytes`) and `query` (`bytes`) as they
     /// came. `user`, `issuer`, `client` and `subject` (`str` or `None`): all that is known of who
     /// asks, by the authentication and by the token. The credential itself is taken from the
-    /// headers. Raises `ValueError` for a `method` that HTTP does not have, `TypeError` for a
-    /// wrong type.
+    /// headers. A `method` that MCP does not use, in whatever letters, is no matter of a session.
+    /// Raises `TypeError` for a wrong type.
     #[pyo3(
         signature = (
             method, headers, query=Body::EMPTY, *, user=None, issuer=None, client=None, subject=None,
@@ -177,7 +177,7 @@ impl Replica {
     #[expect(clippy::too_many_arguments, reason = "facts, by keyword")]
     fn begin(
         &self,
-        method: MethodArgument,
+        method: ServedMethod,
         headers: &Bound<'_, PyAny>,
         query: Body<'_>,
         user: Optional<'_, '_>,

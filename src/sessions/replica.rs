@@ -18,6 +18,9 @@ const SETTLING: u32 = 6;
 /// How many keys are handed out at once.
 const USED_AT_ONCE: usize = 1000;
 
+/// Of how many runs it is known that they could not restore a session.
+const MOST_FAILED: usize = 1024;
+
 /// What one process knows of the sessions of an application. See the [module](super) for what
 /// it guarantees.
 pub struct Replica {
@@ -28,6 +31,8 @@ pub struct Replica {
     pub(super) owned: OwnedSessions,
     /// Which run is about to claim, restore or write a session: one at a time.
     busy: BTreeMap<SessionKey, RunNumber>,
+    /// The runs that could not restore a session now: who waited for one shares its failure.
+    failed: BTreeSet<RunNumber>,
     /// Lost, by the runs whose streams have to end.
     fenced: Vec<RunNumber>,
     used: BTreeSet<SessionKey>,
@@ -53,6 +58,7 @@ impl Replica {
             owned: OwnedSessions::new(&options),
             options,
             busy: BTreeMap::new(),
+            failed: BTreeSet::new(),
             fenced: Vec::new(),
             used: BTreeSet::new(),
             pending: BTreeSet::new(),
@@ -186,6 +192,17 @@ impl Replica {
         if self.is_busy_by(key, run) {
             self.busy.remove(key);
         }
+    }
+
+    pub(super) fn note_failed(&mut self, run: RunNumber) {
+        self.failed.insert(run);
+        if self.failed.len() > MOST_FAILED {
+            self.failed.pop_first();
+        }
+    }
+
+    pub(super) fn has_failed(&self, run: RunNumber) -> bool {
+        self.failed.contains(&run)
     }
 
     /// Whether this process may run requests of the session without asking anybody.
