@@ -169,5 +169,6 @@ fn restoration() -> impl Strategy<Value = Restoration> {
         1 => Just(Restoration::Error),
         1 => Just(Restoration::Strange),
         1 => Just(Restoration::Status(404)),
+        1 => Just(Restoration::Broken),
     ]
 }

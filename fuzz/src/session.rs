@@ -76,6 +76,7 @@ fn operation(input: &mut Unstructured<'_>) -> Result<Operation> {
             Restoration::Error,
             Restoration::Strange,
             Restoration::Status(404),
+            Restoration::Broken,
         ])?),
         37..=38 => Operation::CooldownOver,
         39.. => Operation::EarlierCooldownOver,

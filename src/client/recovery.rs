@@ -288,10 +288,7 @@ impl RecoveryRun {
                 // nothing of what comes after.
                 let told = match failure {
                     RecoveryFailure::TimedOut => followed.session.restore_failed(restore),
-                    RecoveryFailure::Error(_) => {
-                        let answer = restore.unanswered();
-                        followed.session.restore_answered(restore, answer)
-                    }
+                    RecoveryFailure::Error(_) => followed.session.restore_unanswered(restore),
                 };
                 return match told {
                     Ok(recovered) => self.recovered(client, recovered),

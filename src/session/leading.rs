@@ -173,19 +173,34 @@ impl Session {
         let Restore { lead, mut state } = restore;
         if let Some(refusal) = answer.0 {
             state.refused.push(RefusedRestore::new(state.told.method(), refusal));
-            match refusal {
-                Refusal::Status(_) | Refusal::Error(_) => self.restores.refused(&state.told),
-                // The session after this one is told again.
-                Refusal::Unanswered => {}
-            }
+            self.restores.refused(&state.told);
         }
+        Ok(self.next_restore(lead, state))
+    }
+
+    /// Takes that a [`Restore`] got no answer, and that the next may be told all the same: a
+    /// broken connection. It is reported in the end, and the session after this one is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Foreign`]: the handle is of another session.
+    pub fn restore_unanswered(&mut self, restore: Restore) -> Result<Recovered, Foreign<Restore>> {
+        if !restore.lead.is_of(&self.owner) {
+            return Err(Foreign(restore));
+        }
+        let Restore { lead, mut state } = restore;
+        state.refused.push(RefusedRestore::new(state.told.method(), Refusal::Unanswered));
+        Ok(self.next_restore(lead, state))
+    }
+
+    fn next_restore(&mut self, lead: Lead, mut state: Box<Restoring>) -> Recovered {
         let stands = !self.is_closed() && self.generation == state.generation;
         let Some(told) = state.rest.pop_front().filter(|_| stands) else {
-            return Ok(self.replaced(lead, state.refused));
+            return self.replaced(lead, state.refused);
         };
         (state.request_id, state.body) = self.restore_request(&told);
         state.told = told;
-        Ok(Recovered::Restore(Restore { lead, state }))
+        Recovered::Restore(Restore { lead, state })
     }
 
     /// Takes the failure of a leader to get an answer to a [`Restore`]. The new session stands

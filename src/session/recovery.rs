@@ -176,11 +176,6 @@ impl Restore {
         RestoreAnswer(refusal(&self.state.request_id, status, message))
     }
 
-    /// That no answer came, and the next may be told all the same.
-    pub fn unanswered(&self) -> RestoreAnswer {
-        RestoreAnswer(Some(Refusal::Unanswered))
-    }
-
     /// The ID to attach; none if the server keeps no session now.
     pub fn session_id(&self) -> Option<SessionId<'_>> {
         self.state.id.as_deref().and_then(|id| SessionId::parse(id.as_bytes()))

@@ -42,6 +42,8 @@ pub enum Restoration {
     /// By a result for another id.
     Strange,
     Status(u16),
+    /// By nothing: its connection broke.
+    Broken,
 }
 
 /// What a request is answered with.
