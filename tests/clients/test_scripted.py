@@ -916,6 +916,12 @@ async def test_a_body_that_is_streamed_is_not_touched() -> None:
     assert sent == ["one", "two"]
 
 
+async def test_a_body_that_cannot_be_awaited_is_refused_in_a_session_as_without_one() -> None:
+    async with session() as scene:
+        with pytest.raises(RuntimeError, match="Attempted to send"):
+            await scene.caller.send("POST", content=iter([b"{}"]))
+
+
 # 10: what an application and an SDK see.
 
 

@@ -84,6 +84,9 @@ class Driver:
             )
             if run is not True:
                 break
+            if not isinstance(request.stream, wire.library.sendable):
+                run = None  # The library says so.
+                break
             body = await request.aread()
         if run is None:
             return await wire.send(request, stream=stream, **send_options)
