@@ -33,6 +33,8 @@ class Library:
     """A subclass of `Body` and of that."""
     whole_body: type[httpx2.ByteStream]
     """What a message streams whose body is there whole."""
+    sendable: type
+    """What the library can send of a message."""
     unsent: tuple[type[Exception], ...]
     """Errors that leave no doubt: the server has not seen the request."""
     outages: tuple[type[Exception], ...]
@@ -63,6 +65,7 @@ class Library:
             byte_stream=byte_stream,
             body=type("Body", (Body, byte_stream), {}),
             whole_body=http.ByteStream,
+            sendable=http.AsyncByteStream if waits is None else http.SyncByteStream,
             unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),
             outages=(
                 http.NetworkError,
