@@ -47,7 +47,7 @@ def main() -> None:
     with redis() as table, workers(table.url, count=WORKERS) as place:
         anyio.run(soak.run, place, table, options.seconds)
         problems = soak.problems(place)
-    soak.show(place)
+        soak.show(place)
     for problem in problems:
         print(f"PROBLEM: {problem}")
     sys.exit(1 if problems else 0)
