@@ -29,7 +29,7 @@ class Library:
     response: type[httpx2.Response]
     byte_stream: type[httpx2.AsyncByteStream]
     """What an asynchronous stream of bytes has to be."""
-    body: Callable[[AsyncIterable[bytes], Callable[[], Awaitable[None]]], httpx2.AsyncByteStream]
+    body: Callable[..., httpx2.AsyncByteStream]
     """A subclass of `Body` and of that."""
     whole_body: type[httpx2.ByteStream]
     """What a message streams whose body is there whole."""
@@ -125,13 +125,20 @@ class Wire:
 class Body:
     """An asynchronous stream of bytes; each HTTP library has a class of its own for these.
 
-    `chunks` is where the bytes come from, `close` gives back what they come over.
+    `chunks` is where the bytes come from, `close` gives back what they come over, `of` is the
+    library's own stream in whose place this one is.
     """
 
-    def __init__(self, chunks: AsyncIterable[bytes], close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterable[bytes],
+        close: Callable[[], Awaitable[None]],
+        of: object = None,
+    ) -> None:
         """Read from `chunks`, and end by `close`."""
         self._chunks = chunks
         self._close = close
+        self._stream = of
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._chunks.__aiter__()
