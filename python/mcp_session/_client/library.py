@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from mcp_session._client.waiting import Waits
@@ -93,7 +93,7 @@ class Identities:
     def of(self, auth: object) -> bytes:
         """Give what stands for it: the same for the same name and password, or object."""
         if isinstance(auth, tuple):
-            return repr(auth).encode()
+            return repr(cast("tuple[object, ...]", auth)).encode()
         number = next(self._given)
         with suppress(TypeError):  # what cannot be known again is another each time
             number = self._numbers.setdefault(auth, number)
