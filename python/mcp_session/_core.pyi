@@ -1512,13 +1512,17 @@ class Client:
         headers: Iterable[tuple[bytes, bytes]],
         body: bytes | None,
         defaults: Mapping[str, str] | None = None,
+        own_auth: bytes | None = None,
+        authority: bytes | None = None,
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
         `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
         `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
         the HTTP client, with a method `get`: credentials that stand there too are the
-        client's, not the request's own.
+        client's, not the request's own. `own_auth` (`bytes` or `None`) stands for credentials of
+        its own that it will get on its way; only whether they are the same counts. `authority`
+        (`bytes` or `None`): the host and port that it is sent to, whatever its `Host` says.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
         for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -1583,9 +1587,9 @@ class RequestRun:
         """Take that no response came, by an error of this type (`str`); `is_unsent` (`bool`): the
         server has not seen the request.
         """
-    def drained(self) -> _Step | None:
-        """Take that the response in hand was drained; return the next step if it has changed,
-        else `None`: a request that was called off meanwhile is not sent again.
+    def goes_out(self) -> _Step | None:
+        """Take that the request goes out now, before each `Transmit` that is not the first; return
+        what is to be done instead, or `None`: one that was called off meanwhile is not sent.
         """
     def hold_over(self, *, timed_out: bool = False) -> _Step:
         """Take the end of a `Hold`, or of the `Lead`'s recovery. `timed_out` (`bool`): it was held
@@ -1597,9 +1601,17 @@ class RequestRun:
         """Take that the time of a `CircuitOpen` has passed since its number was seen first."""
     def circuit_stands(self) -> _Step:
         """Take that the time of a `CircuitOpen` has not passed."""
-    def redirected(self, scheme: str, host: str, path: bytes) -> None:
+    def redirected(
+        self, scheme: str, host: str, path: bytes, authority: bytes | None = None
+    ) -> None:
         """Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-        not, at `path` (`bytes`).
+        not, at `path` (`bytes`); `authority` as `Client.begin` takes it.
+        """
+    @property
+    def cooldown(self) -> tuple[int, float] | None:
+        """The number and the seconds (`float`) of the time in which no new session is made, or
+        `None`. It begins when it is there: ask after each recovery, and each response that is no
+        success.
         """
     def abandon(self) -> None:
         """Take that nothing will come of the request."""

@@ -20,7 +20,7 @@ mod response_body;
 mod rows;
 mod verdict;
 
-pub(crate) use response_body::{UNSUPPORTED_PROTOCOL_VERSION, error_code};
+pub(crate) use response_body::{UNSUPPORTED_PROTOCOL_VERSION, error_code, is_json};
 
 use crate::exchange::{Request, Response, Side};
 pub use columns::{Admission, Attachment, Columns, Lookup, RequestKind, ResponseSessionId};
