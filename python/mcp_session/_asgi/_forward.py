@@ -33,7 +33,7 @@ _IDLE_SECONDS = 1.5
 _LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
 # The longest end of an event.
-_TAIL_BYTES = 4
+TAIL_BYTES = 4
 # What is between two neighbours: the server in front has its own with its client.
 HOP_BY_HOP = frozenset(
     {
@@ -180,7 +180,7 @@ class UpstreamAnswer:
         try:
             async for piece in self._response.aiter_stream():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+                tail = (tail + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
         except _FAILURES:
             if self._body.client_left:
                 raise ClientLeft from None
