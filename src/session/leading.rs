@@ -18,6 +18,9 @@ use crate::table::{
     Attachment, Columns, RequestKind, Rule, UNSUPPORTED_PROTOCOL_VERSION, error_code,
 };
 
+/// What a leader sends where the caller has not sent one of its own.
+const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
 /// What came back to a leader's `initialize`, read once.
 ///
 /// It is read when this is made, so make it where nobody waits.
@@ -100,7 +103,7 @@ impl Session {
                     lead,
                     id,
                     version,
-                    body: Arc::clone(&self.initialized),
+                    body: self.initialized.clone().unwrap_or_else(|| Arc::from(INITIALIZED)),
                 }));
             }
             (Rule::IllFormedSessionId, _) => Reason::IllFormedSessionId,

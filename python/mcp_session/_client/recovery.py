@@ -30,7 +30,7 @@ NOT_REPEATED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Opening:
     """How a session was opened: all that its `initialize` needs to be sent again."""
 
@@ -64,7 +64,7 @@ class Opening:
         return cls(request.url, headers, dict(request.extensions), send_options)
 
 
-@dataclass
+@dataclass(slots=True)
 class FollowedSession:
     """What the driver keeps for one session."""
 
