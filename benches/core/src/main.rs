@@ -6,10 +6,13 @@
 //!   nanoseconds, and allocations and bytes allocated in one run.
 //! - `measure hostile`: times bodies that are meant to hurt, beside an ordinary one of the same
 //!   length; prints for each its length, nanoseconds a byte, and the most memory it took.
+//! - `measure growth`: prints what a step costs when there are many, for ever more of them.
 //! - `measure body KIND LENGTH`: writes one of the bodies to standard output.
 
 mod bodies;
 mod cases;
+mod growth;
+mod machines;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -33,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["time", rounds] => time(rounds.parse()?),
         ["hostile"] => hostile(),
+        ["growth"] => growth::print().ok_or("a session does not do what it should")?,
         ["body", kind, length] => {
             io::stdout().write_all(&bodies::body(kind, length.parse()?).ok_or("no such body")?)?;
         }
