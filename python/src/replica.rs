@@ -277,6 +277,11 @@ impl SessionRun {
         self.tell(py, body.map_or(0, <[u8]>::len), |run, replica| run.body_read(replica, body))
     }
 
+    /// Tell that there was no room for the body of the request, among those of all others.
+    fn no_room_for_body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, CoreRun::no_room_for_body)
+    }
+
     /// Tell what the table has of the session: `entry` (claim, `int`; owner, `str`; value,
     /// `bytes`), or `None`; and `addresses` (`bytes`), as its owner has announced them, or `None`
     /// if the lease of that is over.
@@ -339,8 +344,8 @@ impl SessionRun {
         self.tell(py, 0, |run, replica| run.forward_failed(replica, how))
     }
 
-    /// What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
-    /// to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+    /// What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
+    /// or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
     /// `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
     #[pyo3(signature = (status, headers, tail, /))]
     fn relay_cut<'py>(
@@ -352,6 +357,20 @@ impl SessionRun {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let head = response_head(&status, headers)?;
         let end = self.lock().run.relay_cut(&head, tail.bytes());
+        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
+    }
+
+    /// The same for an answer of the application's that has it from elsewhere, as a gateway has.
+    #[pyo3(signature = (status, headers, tail, /))]
+    fn upstream_cut<'py>(
+        &self,
+        py: Python<'py>,
+        status: StatusArgument,
+        headers: &Bound<'py, PyAny>,
+        tail: Body<'_>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let head = response_head(&status, headers)?;
+        let end = self.lock().run.upstream_cut(&head, tail.bytes());
         Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
     }
 
@@ -411,6 +430,11 @@ impl SessionRun {
     fn answer_piece(&self, py: Python<'_>, piece: Body<'_>, more: bool) -> PyResult<Py<PyAny>> {
         let (piece, rest) = (piece.bytes(), if more { Rest::Follows } else { Rest::Ended });
         self.tell(py, piece.len(), |run, replica| run.answer_piece(replica, piece, rest))
+    }
+
+    /// Tell that the application has begun to answer, and knew the session.
+    fn answer_begun(&self) {
+        self.lock().run.answer_begun();
     }
 
     /// Tell that the application does not know the session that it was given, so that nothing of

@@ -11,7 +11,7 @@ use super::machine::{Death, Session, State};
 use super::outgoing::Errand;
 use super::reason::Reason;
 use super::resend::Repeatable;
-use super::steps::{After, AfterStep, Answer, Attempt, Delivery, Exchange, Run, Waited};
+use super::steps::{After, AfterStep, Answer, Attempt, Delivery, Exchange, Opening, Run, Waited};
 use super::streams::Stream;
 use crate::exchange::{Response, SessionId};
 use crate::table::{Action, Rule};
@@ -41,7 +41,7 @@ impl Session {
         &mut self,
         answer: Answer<'_, B>,
     ) -> Result<After<B>, Foreign<Exchange<B>>> {
-        let Answer { exchange, status, id, rule, action, repeatable } = answer;
+        let Answer { exchange, status, id, rule, action, opening, repeatable } = answer;
         if !exchange.run.ticket.is_of(&self.owner) {
             return Err(Foreign(exchange));
         }
@@ -52,6 +52,12 @@ impl Session {
         let mut generation = exchange.generation;
         let mut revived_session = false;
         let step = match (action, rule) {
+            (Action::AdoptSession, _) | (_, Rule::NoSessionAssigned)
+                if opening == Opening::Refused =>
+            {
+                let orphan = self.orphan(id.map(|id| id.as_str().into()));
+                AfterStep::Deliver(Delivery { orphan, ..delivery(exchange) })
+            }
             (Action::AdoptSession, _) | (_, Rule::NoSessionAssigned) => {
                 let delivery = self.initialized_by_caller(exchange, id);
                 generation = delivery.stream.generation;

@@ -106,6 +106,21 @@ impl<K: Ord + Clone, V, const CAPACITY: usize> Bounded<K, V, CAPACITY> {
         self.few.iter_mut().map(|(_, value)| value).chain(of_many.map(|(_, value)| value))
     }
 
+    /// In no order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        let of_many = self.many.iter().flat_map(|many| many.entries.keys());
+        self.few.iter().map(|(key, _)| key).chain(of_many)
+    }
+
+    pub(super) fn pop_oldest(&mut self) -> Option<(K, V)> {
+        let oldest = match &mut self.many {
+            Some(many) => many.pop_oldest(),
+            None => (!self.few.is_empty()).then(|| self.few.remove(0)),
+        };
+        self.give_back();
+        oldest
+    }
+
     /// A table that was full once and is empty now takes no room.
     fn give_back(&mut self) {
         if self.many.as_ref().is_some_and(|many| many.entries.is_empty()) {

@@ -63,15 +63,18 @@ impl<B: AsRef<[u8]>> Outgoing<B> {
         let body = self.0.body.as_ref();
         match self.0.facts.errand {
             Errand::Request => Repeatable::of(&peek(body)),
-            Errand::Batch => peek(body)
-                .members()
-                .map(|member| match member.kind() {
-                    Kind::Request => Repeatable::of(&member),
-                    Kind::Notification | Kind::Response | Kind::Batch | Kind::Malformed => {
-                        Repeatable::Never
-                    }
-                })
-                .fold(Repeatable::Always, Repeatable::and),
+            Errand::Batch => {
+                let mut repeatable = Repeatable::Always;
+                let has_others = peek(body).for_each_object(|member| {
+                    repeatable = repeatable.and(match member.kind() {
+                        Kind::Request => Repeatable::of(member),
+                        Kind::Notification | Kind::Response | Kind::Batch | Kind::Malformed => {
+                            Repeatable::Never
+                        }
+                    });
+                });
+                if has_others { Repeatable::Never } else { repeatable }
+            }
             Errand::Initialize
             | Errand::Notification
             | Errand::Initialized
@@ -289,35 +292,36 @@ fn read(body: &[u8]) -> Facts {
             let member = Member { range, reply: reply(body, &message) };
             Facts { members: Vec::from([member]), ..Facts::new(Errand::Replies) }
         }
-        Kind::Batch => batch(body),
+        Kind::Batch => batch(body, &message),
         Kind::Malformed => Facts::new(Errand::Malformed),
     };
     Facts { kind: Some(kind), id_range, ..facts }
 }
 
-fn batch(body: &[u8]) -> Facts {
+fn batch(body: &[u8], message: &Message<'_>) -> Facts {
     let mut facts = Facts::new(Errand::Replies);
     let mut has_reply = false;
-    for_each_member(body, |range, member| {
-        let reply = match member.kind() {
-            Kind::Request => {
-                facts.errand = Errand::Batch;
-                facts.tells.extend(tells(member));
-                None
-            }
-            // A member that is none of these is answered too: with an error.
-            Kind::Batch | Kind::Malformed => {
-                facts.errand = Errand::Batch;
-                None
-            }
-            Kind::Notification => None,
-            Kind::Response => reply(body, member),
-        };
-        has_reply |= reply.is_some();
-        facts.members.push(Member { range, reply });
+    let mut is_malformed = false;
+    let has_others = message.for_each_object(|member| match member.kind() {
+        Kind::Request => {
+            facts.errand = Errand::Batch;
+            facts.tells.extend(tells(member));
+        }
+        Kind::Batch | Kind::Malformed => is_malformed = true,
+        Kind::Notification => {}
+        Kind::Response => has_reply |= reply(body, member).is_some(),
     });
-    if !has_reply {
-        facts.members = Vec::new();
+    if has_others || is_malformed {
+        // A member that is no message is answered too: with an error.
+        facts.errand = Errand::Batch;
+    }
+    if has_reply {
+        // Else nothing is ever taken out of it.
+        for_each_member(body, message, |range, member| {
+            let is_response = member.kind() == Kind::Response;
+            let reply = is_response.then(|| reply(body, member)).flatten();
+            facts.members.push(Member { range, reply });
+        });
     }
     facts
 }

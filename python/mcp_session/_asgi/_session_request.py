@@ -4,8 +4,8 @@ It does what the machine says: asks the table, carries the request to the owner,
 session in the application, runs it. The machine decides all of it.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 import anyio
 
@@ -14,6 +14,7 @@ from mcp_session._asgi._connection import described, target
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
+from mcp_session._core import CollectedBody
 from mcp_session.replica import (
     AwaitRun,
     Find,
@@ -33,7 +34,7 @@ from mcp_session.replica import (
     Swap,
 )
 
-__all__ = ["RequestBody", "Serve", "SessionRequest", "caller"]
+__all__ = ["Serve", "SessionRequest", "caller"]
 
 _HOP = b"mcp-session-hop"
 _SESSION_ID = b"mcp-session-id"
@@ -55,46 +56,12 @@ _NOT_RESTORED = frozenset(
         b"transfer-encoding",
     }
 )
+# Where a user has a name: Starlette's, its `SimpleUser`, Django's.
+_NAMES = ("identity", "display_name", "username", "pk")
 _RESTORED_HEADERS = [
     (b"content-type", b"application/json"),
     (b"accept", b"application/json, text/event-stream"),
 ]
-
-
-class RequestBody:
-    """Collects the body of a request, as `RequestReader` reads for a machine."""
-
-    def __init__(self, limit: int) -> None:
-        """Read up to `limit` bytes."""
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self.reads_on = True
-        self.whole: bytes | None = None
-
-    @property
-    def remembers_request(self) -> bool:
-        """Whether it has to be told of what is read."""
-        return self.reads_on
-
-    def request(self, message: Message | None) -> None:
-        """Tell of what the server's `receive` returned; of `None` if it raised."""
-        if not self.reads_on:
-            return
-        if message is None or message["type"] != "http.request":
-            self.reads_on = False
-            return
-        piece = message.get("body", b"")
-        self._pieces.append(piece)
-        self._size += max(len(piece), 512)
-        if not message.get("more_body", False):
-            self.whole, self.reads_on = b"".join(self._pieces), False
-        elif self._size > self._limit:
-            self.reads_on = False
-
-    def wait_over(self) -> None:
-        """Tell that the time to read is over."""
-        self.reads_on = False
 
 
 class SessionRequest:
@@ -115,7 +82,9 @@ class SessionRequest:
         self._replica, self._run = replica, run
         self._application, self._serve = application, serve
         self._scope, self._receive, self._send = scope, receive, send
+        # Read whole, and counted, until the answer begins.
         self._body: bytes | None = None
+        self._collected: CollectedBody | None = None
         self._asked: InProcessAnswer | None = None
         self._on_restored = on_restored
         # Of the session, once it was looked up.
@@ -128,9 +97,16 @@ class SessionRequest:
         self._replica.lease.look_at_the_clock()
         return self._run
 
-    async def serve(self, body: bytes | None, step: Step) -> None:
+    async def read(self, collected: CollectedBody) -> None:
+        """Go on with the body, which was read as far as it is of use."""
+        self._body, self._collected = collected.take(), collected
+        if collected.has_no_room:
+            await self.serve(self._told.no_room_for_body())
+        else:
+            await self.serve(self._told.body_read(self._body))
+
+    async def serve(self, step: Step) -> None:
         """Go on with a step, until the request is answered."""
-        self._body = body
         running = self._running = self._replica.running.add(self._run)
         try:
             with running.scope:
@@ -182,6 +158,12 @@ class SessionRequest:
         if isinstance(step, Reply):
             await self._answer.whole(step.status, step.headers, step.body)
 
+    async def _end_cut(self, end: bytes | None) -> bool:
+        """End an answer that broke off; else the server has to cut it, so that it looks so."""
+        if end is not None:
+            await self._answer.end(end)
+        return end is not None
+
     # The application.
 
     async def _run_application(self, step: RunApp) -> Step | None:
@@ -194,15 +176,27 @@ class SessionRequest:
         if self._asked is not None and self._on_restored is not None:
             await self._on_restored(_attached(self._scope), _text(step.session_id))
             self._asked = None
+        self._answer.on_begun = self._let_go_of_the_body
         answer = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
         send = self._answer.send if answer is None else answer.send
         try:
-            knew_the_session = await self._serve(scope, self._receive_again(), send)
+            knew_the_session = await self._serve(scope, self._body, self._receive_again(), send)
         except _ThrownAwayError:
             knew_the_session = True
+        except CutOff as cut:
+            # Of an application that has its answers from elsewhere.
+            if not self._answer.is_begun:
+                return self._told.interrupted()
+            if not await self._end_cut(self._told.upstream_cut(cut.status, cut.headers, cut.tail)):
+                raise
+            return None
         if not knew_the_session:
             return self._told.app_forgot()
         return None if answer is None else answer.next_step
+
+    def _let_go_of_the_body(self) -> None:
+        self._run.answer_begun()
+        self._body = self._collected = None
 
     async def _restore(self, step: RestoreInApp) -> Step:
         headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
@@ -249,10 +243,8 @@ class SessionRequest:
             method, target(self._scope), headers, self._receive_again()
         )
         peer.wait_for(exchange, self._key)
-        head: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
         try:
             async with exchange as answer:
-                head = answer.status, answer.headers
                 next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
@@ -266,12 +258,9 @@ class SessionRequest:
             )
         except Lost:
             return self._told.forward_failed(ForwardFailure.IN_DOUBT)
-        except CutOff:
-            end = self._told.relay_cut(*head, self._answer.tail)
-            if end is None:
-                # The server closes the connection, so that it does not look whole.
+        except CutOff as cut:
+            if not await self._end_cut(self._told.relay_cut(cut.status, cut.headers, cut.tail)):
                 raise
-            await self._answer.end(end)
         except ClientLeft:
             pass
         finally:
@@ -287,22 +276,13 @@ class SessionRequest:
         async def receive() -> Message:
             if given:
                 return {"type": "http.request", "body": given.pop(), "more_body": False}
-            while (message := await self._receive())["type"] == "http.request":
-                # Its pieces were given as one.
-                pass
-            return message
+            return await self._receive()
 
         return receive
 
 
-class _User(Protocol):
-    @property
-    def identity(self) -> str: ...
-    @property
-    def display_name(self) -> str: ...
-
-
-Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
+# With the body of the request, where it was read whole.
+Serve = Callable[[Scope, bytes | None, Receive, Send], Awaitable[bool]]
 OnRestored = Callable[[str, str | None], Awaitable[None]]
 
 
@@ -313,21 +293,18 @@ class _ThrownAwayError(Exception):
 class _Answer:
     """What goes out to the client, and how much of it has."""
 
-    _TAIL_BYTES = 4
-
     def __init__(self, send: Send) -> None:
         self._send = send
         self.is_begun = self.is_whole = False
-        self.tail = b""
+        self.on_begun: Callable[[], None] | None = None
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             self.is_begun = True
+            if self.on_begun is not None:
+                self.on_begun()
         elif kind == "http.response.body":
-            self.tail = (self.tail + message.get("body", b"")[-self._TAIL_BYTES :])[
-                -self._TAIL_BYTES :
-            ]
             self.is_whole = not message.get("more_body", False)
         await self._send(message)
 
@@ -402,28 +379,37 @@ def _text(session_id: bytes | None) -> str | None:
 
 
 def caller(scope: Scope) -> dict[str, str]:
-    """For whom a request is, as far as what authenticates says so.
+    """For whom a request is, as far as what authenticates says so; else its credential tells.
 
-    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone.
+    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone. A
+    token that names nobody is one of all users of its client: then the credential itself counts.
     """
-    user = scope.get("user")
+    user: object = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return {}
     token = getattr(user, "access_token", None)
     if token is None:
-        return {"user": _name(user)}
-    claims: dict[str, object] = getattr(token, "claims", None) or {}
+        name = next(filter(None, (_told(user, it) for it in _NAMES)), None)
+        return {} if name is None else {"user": name}
+    claims: object = getattr(token, "claims", None)
+    known: Mapping[str, object] = {}
+    if isinstance(claims, Mapping):
+        known = cast("Mapping[str, object]", claims)
+    subject: object = getattr(token, "subject", None) or known.get("sub")
+    if subject is None:
+        return {}
     facts: dict[str, object] = {
-        "issuer": claims.get("iss"),
+        "issuer": known.get("iss"),
         "client": getattr(token, "client_id", None),
-        "subject": getattr(token, "subject", None) or claims.get("sub"),
+        "subject": subject,
     }
     return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
-def _name(user: "_User") -> str:
-    # Starlette's own `SimpleUser` has a name, and no identity.
+def _told(user: object, name: str) -> str:
+    """Return what a user says of itself, if it does: of Starlette's some raise instead."""
     try:
-        return str(user.identity)
+        value: object = getattr(user, name, None)
     except NotImplementedError:
-        return str(user.display_name)
+        return ""
+    return "" if value is None else str(value)

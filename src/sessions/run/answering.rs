@@ -1,5 +1,7 @@
 //! A request that the application runs, of a session that is owned.
 
+use alloc::format;
+
 use super::super::entry::kept_body;
 use super::super::key::SessionKey;
 use super::super::options::Restore;
@@ -9,9 +11,14 @@ use super::Run;
 use super::reading::{AnswerReader, Progress, is_initialized};
 use super::state::{AfterHold, Answering, Attached, Ending, Matter, State};
 use super::taking::terminate_later;
+use crate::answer::Answer;
 use crate::exchange::Method;
+use crate::jsonrpc::Message;
 use crate::server::{ResponseHead, Rest};
 use crate::session::Told;
+
+/// A body up to this long is kept as long as its request.
+const SMALL: usize = 4096;
 
 impl Run {
     /// Takes the head of what the application answers.
@@ -38,6 +45,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -87,6 +95,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -94,17 +103,42 @@ impl Run {
         }
     }
 
+    /// Takes that the application has begun to answer, and knew the session. The body of the
+    /// request, where nothing waits for it, is let go.
+    pub fn answer_begun(&mut self) {
+        let is_over = match &self.state {
+            State::Answering(Answering::Head { matter: Matter::Nothing, .. })
+            | State::Passed
+            | State::Ended => true,
+            State::Answering(_)
+            | State::Reading
+            | State::Finding
+            | State::Renewing(_)
+            | State::Writing(_)
+            | State::Forwarding(_)
+            | State::Held(_)
+            | State::Waiting
+            | State::Restoring(_)
+            | State::Opening(_) => false,
+        };
+        if is_over {
+            self.let_go_of_body();
+        }
+    }
+
     /// Takes that the application does not know the session that it was given, so that nothing
     /// of the request was run ([`Decision::session_is_gone`](crate::server::Decision::session_is_gone)). In the
-    /// place of its answer comes what the step says.
+    /// place of its answer comes what the step says: of a request that is no matter of a session
+    /// here, as one of HTTP+SSE, the canonical 404.
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: the request was of no session that is owned.
+    /// [`Misuse`]: the application was not given the request.
     pub fn app_forgot(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
         match &self.state {
             State::Answering(_) => Ok(self.forgotten(replica)),
             State::Ended if self.ran_in.is_some() => Ok(self.forgotten(replica)),
+            State::Passed => Ok(self.reply(|id| Answer::not_found(id))),
             State::Ended
             | State::Reading
             | State::Finding
@@ -177,7 +211,18 @@ impl Run {
     /// Sends the answer; nothing more is told of it.
     pub(super) fn end_passing(&mut self, session_id: Option<HiddenId>) -> Step {
         self.state = State::Ended;
+        self.let_go_of_body();
         Step::Pass(session_id)
+    }
+
+    /// Keeps of a body no more than the id, for an answer that breaks off.
+    fn let_go_of_body(&mut self) {
+        if self.body.as_ref().is_none_or(|body| body.len() <= SMALL) {
+            return;
+        }
+        let id = self.message().as_ref().and_then(Message::echoed_id);
+        let kept = id.map(|id| format!(r#"{{"id":{},"method":""}}"#, id.as_str()));
+        self.body = kept.map(|kept| kept.into_bytes().into());
     }
 
     pub(super) fn end(&mut self) -> Step {
