@@ -13,7 +13,7 @@ from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
 from mcp_session._asgi._request import RequestReader
 from mcp_session._asgi._session_request import Serve, SessionRequest, caller
 from mcp_session._core import CollectedBody, ServerPolicy, admit
-from mcp_session._enums import Lookup
+from mcp_session._later_enums import Lookup
 from mcp_session.replica import ReadBody, SessionRun
 from mcp_session.sessions import SessionTableError
 
