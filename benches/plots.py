@@ -31,6 +31,7 @@ READERS = {
     "orjson": ("orjson", "C2", "^", 1.2),
     "json": ("json", "C7", "v", 1.2),
 }
+BYTES = "bytes of a followed session"
 TABLES = {
     "sqlite": ("SQLite", "C0", "s"),
     "redis": ("Redis", "C3", "o"),
@@ -50,6 +51,7 @@ def main() -> None:
             save(scaling(results), folder / "scale")
             return
     save(reading(results["bodies"]), folder / "reading")
+    save(growing(results["growth"]), folder / "growth")
     save(recovering(results["recovery"]["calls"]), folder / "recovery")
 
 
@@ -91,6 +93,34 @@ def recovering(calls: dict[str, Any]) -> Any:
     axis.set(xlabel="calls at once that meet 404", ylabel="time, ms (lower is better)")
     axis.grid(visible=True, which="major", alpha=0.3)
     axis.legend()
+    return figure
+
+
+def growing(growth: dict[str, Any]) -> Any:
+    """Room for each session and stream, and time for each step, against how many there are."""
+    figure, (room, forward, time) = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    for axis, what, ways in (
+        (room, "followed", {"ours": "a session that a client follows"}),
+        (room, "streams", {"ours": "a stream through the middleware"}),
+        (forward, "forwarded", {"owned": "at its owner", "forwarded": "through another process"}),
+    ):
+        for way, name in ways.items():
+            counts = [int(count) for count in growth[what][way]]
+            over = [growth[what][way][str(it)] - growth[what]["bare"][str(it)] for it in counts]
+            axis.semilogx(counts, [each / 1024 for each in over], marker="o", ms=4, label=name)
+    room.axhline(2, color="C7", ls=":", label="2 KiB")
+    room.set(xlabel="how many", ylabel="KiB for each, over bare", ylim=0)
+    forward.axhline(24, color="C7", ls=":", label="24 KiB")
+    forward.set(xlabel="open streams, over sockets", ylabel="KiB for each, over bare")
+    for name, points in growth["steps"].items():
+        if name != BYTES:
+            counts = [int(count) for count in points]
+            time.loglog(counts, [ns / 1e3 for ns in points.values()], marker="o", ms=4, label=name)
+    time.axhline(5, color="C7", ls=":", label="5 µs")
+    time.set(xlabel="how many there are", ylabel="µs for each")
+    for axis in (room, forward, time):
+        axis.grid(visible=True, which="major", alpha=0.3)
+        axis.legend(fontsize="small")
     return figure
 
 

@@ -43,12 +43,13 @@ from mcp_session._core import (
     not_found_response,
     peek,
 )
-from mcp_session._enums import Action, Kind, Lookup, Reason, ResendPolicy, Side
+from mcp_session._enums import Action, ResendPolicy, Side
 
 # As `typing` has it, without what importing that costs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcp_session._follow import follow, install, uninstall
+    from mcp_session._later_enums import Kind, Lookup, Reason
     from mcp_session._rules import Rule
 
 __all__ = [
@@ -97,6 +98,9 @@ __all__ = [
 
 # Where a name comes from that is imported when it is first asked for.
 _LATER = {
+    "Kind": "mcp_session._later_enums",
+    "Lookup": "mcp_session._later_enums",
+    "Reason": "mcp_session._later_enums",
     "Rule": "mcp_session._rules",
     "follow": "mcp_session._follow",
     "install": "mcp_session._follow",
@@ -107,7 +111,7 @@ _LATER = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import what is not imported yet: `Rule`, `follow`, `install`, `uninstall`."""
+        """Import what is not imported yet."""
         if name not in _LATER:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)

@@ -2,17 +2,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Mu
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias, final, overload
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
-from mcp_session._enums import (
-    Action,
+from mcp_session._enums import Action, ResendPolicy, Side
+from mcp_session._later_enums import (
     ForwardFailure,
     Kind,
     Lookup,
     Reason,
-    ResendPolicy,
     ServerStep,
-    Side,
 )
 from mcp_session._rules import Rule
 
@@ -421,14 +419,14 @@ class Session:
         """Take that the time of a `Cooldown` has passed: a new session may be made again."""
 
 @final
-class Send:
+class Send(Exchange):
     """Send the request, with what stands here in place of its own headers.
 
     `session_id` (`str` or `None`): the ID to attach; no other goes out. `protocol_version`
     (`str` or `None`): what to put into `MCP-Protocol-Version`, if another was negotiated.
     `last_event_id` (`str` or `None`): what to put into `Last-Event-ID`. `body` (`bytes` or
     `None`): what goes out in place of the request's own body. `exchange` (`Exchange`): to be
-    given back with the response.
+    given back with the response; the step itself, which is one.
 
     >>> from mcp_session import Send, Session
     >>> Session().before_request("GET")
@@ -440,7 +438,7 @@ class Send:
     __match_args__: Final = ("exchange", "session_id")
     @property
     def exchange(self) -> Exchange:
-        """To be given back with the response (`Exchange`)."""
+        """To be given back with the response (`Exchange`): the step itself."""
     @property
     def session_id(self) -> str | None:
         """The ID to attach (`str`), or `None`."""
@@ -477,7 +475,7 @@ class Send:
         """The session it belongs to, by its number (`int`); a later one is greater."""
 
 @final
-class Resend:
+class Resend(Exchange):
     """Send the request once more, now. Its attributes are those of `Send`.
 
     >>> from mcp_session import Resend
@@ -490,7 +488,7 @@ class Resend:
     __match_args__: Final = ("exchange", "session_id")
     @property
     def exchange(self) -> Exchange:
-        """To be given back with the response (`Exchange`)."""
+        """To be given back with the response (`Exchange`): the step itself."""
     @property
     def session_id(self) -> str | None:
         """The ID to attach (`str`), or `None`."""
@@ -526,7 +524,7 @@ class Resend:
     def generation(self) -> int:
         """The session it belongs to, by its number (`int`); a later one is greater."""
 
-@final
+@disjoint_base
 class Exchange:
     """One request on its way; it is used once, by `Session.after_response`.
 
@@ -1262,6 +1260,8 @@ class CollectedBody:
     @property
     def has_no_room(self) -> bool:
         """Whether it was given up because all requests together had too much (`bool`)."""
+    def let_go(self) -> None:
+        """Tell that nobody has anything of it any more: it does not count from now on."""
     def take(self) -> bytes | None:
         """Take the bytes, once they are whole; else `None`. They are handed out once."""
 

@@ -32,7 +32,7 @@ from mcp_session._core import (
     SessionRun,
     Swap,
 )
-from mcp_session._enums import ForwardFailure
+from mcp_session._later_enums import ForwardFailure
 
 __all__ = [
     "AwaitRun",

@@ -19,7 +19,7 @@ from mcp_session._core import (
     upstream_lost_response,
     without_session_id,
 )
-from mcp_session._enums import ServerStep
+from mcp_session._later_enums import ServerStep
 
 __all__ = [
     "ServerExchange",

@@ -89,6 +89,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for StatusArgument {
 }
 
 fn status_code(name: &str, object: &Bound<'_, PyAny>) -> PyResult<StatusCode> {
+    let ordinary = object.cast::<PyInt>().ok().and_then(|number| number.extract().ok());
+    if let Some(status) = ordinary.and_then(|number: u16| StatusCode::from_u16(number).ok()) {
+        return Ok(status);
+    }
     let number = integer(name, object)?;
     let status = number.extract().ok().and_then(|number: u16| StatusCode::from_u16(number).ok());
     status.ok_or_else(|| {
@@ -100,10 +104,17 @@ fn status_code(name: &str, object: &Bound<'_, PyAny>) -> PyResult<StatusCode> {
 pub(crate) struct Text<'a>(Cow<'a, str>);
 
 impl<'a> Text<'a> {
+    /// Inlined, so that a text that is one is nothing but where it stands.
+    #[inline(always)]
     pub(crate) fn of(name: &str, object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = object.extract::<&'a str>() {
-            return Ok(Self(Cow::Borrowed(text)));
+        match object.extract::<&'a str>() {
+            Ok(text) => Ok(Self(Cow::Borrowed(text))),
+            Err(_) => Self::replaced(name, object),
         }
+    }
+
+    #[inline(never)]
+    fn replaced(name: &str, object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
         let text = object.cast::<PyString>().map_err(|_| wrong_type(name, "str", &object))?;
         // What cannot be UTF-8 (a lone surrogate, from a header decoded with
         // `surrogateescape`) is ill-formed in every header, and stays so. The exception
@@ -111,8 +122,12 @@ impl<'a> Text<'a> {
         Ok(Self(Cow::Owned(text.to_string_lossy().into_owned())))
     }
 
+    #[inline(always)]
     pub(crate) fn optional(name: &str, object: Optional<'a, '_>) -> PyResult<Option<Self>> {
-        object.map(|object| Self::of(name, object.as_borrowed())).transpose()
+        match object {
+            Some(object) => Self::of(name, object.as_borrowed()).map(Some),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -229,44 +244,28 @@ impl Facts<'_, '_> {
         status: &StatusArgument,
         look: impl FnOnce(&Request<'_>, &Response<'_>) -> R + Send,
     ) -> PyResult<R> {
-        let headers = [
-            ("session_id", self.session_id),
-            ("protocol_version", self.protocol_version),
-            ("response_session_id", self.response_session_id),
-            ("content_type", self.content_type),
-            ("content_encoding", self.content_encoding),
-            ("www_authenticate", self.www_authenticate),
-        ];
-        let mut texts = [const { None }; 6];
-        for (text, (name, header)) in texts.iter_mut().zip(headers) {
-            if let Some(header) = header {
-                *text = Some(Text::of(name, header.as_borrowed())?);
-            }
-        }
-        let [
-            session_id,
-            protocol_version,
-            response_session_id,
-            content_type,
-            content_encoding,
-            www_authenticate,
-        ] = texts.each_ref().map(|text| text.as_ref().map(Text::bytes));
+        let session_id = Text::optional("session_id", self.session_id)?;
+        let protocol_version = Text::optional("protocol_version", self.protocol_version)?;
+        let response_session_id = Text::optional("response_session_id", self.response_session_id)?;
+        let content_type = Text::optional("content_type", self.content_type)?;
+        let content_encoding = Text::optional("content_encoding", self.content_encoding)?;
+        let www_authenticate = Text::optional("www_authenticate", self.www_authenticate)?;
         let request_body = Body::optional("request_body", self.request_body)?;
         let (name, response_body) = self.response_body;
         let response_body = Body::optional(name, response_body)?;
         let request = Request {
-            session_id,
-            protocol_version,
+            session_id: session_id.as_ref().map(Text::bytes),
+            protocol_version: protocol_version.as_ref().map(Text::bytes),
             message: request_body.as_ref().map(|body| body.peek(py)),
             ..Request::new(method.0)
         };
         let response = Response {
-            session_id: response_session_id,
-            content_type,
-            content_encoding,
-            www_authenticate,
+            session_id: response_session_id.as_ref().map(Text::bytes),
+            content_type: content_type.as_ref().map(Text::bytes),
+            content_encoding: content_encoding.as_ref().map(Text::bytes),
+            www_authenticate: www_authenticate.as_ref().map(Text::bytes),
             body: response_body.as_ref().map(Body::bytes),
-            misreports: &self.misreports.0,
+            misreports: self.misreports.as_core(),
             ..Response::new(status.0)
         };
         let length = response.body.map_or(0, <[u8]>::len);
@@ -332,8 +331,21 @@ impl<'a, 'py> FromPyObject<'a, 'py> for QuirksArgument {
 }
 
 /// A caller's own misreports: an iterable of pairs of a status and a text.
+///
+/// Apart, because nearly nobody has any.
 #[derive(Default)]
-pub(crate) struct MisreportsArgument(pub(crate) Misreports);
+pub(crate) struct MisreportsArgument(Option<Box<Misreports>>);
+
+impl MisreportsArgument {
+    pub(crate) fn as_core(&self) -> &Misreports {
+        static NONE: Misreports = Misreports::none();
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(crate) fn into_core(self) -> Misreports {
+        self.0.map_or_else(Misreports::none, |it| *it)
+    }
+}
 
 impl<'a, 'py> FromPyObject<'a, 'py> for MisreportsArgument {
     type Error = PyErr;
@@ -357,7 +369,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MisreportsArgument {
         }
         let wordings = wordings.iter().map(|(status, text)| (*status, text.as_str()));
         let misreports = Misreports::new(wordings);
-        misreports.map(Self).map_err(|error| PyValueError::new_err(format!("misreports: {error}")))
+        misreports
+            .map(|it| Self(Some(Box::new(it))))
+            .map_err(|error| PyValueError::new_err(format!("misreports: {error}")))
     }
 }
 

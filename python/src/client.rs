@@ -10,7 +10,7 @@ use mcp_session_core::client::{
     AnswerBody, Begin, Client as CoreClient, Credentials, Endpoint, HoldEnd, Look, Misuse, Options,
     RequestHead, RequestRun as CoreRun, Sent, Shield, Step, TransportFailure,
 };
-use mcp_session_core::{Misreports, session};
+use mcp_session_core::session;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
@@ -52,7 +52,7 @@ impl Client {
             outage_shield=FlagArgument(true),
             status_shield=FlagArgument(false),
             stream_guard=FlagArgument(true),
-            misreports=MisreportsArgument(Misreports::none()),
+            misreports=MisreportsArgument::default(),
             remembered=4096,
         ),
         text_signature = "(*, quirks=True, resend=ResendPolicy.ALL, bound=2, outage_shield=True, \
@@ -71,7 +71,7 @@ impl Client {
     ) -> Self {
         let options = Options {
             session: session::Options { quirks: quirks.0, resend: resend.0, bound: bound.0 },
-            misreports: misreports.0,
+            misreports: misreports.into_core(),
             outage_shield: shield(outage_shield),
             status_shield: shield(status_shield),
             stream_guard: shield(stream_guard),

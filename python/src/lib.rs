@@ -213,7 +213,7 @@ mod _core {
         let (side, length) = (side.with(quirks), request.bytes().len() + response.bytes().len());
         look_at(py, length, || {
             let (request, response) = parse(&request, &response)?;
-            let response = Response { misreports: &misreports.0, ..response.facts() };
+            let response = Response { misreports: misreports.as_core(), ..response.facts() };
             PyResult::Ok(Decided::of(&core_classify(side, &request.facts(), &response)))
         })?
         .into_verdict(py)

@@ -6,7 +6,7 @@ use mcp_session_core::server::{
     Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Policy, Remark,
     RequestHead, ResponseHead, Rest, Step, is_session_header, shown_path,
 };
-use mcp_session_core::{Action, Misreports, Rule};
+use mcp_session_core::{Action, Rule};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
@@ -54,7 +54,7 @@ impl ServerPolicy {
             max_remembered_bytes=RememberedLimit(Options::MAX_REMEMBERED_BYTES),
             max_response_bytes=ResponseLimit(Options::MAX_RESPONSE_BYTES),
             disabled_rules=RulesArgument(Vec::new()), report_only=ReportOnlyFlag(false),
-            misreports=MisreportsArgument(Misreports::none()),
+            misreports=MisreportsArgument::default(),
         ),
         text_signature = "(*, paths=None, echo_id=True, max_request_bytes=4194304, \
             max_remembered_bytes=67108864, \
@@ -78,7 +78,7 @@ impl ServerPolicy {
             max_remembered_bytes: max_remembered_bytes.0,
             max_response_bytes: max_response_bytes.0,
             disabled_rules: disabled_rules.0,
-            misreports: misreports.0,
+            misreports: misreports.into_core(),
         };
         Self { policy: Policy::new(options), paths: paths.0, remarked: Mutex::default() }
     }

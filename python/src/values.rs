@@ -55,32 +55,38 @@ struct Says {
 /// A verdict without Python in it.
 pub(crate) struct Decided {
     says: Says,
+    /// What nearly none has, apart from the rest.
+    payload: Option<Box<Payload>>,
+}
+
+struct Payload {
     session_id: Option<String>,
     answer: Option<(CoreAnswer<'static>, Vec<u8>)>,
 }
 
 impl Decided {
     pub(crate) fn of(verdict: &CoreVerdict<'_>) -> Self {
-        Self {
-            says: Says {
-                action: verdict.action(),
-                rule: verdict.rule(),
-                session_header: verdict.session_header(),
-            },
-            session_id: verdict.session_id().map(|id| id.as_str().to_owned()),
-            answer: verdict
-                .response()
-                .map(|answer| (answer.without_id(), answer.body().into_bytes())),
-        }
+        let says = Says {
+            action: verdict.action(),
+            rule: verdict.rule(),
+            session_header: verdict.session_header(),
+        };
+        let payload = match (verdict.session_id(), verdict.response()) {
+            (None, None) => None,
+            (session_id, answer) => Some(Box::new(Payload {
+                session_id: session_id.map(|id| id.as_str().to_owned()),
+                answer: answer.map(|answer| (answer.without_id(), answer.body().into_bytes())),
+            })),
+        };
+        Self { says, payload }
     }
 
     pub(crate) fn into_verdict(self, py: Python<'_>) -> PyResult<Py<Verdict>> {
-        let Self { says, session_id, answer } = self;
+        let Self { says, payload } = self;
         // Enum members are looked up for these once; a verdict with a payload takes theirs.
         let shared = Verdict::shared(py, says)?;
-        if session_id.is_none() && answer.is_none() {
-            return Ok(shared);
-        }
+        let Some(payload) = payload else { return Ok(shared) };
+        let Payload { session_id, answer } = *payload;
         let response = match answer {
             Some((bare, body)) => {
                 let body = PyBytes::new(py, &body).unbind();

@@ -51,7 +51,8 @@ pub(super) struct Registry {
 }
 
 struct Entry {
-    session: FollowedSession,
+    /// Apart: the nodes of the map have room for more than they hold.
+    session: Box<FollowedSession>,
     /// The ID that its caller stamps on requests.
     callers: Option<Name>,
     /// Its other IDs, the oldest first.
@@ -105,7 +106,7 @@ impl Registry {
         let alive = Arc::new(());
         let used = Use { standing: Standing::Open, at: slot.0 };
         let entry = Entry {
-            session,
+            session: Box::new(session),
             callers: None,
             others: VecDeque::new(),
             used,
@@ -127,7 +128,7 @@ impl Registry {
     }
 
     pub(super) fn session(&mut self, slot: Slot) -> Option<&mut FollowedSession> {
-        self.sessions.get_mut(&slot).map(|entry| &mut entry.session)
+        self.sessions.get_mut(&slot).map(|entry| &mut *entry.session)
     }
 
     /// Makes the ID by which the caller of a new session will name it.

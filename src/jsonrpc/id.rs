@@ -1,7 +1,6 @@
 //! Ids of JSON-RPC, compared as JSON values.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use super::json;
@@ -62,15 +61,17 @@ impl<'a> RequestId<'a> {
     /// assert_ne!(key(r#"{"id":7,"result":{}}"#), key(r#"{"id":"7","result":{}}"#));
     /// ```
     pub fn value_key(self) -> RequestIdKey {
-        let by_value = || match json::string_bytes(self.0) {
-            Some(bytes) => Some([b"\"", bytes.as_slice()].concat()),
-            None => Decimal::parse(self.0).map(|number| number.key()),
+        let by_value = || match quoted(self.0) {
+            Some(plain) if !plain.contains(&b'\\') => Some(RequestIdKey::of([b"\"", plain])),
+            Some(_) => {
+                json::string_bytes(self.0).map(|bytes| RequestIdKey::of([b"\"", bytes.as_slice()]))
+            }
+            None => number_key(self.0),
         };
         let is_short = self.0.len() <= Self::COMPARED_LIMIT;
         // Too long or too large to be compared by its value, it equals none but itself.
-        let by_spelling = || [b"?", self.0.as_bytes()].concat();
-        let key = is_short.then(by_value).flatten().unwrap_or_else(by_spelling);
-        RequestIdKey(key.into_boxed_slice())
+        let by_spelling = || RequestIdKey::of([b"?", self.0.as_bytes()]);
+        is_short.then(by_value).flatten().unwrap_or_else(by_spelling)
     }
 
     /// The key under which an id is remembered; `None` for one of more than
@@ -88,11 +89,41 @@ impl fmt::Debug for RequestId<'_> {
 
 /// The value of a JSON-RPC id, as [`RequestId::value_key`] makes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestIdKey(Box<[u8]>);
+pub struct RequestIdKey(Key);
+
+/// Nearly every id is short, and then takes no allocation. Which of the two a key is follows from
+/// its length, so that equal keys are equal here.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Key {
+    /// The length, and the bytes with zeros behind.
+    Short(u8, [u8; 22]),
+    Long(Box<[u8]>),
+}
 
 impl RequestIdKey {
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Key::Short(length, bytes) => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Key::Long(bytes) => bytes,
+        }
+    }
+
+    /// Inlined, so that parts of a known length are no calls.
+    #[inline(always)]
+    fn of<const N: usize>(parts: [&[u8]; N]) -> Self {
+        let mut bytes = [0; 22];
+        let mut length = 0;
+        for part in parts {
+            let Some(place) = bytes.get_mut(length..length + part.len()) else {
+                return Self(Key::Long(parts.concat().into()));
+            };
+            place.copy_from_slice(part);
+            length += part.len();
+        }
+        match u8::try_from(length) {
+            Ok(length) => Self(Key::Short(length, bytes)),
+            Err(_) => Self(Key::Long(parts.concat().into())),
+        }
     }
 }
 
@@ -103,39 +134,37 @@ impl fmt::Debug for RequestIdKey {
     }
 }
 
-/// A JSON number by its exact value: sign, digits without outer zeros, power of ten.
-struct Decimal {
-    negative: bool,
-    digits: Vec<u8>,
-    exponent: i64,
+/// What stands between the quotes of a JSON string; `None` for a number.
+fn quoted(value: &str) -> Option<&[u8]> {
+    value.as_bytes().strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
-impl Decimal {
-    /// `None` where the exponent is beyond all measure; such a number equals none but
-    /// itself.
-    fn parse(number: &str) -> Option<Self> {
-        let (negative, unsigned) =
-            number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
-        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let mut exponent =
-            exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
-        let mut digits: Vec<u8> =
-            whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0').collect();
-        while digits.last() == Some(&b'0') {
-            digits.pop();
-            exponent = exponent.checked_add(1)?;
-        }
-        if digits.is_empty() {
-            return Some(Self { negative: false, digits, exponent: 0 });
-        }
-        Some(Self { negative, digits, exponent })
+/// The key of a JSON number, by its exact value. `None` where the exponent is beyond all measure;
+/// such a number equals none but itself.
+fn number_key(number: &str) -> Option<RequestIdKey> {
+    let (sign, unsigned) = number.strip_prefix('-').map_or((b'+', number), |rest| (b'-', rest));
+    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        return decimal_key(sign, unsigned.as_bytes(), 0);
     }
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent =
+        exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+    decimal_key(sign, [whole, fraction].concat().as_bytes(), exponent)
+}
 
-    fn key(&self) -> Vec<u8> {
-        let sign = if self.negative { b'-' } else { b'+' };
-        [&[sign], self.exponent.to_be_bytes().as_slice(), &self.digits].concat()
+/// Sign, power of ten, and digits without outer zeros.
+fn decimal_key(sign: u8, digits: &[u8], exponent: i64) -> Option<RequestIdKey> {
+    let zeros =
+        |digits: &mut dyn Iterator<Item = &u8>| digits.take_while(|it| **it == b'0').count();
+    let digits = digits.get(zeros(&mut digits.iter())..)?;
+    if digits.is_empty() {
+        return Some(RequestIdKey::of([b"+", &0_i64.to_be_bytes(), b""]));
     }
+    let behind = zeros(&mut digits.iter().rev());
+    let exponent = exponent.checked_add(i64::try_from(behind).ok()?)?;
+    let digits = digits.get(..digits.len() - behind)?;
+    Some(RequestIdKey::of([&[sign], &exponent.to_be_bytes(), digits]))
 }
 
 #[cfg(test)]

@@ -143,8 +143,12 @@ impl<'a> Message<'a> {
 
     /// Whether this is a single request of the method `initialize`.
     pub fn is_initialize(&self) -> bool {
-        self.kind == Kind::Request
-            && self.method.is_some_and(|method| json::string_is(method, "initialize"))
+        self.kind == Kind::Request && self.has_method("initialize")
+    }
+
+    /// Whether this is the method of a request or a notification.
+    pub(crate) fn has_method(&self, name: &str) -> bool {
+        self.method.is_some_and(|method| json::string_is(method, name))
     }
 
     /// The members of a batch, in order; none of what is no batch.
@@ -208,8 +212,8 @@ impl<'a> Message<'a> {
 
     /// The id of the request that a `notifications/cancelled` names.
     pub(crate) fn cancelled_id(&self) -> Option<RequestId<'a>> {
-        let is_cancelled = self.kind == Kind::Notification
-            && self.method.is_some_and(|it| json::string_is(it, "notifications/cancelled"));
+        let is_cancelled =
+            self.kind == Kind::Notification && self.has_method("notifications/cancelled");
         let [id] = json::members(self.content.filter(|_| is_cancelled)?, ["requestId"])?;
         RequestId::from_json(id.last()?)
     }

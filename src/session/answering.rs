@@ -10,6 +10,7 @@ use super::identity::{AdoptedId, Foreign, Generation};
 use super::machine::{Death, Session, State};
 use super::outgoing::Errand;
 use super::reason::Reason;
+use super::resend::Repeatable;
 use super::steps::{After, AfterStep, Answer, Attempt, Delivery, Exchange, Opening, Run, Waited};
 use super::streams::Stream;
 use crate::exchange::{Response, SessionId};
@@ -40,11 +41,11 @@ impl Session {
         &mut self,
         answer: Answer<'_, B>,
     ) -> Result<After<B>, Foreign<Exchange<B>>> {
-        let Answer { exchange, status, id, rule, action, opening } = answer;
+        let Answer { exchange, status, id, rule, action, opening, repeatable } = answer;
         if !exchange.run.ticket.is_of(&self.owner) {
             return Err(Foreign(exchange));
         }
-        if let Some(id) = &exchange.run.request.facts.id {
+        if let Some(id) = &exchange.run.request.facts().id {
             self.open.ended(id, &exchange.run.ticket);
         }
         let was_live = self.is_live();
@@ -62,7 +63,7 @@ impl Session {
                 generation = delivery.stream.generation;
                 AfterStep::Deliver(delivery)
             }
-            (Action::ClearAndReinit, _) => self.terminated(exchange),
+            (Action::ClearAndReinit, _) => self.terminated(exchange, repeatable),
             (
                 Action::PassThrough
                 | Action::Clear
@@ -87,8 +88,12 @@ impl Session {
         })
     }
 
-    fn terminated<B: AsRef<[u8]>>(&mut self, mut exchange: Exchange<B>) -> AfterStep<B> {
-        let errand = exchange.run.request.facts.errand;
+    fn terminated<B: AsRef<[u8]>>(
+        &mut self,
+        mut exchange: Exchange<B>,
+        repeatable: Repeatable,
+    ) -> AfterStep<B> {
+        let errand = exchange.run.request.facts().errand;
         let is_second = exchange.run.attempt == Attempt::Second;
         // One that was resent had a stream open when it went out first.
         let had_stream =
@@ -115,9 +120,7 @@ impl Session {
             Errand::Initialize | Errand::Terminate | Errand::Malformed | Errand::Other => {
                 deliver(exchange)
             }
-            Errand::Request | Errand::Batch
-                if !exchange.run.request.is_resent_by(self.options.resend) =>
-            {
+            Errand::Request | Errand::Batch if !self.options.resend.allows(repeatable) => {
                 self.give_up(exchange.run, Reason::NotResent).into()
             }
             Errand::Request | Errand::Batch if exchange.run.ticket.is_cancelled() => {
@@ -178,7 +181,7 @@ impl Session {
         if !status.is_success() {
             return false;
         }
-        let errand = exchange.run.request.facts.errand;
+        let errand = exchange.run.request.facts().errand;
         if errand == Errand::Stream {
             // It counts for its own generation, dead by now or not.
             self.streams.opened_in(exchange.generation);

@@ -42,11 +42,11 @@ impl<B> Hold<B> {
 impl<B> Outgoing<B> {
     /// The key of a single request's id.
     pub(crate) fn id_key(&self) -> Option<&RequestIdKey> {
-        self.facts.id.as_ref()
+        self.facts().id.as_ref()
     }
 
     /// The key of the request that a `notifications/cancelled` names.
     pub(crate) fn cancelled_key(&self) -> Option<&RequestIdKey> {
-        self.facts.cancelled.as_ref()
+        self.facts().cancelled.as_ref()
     }
 }

@@ -19,6 +19,9 @@ use crate::table::{
     Attachment, Columns, RequestKind, Rule, UNSUPPORTED_PROTOCOL_VERSION, error_code, is_json,
 };
 
+/// What a leader sends where the caller has not sent one of its own.
+const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
 /// What came back to a leader's `initialize`, read once.
 ///
 /// It is read when this is made, so make it where nobody waits.
@@ -101,7 +104,7 @@ impl Session {
                     lead,
                     id,
                     version,
-                    body: Arc::clone(&self.initialized),
+                    body: self.initialized.clone().unwrap_or_else(|| Arc::from(INITIALIZED)),
                 }));
             }
             (Rule::IllFormedSessionId, _) => Reason::IllFormedSessionId,

@@ -48,7 +48,8 @@ pub struct Session {
     pub(super) generation: Generation,
     pub(super) circuit: Circuit,
     pub(super) initialize: Option<Arc<[u8]>>,
-    pub(super) initialized: Arc<[u8]>,
+    /// The caller's `notifications/initialized`, if there was one.
+    pub(super) initialized: Option<Arc<[u8]>>,
     /// The number of the last `initialize` that went out, a leader's included.
     pub(super) issued: u64,
     /// The last recovery, or trial.
@@ -101,9 +102,7 @@ impl Session {
             generation: Generation(0),
             circuit: Circuit::new(options.bound),
             initialize: None,
-            initialized: Arc::from(
-                &br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#[..],
-            ),
+            initialized: None,
             issued: 0,
             recovery: None,
             recoveries: 0,
@@ -154,7 +153,7 @@ impl Session {
 
     /// Decides what to do with a request before it goes out.
     pub fn before_request<B: AsRef<[u8]>>(&mut self, request: Outgoing<B>) -> Before<B> {
-        let cancelled = request.facts.cancelled.as_ref().and_then(|id| self.open.cancel(id));
+        let cancelled = request.facts().cancelled.as_ref().and_then(|id| self.open.cancel(id));
         match cancelled {
             Some(Place::Held) => return Before::Drop(request),
             // A live session knows nothing of what a dead one was asked.
@@ -163,8 +162,8 @@ impl Session {
             }
             Some(Place::Sent(_)) | None => {}
         }
-        if request.facts.errand == Errand::Initialized {
-            self.initialized = Arc::from(request.body().as_ref());
+        if request.facts().errand == Errand::Initialized {
+            self.initialized = Some(Arc::from(request.body().as_ref()));
         }
         let ticket = Arc::new(Ticket::new(&self.owner));
         self.proceed(Run { request, ticket, attempt: Attempt::First, waited: Waited::No })
@@ -286,7 +285,7 @@ impl Session {
     }
 
     pub(super) fn proceed<B: AsRef<[u8]>>(&mut self, run: Run<B>) -> Before<B> {
-        let errand = run.request.facts.errand;
+        let errand = run.request.facts().errand;
         match (&self.state, errand) {
             (State::Fresh | State::Live(_) | State::Lost(..), Errand::Terminate) => self.close(run),
             (State::Fresh | State::Live(_) | State::Lost(..), _)
@@ -336,7 +335,7 @@ impl Session {
     }
 
     fn send<B: AsRef<[u8]>>(&mut self, run: Run<B>) -> Before<B> {
-        match run.request.facts.errand {
+        match run.request.facts().errand {
             Errand::Stream => self.open_stream(run),
             Errand::Initialize
             | Errand::Request
@@ -392,7 +391,7 @@ impl Session {
     }
 
     fn hold<B>(&mut self, run: Run<B>, outcome: Arc<Outcome>) -> Hold<B> {
-        if let Some(id) = &run.request.facts.id {
+        if let Some(id) = &run.request.facts().id {
             self.open.moved(id, &run.ticket, Place::Held);
         }
         Hold { run, outcome, since: self.generation }
@@ -432,10 +431,10 @@ impl Session {
         request: &Outgoing<B>,
         standing: Option<Generation>,
     ) -> Translation {
-        if request.facts.members.is_empty() {
+        if request.facts().members.is_empty() {
             return Translation::Unchanged;
         }
-        self.questions.translate(request.body().as_ref(), &request.facts, standing)
+        self.questions.translate(request.body().as_ref(), request.facts(), standing)
     }
 
     fn transmitted<B>(
@@ -458,7 +457,7 @@ impl Session {
             self.issued += 1;
             self.issued
         });
-        let facts = &run.request.facts;
+        let facts = run.request.facts();
         if let Some(id) = &facts.id {
             self.open.moved(id, &run.ticket, Place::Sent(self.generation));
         }

@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::bodies::{for_each_member, range_of};
-use super::resend::{Repeatable, ResendPolicy};
+use super::resend::Repeatable;
 use super::restores::Told;
 use crate::exchange::Method;
 use crate::jsonrpc::{Kind, Message, RequestId, RequestIdKey, peek};
@@ -26,10 +26,13 @@ use crate::table::RequestKind;
 /// assert_eq!(call.kind(), Some(Kind::Request));
 /// assert_eq!(call.id().map(|id| id.as_str()), Some("7"));
 /// ```
-pub struct Outgoing<B> {
+pub struct Outgoing<B>(Box<Read<B>>);
+
+/// Apart, because a request is handed on many times until it has ended.
+struct Read<B> {
     method: Method,
     body: B,
-    pub(super) facts: Box<Facts>,
+    facts: Facts,
 }
 
 impl<B: AsRef<[u8]>> Outgoing<B> {
@@ -46,13 +49,41 @@ impl<B: AsRef<[u8]>> Outgoing<B> {
             Method::Delete => Facts::new(Errand::Terminate),
             Method::Other => Facts::new(Errand::Other),
         };
-        Self { method, body, facts: Box::new(facts) }
+        Self(Box::new(Read { method, body, facts }))
     }
 
     /// The id of a POST of a single message, as it stands in the body.
     pub fn id(&self) -> Option<RequestId<'_>> {
-        let text = self.body.as_ref().get(self.facts.id_range.clone()?)?;
+        let text = self.0.body.as_ref().get(self.0.facts.id_range.clone()?)?;
         RequestId::from_json(core::str::from_utf8(text).ok()?)
+    }
+
+    /// How safely it can be sent again. Reads the body anew: nearly no request is.
+    pub(super) fn repeatable(&self) -> Repeatable {
+        let body = self.0.body.as_ref();
+        match self.0.facts.errand {
+            Errand::Request => Repeatable::of(&peek(body)),
+            Errand::Batch => {
+                let mut repeatable = Repeatable::Always;
+                let has_others = peek(body).for_each_object(|member| {
+                    repeatable = repeatable.and(match member.kind() {
+                        Kind::Request => Repeatable::of(member),
+                        Kind::Notification | Kind::Response | Kind::Batch | Kind::Malformed => {
+                            Repeatable::Never
+                        }
+                    });
+                });
+                if has_others { Repeatable::Never } else { repeatable }
+            }
+            Errand::Initialize
+            | Errand::Notification
+            | Errand::Initialized
+            | Errand::Replies
+            | Errand::Malformed
+            | Errand::Stream
+            | Errand::Terminate
+            | Errand::Other => Repeatable::Never,
+        }
     }
 }
 
@@ -77,48 +108,49 @@ impl<B> Outgoing<B> {
     /// The same request with this `Last-Event-ID`.
     #[must_use]
     pub fn with_last_event_id(mut self, event_id: &str) -> Self {
-        self.facts.last_event_id = Some(event_id.into());
+        self.0.facts.last_event_id = Some(event_id.into());
         self
     }
 
     /// The HTTP method.
     pub fn method(&self) -> Method {
-        self.method
+        self.0.method
     }
 
     /// The value of `Last-Event-ID`, as the caller wrote it.
     pub fn last_event_id(&self) -> Option<&str> {
-        self.facts.last_event_id.as_deref()
+        self.0.facts.last_event_id.as_deref()
     }
 
     /// The body.
     pub fn body(&self) -> &B {
-        &self.body
+        &self.0.body
     }
 
     /// The body, for whoever needs nothing else any more.
     pub fn into_body(self) -> B {
-        self.body
+        self.0.body
     }
 
     /// What the body of a POST is; `None` for any other method.
     pub fn kind(&self) -> Option<Kind> {
-        self.facts.kind
+        self.0.facts.kind
     }
 
     /// Whether it is a POST of a single request of the method `initialize`.
     pub fn is_initialize(&self) -> bool {
-        self.facts.errand == Errand::Initialize
+        self.0.facts.errand == Errand::Initialize
     }
 
     /// Whether a caller waits for an answer to what the body asks: a request, or a batch that
     /// holds one.
     pub fn is_request(&self) -> bool {
-        self.facts.errand.is_request() || self.is_initialize()
+        self.0.facts.errand.is_request() || self.is_initialize()
     }
 
-    pub(super) fn is_resent_by(&self, policy: ResendPolicy) -> bool {
-        policy.allows(self.facts.repeatable)
+    /// What was read in it.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.0.facts
     }
 }
 
@@ -127,8 +159,8 @@ impl<B> fmt::Debug for Outgoing<B> {
         // Bodies hold what users say to tools; they are nobody's to log.
         formatter
             .debug_struct("Outgoing")
-            .field("method", &self.method)
-            .field("kind", &self.facts.kind)
+            .field("method", &self.0.method)
+            .field("kind", &self.0.facts.kind)
             .finish_non_exhaustive()
     }
 }
@@ -200,7 +232,6 @@ pub(super) struct Facts {
     pub(super) members: Vec<Member>,
     /// What it tells the server to keep, by the id of the request that does.
     pub(super) tells: Vec<(RequestIdKey, Told)>,
-    repeatable: Repeatable,
 }
 
 /// A member of a batch; or a single message, taken as one.
@@ -230,7 +261,6 @@ impl Facts {
             cancelled: None,
             members: Vec::new(),
             tells: Vec::new(),
-            repeatable: Repeatable::Never,
         }
     }
 }
@@ -243,12 +273,11 @@ fn read(body: &[u8]) -> Facts {
     let facts = match kind {
         Kind::Request => Facts {
             id: id.and_then(RequestId::key),
-            repeatable: Repeatable::of(&message),
             tells: tells(&message).into_iter().collect(),
             ..Facts::new(if message.is_initialize() { Errand::Initialize } else { Errand::Request })
         },
         Kind::Notification => {
-            let is_initialized = message.method().as_deref() == Some("notifications/initialized");
+            let is_initialized = message.has_method("notifications/initialized");
             Facts {
                 cancelled: message.cancelled_id().and_then(RequestId::key),
                 ..Facts::new(if is_initialized {
@@ -270,26 +299,21 @@ fn read(body: &[u8]) -> Facts {
 }
 
 fn batch(body: &[u8], message: &Message<'_>) -> Facts {
-    let mut facts = Facts { repeatable: Repeatable::Always, ..Facts::new(Errand::Replies) };
+    let mut facts = Facts::new(Errand::Replies);
     let mut has_reply = false;
     let mut is_malformed = false;
     let has_others = message.for_each_object(|member| match member.kind() {
         Kind::Request => {
             facts.errand = Errand::Batch;
-            facts.repeatable = facts.repeatable.and(Repeatable::of(member));
             facts.tells.extend(tells(member));
         }
         Kind::Batch | Kind::Malformed => is_malformed = true,
-        Kind::Notification => facts.repeatable = Repeatable::Never,
-        Kind::Response => {
-            facts.repeatable = Repeatable::Never;
-            has_reply |= reply(body, member).is_some();
-        }
+        Kind::Notification => {}
+        Kind::Response => has_reply |= reply(body, member).is_some(),
     });
     if has_others || is_malformed {
         // A member that is no message is answered too: with an error.
         facts.errand = Errand::Batch;
-        facts.repeatable = Repeatable::Never;
     }
     if has_reply {
         // Else nothing is ever taken out of it.

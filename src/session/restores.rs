@@ -27,19 +27,19 @@ impl Told {
     /// What a request tells, if it is one of those. A value of more than 1,024 bytes is not
     /// remembered.
     pub(crate) fn of(request: &Message<'_>) -> Option<Self> {
-        let method = request.method()?;
         let value = |name| {
             let text = request.parameter(name)?;
             let key = RequestId::from_json(text).filter(|_| text.starts_with('"'))?.key()?;
             Some((key, text))
         };
-        match method.as_ref() {
-            "logging/setLevel" => value("level").map(|(_, text)| Self::Level(text.into())),
-            "resources/subscribe" => {
-                value("uri").map(|(key, text)| Self::Subscribe(key, text.into()))
-            }
-            "resources/unsubscribe" => value("uri").map(|(key, _)| Self::Unsubscribe(key)),
-            _ => None,
+        if request.has_method("logging/setLevel") {
+            value("level").map(|(_, text)| Self::Level(text.into()))
+        } else if request.has_method("resources/subscribe") {
+            value("uri").map(|(key, text)| Self::Subscribe(key, text.into()))
+        } else if request.has_method("resources/unsubscribe") {
+            value("uri").map(|(key, _)| Self::Unsubscribe(key))
+        } else {
+            None
         }
     }
 }

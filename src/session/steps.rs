@@ -10,6 +10,7 @@ use super::identity::{AdoptedId, Generation, OrphanId, Ticket};
 use super::outgoing::Outgoing;
 use super::reason::{Cooldown, Reason};
 use super::recovery::{Lead, Outcome, RecoveryNumber};
+use super::resend::Repeatable;
 use super::streams::{EventOrigin, Stream};
 use crate::exchange::{Quirks, Response, SessionId};
 use crate::table::{Action, Attachment, Columns, Rule};
@@ -128,6 +129,11 @@ impl<B> Transmit<B> {
         self.session_id.as_deref().and_then(|id| SessionId::parse(id.as_bytes()))
     }
 
+    /// The same, for whoever keeps it longer than this.
+    pub fn adopted_id(&self) -> Option<AdoptedId> {
+        self.session_id.clone().map(AdoptedId)
+    }
+
     /// The version to put into `MCP-Protocol-Version`, if another was negotiated since the
     /// caller's own `initialize`.
     pub fn protocol_version(&self) -> Option<&str> {
@@ -183,6 +189,44 @@ pub struct Exchange<B> {
     pub(super) quirks: Quirks,
 }
 
+impl<B: AsRef<[u8]>> Exchange<B> {
+    /// Reads the head of the response, and its body as far as that is known; of one that ends the
+    /// session, whether the request may be sent again. A [`Session`](super::Session) that is
+    /// given the answer reads nothing.
+    ///
+    /// `response.body` may be `None`; whether it is needed,
+    /// [`needs_body`](crate::needs_body) says. Of an `initialize` give the message that answered
+    /// as its body, with the content type of JSON, if it is at hand: one that is no whole
+    /// `InitializeResult` opens no session, whatever its head says. Where it is not known, the
+    /// head alone counts.
+    pub fn answered<'a>(self, response: &Response<'a>) -> Answer<'a, B> {
+        let attachment = if self.attached { Attachment::Attached } else { Attachment::NotAttached };
+        let columns = Columns::of_client(
+            self.quirks,
+            self.run.request.method(),
+            self.run.request.facts().errand.request_kind(),
+            attachment,
+            response,
+        );
+        let (rule, action) = columns.decide();
+        let repeatable = match action {
+            Action::ClearAndReinit => self.run.request.repeatable(),
+            Action::PassThrough
+            | Action::AdoptSession
+            | Action::Clear
+            | Action::NotFoundResponse
+            | Action::BadRequestResponse
+            | Action::UnavailableResponse => Repeatable::Never,
+        };
+        let id = response.session_id.and_then(SessionId::parse);
+        let opening = match self.issue {
+            Some(_) => Opening::of(response),
+            None => Opening::Possible,
+        };
+        Answer { exchange: self, status: response.status, id, rule, action, opening, repeatable }
+    }
+}
+
 impl<B> Exchange<B> {
     /// The request that is on its way.
     pub fn request(&self) -> &Outgoing<B> {
@@ -198,32 +242,6 @@ impl<B> Exchange<B> {
     /// before it goes out.
     pub fn is_cancelled(&self) -> bool {
         self.run.ticket.is_cancelled()
-    }
-
-    /// Reads the head of the response, and its body as far as that is known. A
-    /// [`Session`](super::Session) that is given the answer reads nothing.
-    ///
-    /// `response.body` may be `None`; whether it is needed,
-    /// [`needs_body`](crate::needs_body) says. Of an `initialize` give the message that answered
-    /// as its body, with the content type of JSON, if it is at hand: one that is no whole
-    /// `InitializeResult` opens no session, whatever its head says. Where it is not known, the
-    /// head alone counts.
-    pub fn answered<'a>(self, response: &Response<'a>) -> Answer<'a, B> {
-        let attachment = if self.attached { Attachment::Attached } else { Attachment::NotAttached };
-        let columns = Columns::of_client(
-            self.quirks,
-            self.run.request.method(),
-            self.run.request.facts.errand.request_kind(),
-            attachment,
-            response,
-        );
-        let (rule, action) = columns.decide();
-        let id = response.session_id.and_then(SessionId::parse);
-        let opening = match self.issue {
-            Some(_) => Opening::of(response),
-            None => Opening::Possible,
-        };
-        Answer { exchange: self, status: response.status, id, rule, action, opening }
     }
 
     /// The request, for whoever ends it itself: the exchange is abandoned.
@@ -242,6 +260,8 @@ pub struct Answer<'a, B> {
     pub(super) id: Option<SessionId<'a>>,
     pub(super) rule: Rule,
     pub(super) action: Action,
+    /// Of what ends the session.
+    pub(super) repeatable: Repeatable,
     pub(super) opening: Opening,
 }
 

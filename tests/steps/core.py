@@ -37,7 +37,7 @@ def msrv(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def instructions(session: nox.Session) -> None:
-    """The core needs no more instructions than the baseline says, and no hostile body costs more."""
+    """The core needs no more instructions than the baseline says; hostile bodies cost no more."""
     session.run(sys.executable, "benches/instructions.py")
     session.run(sys.executable, "benches/hostile.py")
 

@@ -24,7 +24,9 @@ from steps.common import (
     scratch,
 )
 
-UNCHECKED = ("benches/calls.py", "benches/plots.py", "benches/scale.py")
+UNCHECKED = tuple(
+    f"benches/{it}.py" for it in ("beside", "beside_server", "calls", "plots", "scale")
+)
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),
@@ -80,7 +82,7 @@ def types(session: nox.Session) -> None:
     session.run(*mypy, "tests/asgi")
     session.run(*mypy, "tests/sessions")
     session.run(*mypy, "tests/workers")
-    # The other two need what only the benchmarks install.
+    # The others need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
     session.run(*mypy, *benches)
     pyright = (python, "-m", "pyright", "--pythonpath", python)

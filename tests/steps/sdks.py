@@ -24,6 +24,7 @@ environment("langchain", "langchain-mcp-adapters")
 environment("openai", "openai-agents")
 environment("pydantic-ai", "pydantic-ai-slim")
 environment("scale", "what measures and simulates many sessions")
+environment("beside", "what is measured beside other ways to serve sessions from many processes")
 
 
 @nox.session(venv_backend="none", requires=OFFICIAL, allow_parallel=True)
@@ -45,10 +46,11 @@ def clients_whole(session: nox.Session, sdk: str) -> None:
 @nox.session(
     name="clients-threads", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
 )
-def clients_threads(session: nox.Session) -> None:
-    """The exact exchanges and the hostile servers once more, over httpx without `async`."""
+@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+def clients_threads(session: nox.Session, sdk: str) -> None:
+    """The exact exchanges and the hostile servers once more, without `async`."""
     tests = (f"tests/clients/test_{name}.py" for name in ("scripted", "field", "hostile"))
-    python = python_of(session, "mcp1")
+    python = python_of(session, sdk)
     session.run(python, "-m", "pytest", "--threads", *tests, *session.posargs)
 
 
@@ -248,6 +250,14 @@ def benchmarks(session: nox.Session) -> None:
 def measure_tables(session: nox.Session) -> None:
     """Each table of sessions with 100,000 of them, and under eight processes: docs/scale.md."""
     session.run(python_of(session, "scale"), "benches/tables.py", *session.posargs)
+
+
+@nox.session(
+    name="measure-beside", venv_backend="none", requires=["beside"], default=False, tags=["long"]
+)
+def measure_beside(session: nox.Session) -> None:
+    """Sessions over processes, beside what a user would take instead: docs/performance.md."""
+    session.run(python_of(session, "beside"), "-W", "ignore", "benches/beside.py", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["scale"], default=False, tags=["long"])

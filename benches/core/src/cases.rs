@@ -11,6 +11,7 @@ use mcp_session_core::{
 };
 
 use crate::bodies::{Aligned, CALL, body};
+use crate::machines;
 
 /// One thing to be measured.
 pub struct Case {
@@ -87,10 +88,12 @@ pub fn all() -> Vec<Case> {
         let body = body(kind, length).unwrap_or_default();
         cases.push(case(name, move || peek(black_box(&body)).kind()));
     }
+    cases.extend(machines::all());
     cases
 }
 
-fn case<R: 'static>(name: &'static str, mut once: impl FnMut() -> R + 'static) -> Case {
+/// A case that is one call.
+pub fn case<R: 'static>(name: &'static str, mut once: impl FnMut() -> R + 'static) -> Case {
     let run = move |count| {
         for _ in 0..count {
             black_box(once());

@@ -6,13 +6,16 @@
 //!   nanoseconds, and allocations and bytes allocated in one run.
 //! - `measure hostile`: times bodies that are meant to hurt, beside an ordinary one of the same
 //!   length; prints for each its length, nanoseconds a byte, and the most memory it took.
+//! - `measure growth`: prints what a step costs when there are many, for ever more of them.
 //! - `measure readers`, `measure hostile-bodies LENGTH`: the names of the functions, and of the
 //!   bodies with their lengths, that `measure read-hostile LENGTH` reads, each with each.
 //! - `measure body KIND LENGTH`: writes one of the bodies to standard output.
 
 mod bodies;
 mod cases;
+mod growth;
 mod hostile;
+mod machines;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -36,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["time", rounds] => time(rounds.parse()?),
         ["hostile"] => hostile(),
+        ["growth"] => growth::print().ok_or("a session does not do what it should")?,
         ["readers"] => hostile::READERS.iter().for_each(|reader| println!("{}", reader.name)),
         ["hostile-bodies", length] => {
             for (name, body) in bodies::hostile_of(length.parse()?) {

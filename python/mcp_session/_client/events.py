@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mcp_session._enums import Reason
 from mcp_session._fingerprint import fingerprint
+from mcp_session._later_enums import Reason
 from mcp_session._rules import Rule
 
 __all__ = [

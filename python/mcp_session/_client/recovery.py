@@ -30,7 +30,7 @@ NOT_REPEATED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Opening:
     """How a session was opened: all that its `initialize` needs to be sent again."""
 
@@ -89,7 +89,7 @@ class Leader:
     send_options: dict[str, object]
 
 
-@dataclass
+@dataclass(slots=True)
 class FollowedSession:
     """What the driver keeps for one session."""
 

@@ -40,6 +40,8 @@ class Waits:
 class Waiting:
     """Those who wait for a recovery, by the ids of their requests; and for a new session."""
 
+    __slots__ = ("_lock", "_waiters", "_waits")
+
     def __init__(self, waits: Waits) -> None:
         """Begin with nobody."""
         self._waits = waits

@@ -45,7 +45,7 @@ Source: section \"Illegal use\" of the guide for SDK authors."
 /// ...     pass
 ///
 /// Source: guarantee 4, "Every request ends exactly once".
-#[pyclass(frozen, module = "mcp_session")]
+#[pyclass(frozen, subclass, module = "mcp_session")]
 pub(crate) struct Exchange(pub(super) Once<CoreExchange<KeptBody>>);
 
 /// Wait until the recovery is settled, then ask `Session.after_recovery`.

@@ -1,8 +1,9 @@
 //! What the machine answers, as small classes to `match` on.
 
 use mcp_session_core::session::{
-    After, AfterStep, Before, Cooldown as CoreCooldown, Failure as CoreFailure, Generation,
-    GivenUp, OrphanId, Reason, Recovered, Replaced as CoreReplaced, Stream as CoreStream, Transmit,
+    AdoptedId, After, AfterStep, Before, Cooldown as CoreCooldown, Failure as CoreFailure,
+    Generation, GivenUp, OrphanId, Reason, Recovered, Replaced as CoreReplaced,
+    Stream as CoreStream, Transmit,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -19,14 +20,14 @@ use crate::enums;
 /// (`str` or `None`): what to put into `MCP-Protocol-Version`, if another was negotiated.
 /// `last_event_id` (`str` or `None`): what to put into `Last-Event-ID`. `body` (`bytes` or
 /// `None`): what goes out in place of the request's own body. `exchange` (`Exchange`): to be
-/// given back with the response.
+/// given back with the response; the step itself, which is one.
 ///
 /// >>> from mcp_session import Send, Session
 /// >>> Session().before_request("GET")
 /// Send()
 ///
 /// Source: guarantee 7, "A session that lost its ID never sends without one".
-#[pyclass(frozen, module = "mcp_session")]
+#[pyclass(frozen, extends = Exchange, module = "mcp_session")]
 pub(crate) struct Send {
     sending: Sending,
     facts: Facts,
@@ -39,15 +40,14 @@ pub(crate) struct Send {
 /// ('exchange', 'session_id')
 ///
 /// Source: guarantee 4, "A request is resent at most once".
-#[pyclass(frozen, module = "mcp_session")]
+#[pyclass(frozen, extends = Exchange, module = "mcp_session")]
 pub(crate) struct Resend {
     sending: Sending,
     facts: Facts,
 }
 
 struct Sending {
-    exchange: Py<Exchange>,
-    session_id: Option<String>,
+    session_id: Option<AdoptedId>,
     protocol_version: Option<String>,
     last_event_id: Option<String>,
     body: Option<Vec<u8>>,
@@ -159,16 +159,16 @@ macro_rules! sending {
                     ("exchange", "session_id")
                 }
 
-                /// To be given back with the response (`Exchange`).
+                /// To be given back with the response (`Exchange`): the step itself.
                 #[getter]
-                fn exchange(&self, py: Python<'_>) -> Py<Exchange> {
-                    self.sending.exchange.clone_ref(py)
+                fn exchange<'py>(this: &Bound<'py, Self>) -> Bound<'py, Exchange> {
+                    this.as_super().clone()
                 }
 
                 /// The ID to attach (`str`), or `None`.
                 #[getter]
                 fn session_id(&self) -> Option<&str> {
-                    self.sending.session_id.as_deref()
+                    Some(self.sending.session_id.as_ref()?.session_id()?.as_str())
                 }
 
                 /// What to put into `MCP-Protocol-Version` (`str`), or `None` to leave it.
@@ -367,7 +367,10 @@ pub(super) fn before(
     let (ended_session, revived_session) = (false, false);
     let facts = Facts { verdict: None, ended_session, revived_session, generation };
     match before {
-        Before::Transmit(transmit) => object(py, Send { sending: sending(py, transmit)?, facts }),
+        Before::Transmit(transmit) => {
+            let (sending, exchange) = sending(transmit);
+            object(py, (Send { sending, facts }, exchange))
+        }
         Before::Hold(hold) => object(py, Hold::new(hold, facts)),
         Before::Lead(lead, hold) => object(py, Lead::new(py, lead, hold, facts)?),
         Before::Drop(_) => object(py, Drop { facts }),
@@ -392,7 +395,8 @@ pub(super) fn after(py: Python<'_>, after: After<KeptBody>) -> PyResult<Py<PyAny
             object(py, deliver)
         }
         AfterStep::Resend(transmit) => {
-            object(py, Resend { sending: sending(py, transmit)?, facts })
+            let (sending, exchange) = sending(transmit);
+            object(py, (Resend { sending, facts }, exchange))
         }
         AfterStep::Hold(hold) => object(py, Hold::new(hold, facts)),
         AfterStep::Lead(lead, hold) => object(py, Lead::new(py, lead, hold, facts)?),
@@ -416,21 +420,22 @@ pub(super) fn recovered(py: Python<'_>, recovered: Recovered) -> PyResult<Py<PyA
     }
 }
 
-pub(super) fn object<T: PyClass + Into<PyClassInitializer<T>>>(
+pub(super) fn object<T: PyClass>(
     py: Python<'_>,
-    value: T,
+    value: impl Into<PyClassInitializer<T>>,
 ) -> PyResult<Py<PyAny>> {
     Ok(Py::new(py, value)?.into_any())
 }
 
-fn sending(py: Python<'_>, transmit: Transmit<KeptBody>) -> PyResult<Sending> {
-    let session_id = transmit.session_id().map(|id| id.as_str().to_owned());
-    let protocol_version = transmit.protocol_version().map(str::to_owned);
-    let last_event_id = transmit.last_event_id().map(str::to_owned);
-    let body = transmit.replaced_body().map(<[u8]>::to_vec);
-    let is_trial = transmit.is_trial();
-    let exchange = Py::new(py, Exchange(Once::new(transmit.exchange)))?;
-    Ok(Sending { exchange, session_id, protocol_version, last_event_id, body, is_trial })
+fn sending(transmit: Transmit<KeptBody>) -> (Sending, Exchange) {
+    let sending = Sending {
+        session_id: transmit.adopted_id(),
+        protocol_version: transmit.protocol_version().map(str::to_owned),
+        last_event_id: transmit.last_event_id().map(str::to_owned),
+        body: transmit.replaced_body().map(<[u8]>::to_vec),
+        is_trial: transmit.is_trial(),
+    };
+    (sending, Exchange(Once::new(transmit.exchange)))
 }
 
 fn orphan_id(orphan: Option<&OrphanId>) -> Option<String> {
