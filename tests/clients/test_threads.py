@@ -1,6 +1,6 @@
 """The client without `async`, shared by threads. All else is asked of it by `--threads`."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import anyio
@@ -223,6 +223,17 @@ async def test_a_body_that_is_made_as_it_is_sent_opens_a_session_too() -> None:
 
         assert response.status_code == 200
         assert [request.body for request in server.seen("ping")] == [b"".join(pieces())] * 2
+
+
+async def test_a_body_that_has_to_be_awaited_is_refused_in_a_session_as_without_one() -> None:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"{}"
+
+    async with scripted_server(SmallServer()) as server, threads.create_http_client() as client:
+        caller = Caller(client, server.url)
+        await caller.open()
+        with pytest.raises(RuntimeError, match="Attempted to send"):
+            await caller.send("POST", content=pieces())
 
 
 async def test_a_client_of_the_library_is_made_to_follow() -> None:
