@@ -30,6 +30,7 @@ _CONNECT_SECONDS = 1.0
 # Less than the other side keeps a connection that is not in use, or a request meets its end: it may
 # have run then, and is not sent again. gunicorn closes after 2 s, uvicorn and node after 5 s.
 _IDLE_SECONDS = 1.5
+_LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
 # The longest end of an event.
 _TAIL_BYTES = 4
@@ -141,7 +142,8 @@ class Upstream:
         return httpcore.AsyncHTTPConnection(
             self._origin,
             ssl_context=self._ssl_context,
-            keepalive_expiry=_IDLE_SECONDS,
+            # The private socket is ours, and closes none.
+            keepalive_expiry=_IDLE_SECONDS if self._path is None else _LOCAL_IDLE_SECONDS,
             uds=self._path,
             socket_options=None if self._path else _KEEP_ALIVE,
         )

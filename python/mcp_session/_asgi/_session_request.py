@@ -196,7 +196,9 @@ class SessionRequest:
 
     def _let_go_of_the_body(self) -> None:
         self._run.answer_begun()
-        self._body = self._collected = None
+        self._body = None
+        if self._collected is not None:
+            self._collected.let_go()
 
     async def _restore(self, step: RestoreInApp) -> Step:
         headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
