@@ -329,7 +329,7 @@ fn are_hex_digits(digits: [u8; 4]) -> bool {
     if word & HIGH != 0 {
         return false;
     }
-    let lower = word | EACH * 0x20;
+    let lower = word | (EACH * 0x20);
     let is_digit = from(word, b'0') & !from(word, b'9' + 1);
     let is_letter = from(lower, b'a') & !from(lower, b'f' + 1);
     (is_digit | is_letter) & HIGH == HIGH
