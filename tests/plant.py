@@ -166,8 +166,8 @@ BUGS = [
     Bug(
         "a number may begin with a zero",
         *("peek", "json", "src/jsonrpc/json/grammar.rs"),
-        "b'0' => behind_digits(text, at + 1)?,\n            b'1'..=b'9' => whole",
-        "b'0'..=b'9' => whole",
+        "b'0' => behind_digits(text, at + 1)?,\n            b'1'..=b'9' => {",
+        "b'0'..=b'9' => {",
     ),
     Bug(
         "half a surrogate pair is a character of its own",
@@ -287,8 +287,8 @@ BUGS = [
     Bug(
         "a cut stream's error is appended twice",
         *("client", "client", "src/client/watch.rs"),
-        "self.pending.unanswered().flat_map(|id| event(&error, id))",
-        "self.pending.unanswered().flat_map(|id| event(&error, id).repeat(2))",
+        "self.awaited.pending.unanswered().flat_map(|id| event(&error, id))",
+        "self.awaited.pending.unanswered().flat_map(|id| event(&error, id).repeat(2))",
     ),
     Bug(
         "a resumption is counted twice",

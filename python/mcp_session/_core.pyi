@@ -1260,6 +1260,8 @@ class CollectedBody:
     @property
     def has_no_room(self) -> bool:
         """Whether it was given up because all requests together had too much (`bool`)."""
+    def let_go(self) -> None:
+        """Tell that nobody has anything of it any more: it does not count from now on."""
     def take(self) -> bytes | None:
         """Take the bytes, once they are whole; else `None`. They are handed out once."""
 

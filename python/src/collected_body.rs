@@ -68,6 +68,11 @@ impl CollectedBody {
         self.0.has_no_room()
     }
 
+    /// Tell that nobody has anything of it any more: it does not count from now on.
+    fn let_go(&mut self) {
+        self.0.let_go();
+    }
+
     /// Take the bytes, once they are whole; else `None`. They are handed out once.
     fn take<'py>(&mut self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         self.0.take().map(|bytes| PyBytes::new(py, &bytes))

@@ -9,7 +9,7 @@ use super::posted::{Remembered, Rest};
 /// several processes share their sessions, it decides which of them runs the request.
 ///
 /// A piece that is not the last counts for at least 512 bytes. What is collected counts with
-/// what [`Exchange`](super::Exchange)s remember, until this is dropped.
+/// what [`Exchange`](super::Exchange)s remember, until it is [let go](Self::let_go) or dropped.
 ///
 /// ```
 /// use mcp_session_core::server::{CollectedBody, Options, Policy, Rest};
@@ -22,7 +22,7 @@ use super::posted::{Remembered, Rest};
 ///
 /// assert_eq!(body.take(), Some(b"{} ".to_vec()));
 /// assert_eq!(policy.remembered_bytes(), 513);
-/// drop(body);
+/// body.let_go();
 /// assert_eq!(policy.remembered_bytes(), 0);
 /// ```
 #[derive(Debug)]
@@ -87,6 +87,12 @@ impl CollectedBody {
     /// The bytes, once it is whole; they are handed out once, and count until this is dropped.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         self.is_whole().then(|| self.0.remembered.take())
+    }
+
+    /// Takes that nobody has anything of it any more: it does not count from now on.
+    pub fn let_go(&mut self) {
+        self.give_up(State::Unknown);
+        self.0.remembered.release();
     }
 
     /// Keeps none of it. Whoever has read it still has the pieces, so they still count.

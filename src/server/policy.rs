@@ -72,6 +72,12 @@ impl Reserved {
         Ok(())
     }
 
+    /// Gives all of it back.
+    pub(super) fn release(&mut self) {
+        let bytes = core::mem::take(&mut self.bytes);
+        self.policy.0.remembered.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// How many more bytes of the request are of use.
     pub(super) fn room(&self) -> usize {
         self.at_most.saturating_sub(self.bytes)
@@ -80,6 +86,6 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.policy.0.remembered.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.release();
     }
 }

@@ -98,6 +98,11 @@ impl Remembered {
         Ok(())
     }
 
+    /// Gives the room back that is reserved.
+    pub(super) fn release(&mut self) {
+        self.reserved.release();
+    }
+
     /// Takes the bytes out; the room for them stays reserved.
     pub(super) fn take(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.bytes)

@@ -88,7 +88,7 @@ def servers() -> Generator[Servers]:
 
 
 def is_of_event_loops(name: str) -> bool:
-    """Whether a test cancels tasks, or has hooks and bodies that are awaited: threads have none."""
+    """Whether a test is of tasks, hooks, bodies or generators that are awaited: no thread is."""
     return name.partition("[")[0] in OF_EVENT_LOOPS
 
 
@@ -103,10 +103,14 @@ OF_EVENT_LOOPS = {
     "test_those_who_wait_are_let_go_when_the_hook_has_set_up_the_new_session",
     "test_a_hook_that_does_not_return_harms_nobody",
     "test_a_call_that_is_cancelled_while_the_application_is_told_lets_its_answer_go",
+    "test_a_call_that_waits_for_the_hook_is_held_no_longer_than_any_other",
     # Bodies and transports that are awaited.
     "test_a_body_that_is_streamed_is_not_touched",
+    "test_a_body_that_cannot_be_awaited_is_refused_in_a_session_as_without_one",
     "test_a_session_that_is_begun_by_a_body_without_end_is_not_followed",
     "test_one_client_is_used_from_several_event_loops",
+    # What is told of asynchronous generators.
+    "test_of_a_stream_that_is_left_early_the_collector_gets_no_more_than_without_us",
     # Tasks that are cancelled.
     "test_a_leader_that_is_cancelled_hands_over_to_one_who_waits",
     "test_a_trial_that_comes_to_nothing_lets_those_go_who_wait_for_it",

@@ -51,7 +51,8 @@ def result_for(request_id: object) -> bytes:
     return b"data: " + json.dumps(message).encode() + b"\n\n"
 
 
-# A bound on each item, and on items times size.
+# A bound on each item, and on items times size. Time is that of the process: it does not depend on
+# what else runs on the machine.
 
 
 @pytest.mark.parametrize("empty", [b"data\n\n", b"id\ndata\n\n", b"data:\r\r", b"data: x\n\n"])
@@ -63,12 +64,12 @@ async def test_a_long_field_and_ten_thousand_events_take_a_small_multiple_of_the
 
     async with session() as scene:
         scene.script.parts["tools/call"] = stream_of(compressed([body]), "gzip")
-        before, begun = resident(), time.monotonic()
+        before, begun = resident(), time.process_time()
         response = await scene.caller.post(call_of(1))
 
         assert response.content.endswith(result_for(1))
         assert resident() - before < 64 * MEBIBYTE
-        assert time.monotonic() - begun < 3.0
+        assert time.process_time() - begun < 3.0
 
 
 @pytest.mark.parametrize(
@@ -91,10 +92,10 @@ async def test_ten_thousand_messages_of_a_server_take_a_time_that_grows_with_the
 
     async with session() as scene:
         scene.script.parts["tools/call"] = stream_of(body + result_for("mine"))
-        begun = time.monotonic()
+        begun = time.process_time()
         await scene.caller.post(call_of("mine"))
 
-        assert time.monotonic() - begun < 3.0
+        assert time.process_time() - begun < 3.0
 
 
 async def test_a_long_event_id_costs_nothing_with_each_chunk_that_follows() -> None:
@@ -108,10 +109,10 @@ async def test_a_long_event_id_costs_nothing_with_each_chunk_that_follows() -> N
 
     async with session() as scene:
         scene.script.parts["tools/call"] = stream
-        begun = time.monotonic()
+        begun = time.process_time()
         await scene.caller.post(call_of(1))
 
-        assert time.monotonic() - begun < 10.0
+        assert time.process_time() - begun < 10.0
 
 
 async def test_streams_that_are_cut_after_long_event_ids_leave_nothing_behind() -> None:
@@ -251,7 +252,7 @@ async def test_ten_thousand_held_requests_end_in_a_time_that_grows_with_them() -
     headers.append((b"mcp-session-id", b"one"))
     lost = begin(call_of("x"))
     lead = lost.response(404, [])
-    begun = time.monotonic()
+    begun = time.process_time()
     held = [begin(call_of(number)) for number in range(10_000)]
     for number in range(10_000):
         message = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
@@ -262,7 +263,7 @@ async def test_ten_thousand_held_requests_end_in_a_time_that_grows_with_them() -
         run.abandon()
     del lead
 
-    assert time.monotonic() - begun < 5.0
+    assert time.process_time() - begun < 5.0
 
 
 # What a server's or a library's words may show.

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 import sdk
+import threads
 from callers import Caller
 
 pytest.importorskip("h2", reason="h2 is not installed: HTTP/2 IS NOT TESTED")
@@ -30,9 +31,11 @@ RECOVERIES = 25
 class Application:
     """A small MCP server, as an ASGI application, whose streams stay open."""
 
-    def __init__(self) -> None:
+    def __init__(self, stays_open: tuple[str, ...] = ()) -> None:
         self.made = 0
         self.live: str | None = None
+        self.stays_open = stays_open
+        """Which answers have no end: those to an `initialize` that is not the first, refusals."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http", "it has no lifespan"
@@ -46,16 +49,22 @@ class Application:
         answer: tuple[int, list[tuple[bytes, bytes]], bytes]
         if scope["method"] == "GET" and session_id == self.live:
             await send(start(200, [(b"content-type", b"text/event-stream")]))
-            await send({"type": "http.response.body", "body": b": hello\n\n", "more_body": True})
-            await anyio.sleep_forever()
+            await hold_open(send, b": hello\n\n")
         posted = json.loads(body) if body else {}
         if posted.get("method") == "initialize":
             self.made += 1
             self.live = f"session-{self.made}"
             result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}}
             answer = answered(posted, result, self.live)
+            if "initialize" in self.stays_open and self.made > 1:
+                identity = (b"mcp-session-id", self.live.encode())
+                await send(start(200, [(b"content-type", b"text/event-stream"), identity]))
+                await hold_open(send, b"data: " + answer[2] + b"\n\n")
         elif session_id != self.live:
             answer = 404, [], b"gone"
+        elif "refusal" in self.stays_open:
+            await send(start(500, []))
+            await hold_open(send, b"x" * 300_000)
         elif "id" not in posted:
             answer = 202, [], b""
         else:
@@ -63,6 +72,11 @@ class Application:
         status, response_headers, content = answer
         await send(start(status, response_headers))
         await send({"type": "http.response.body", "body": content})
+
+
+async def hold_open(send: Any, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    await anyio.sleep_forever()
 
 
 def start(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
@@ -117,17 +131,54 @@ async def test_more_recoveries_with_an_open_stream_than_a_connection_has_streams
         with anyio.fail_after(SOON_SECONDS):
             await caller.open()
             for number in range(1, RECOVERIES):
-                ended = anyio.Event()
+                begun, ended = anyio.Event(), anyio.Event()
 
-                async def read(ended: anyio.Event) -> None:
+                async def read(begun: anyio.Event, ended: anyio.Event) -> None:
                     async with caller.get() as response:
                         assert response.http_version == "HTTP/2"
+                        begun.set()
                         await response.aread()
                     ended.set()
 
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(read, ended)
-                    await anyio.sleep(0.02)
+                    tasks.start_soon(read, begun, ended)
+                    await begun.wait()
                     application.live = None
                     assert await caller.current() == f"session-{number + 1}"
                     await ended.wait()
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_more_answers_in_streams_left_open_than_a_connection_has_streams(
+    *, threaded: bool
+) -> None:
+    application = Application(stays_open=("initialize",))
+    create = threads.create_http_client if threaded else sdk.create_http_client
+    async with (
+        served(application) as url,
+        create(http1=False, http2=True, bound=1000) as http_client,
+    ):
+        caller = Caller(http_client, url)
+        with anyio.fail_after(SOON_SECONDS):
+            await caller.open()
+            for number in range(1, RECOVERIES):
+                application.live = None
+                assert await caller.current() == f"session-{number + 1}"
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_more_refusals_left_open_than_a_connection_has_streams(*, threaded: bool) -> None:
+    application = Application()
+    create = threads.create_http_client if threaded else sdk.create_http_client
+    async with (
+        served(application) as url,
+        create(http1=False, http2=True, status_shield=True) as http_client,
+    ):
+        caller = Caller(http_client, url)
+        with anyio.fail_after(SOON_SECONDS):
+            await caller.open()
+            application.stays_open = ("refusal",)
+            for _ in range(2 * STREAMS):
+                assert "HTTP status 500" in (await caller.call())["error"]["message"]
+            application.stays_open = ()
+            assert await caller.current() == "session-1"

@@ -438,6 +438,16 @@ async def test_a_stream_of_the_dead_session_that_stays_open_ends_for_its_reader(
             assert [message["method"] for message in messages_in(text)] == [name]
 
 
+async def test_a_client_that_was_closed_refuses_a_call_though_no_session_may_be_made() -> None:
+    async with session(bound=0) as scene:
+        scene.script.forget()
+        assert "error" in answer_in(await scene.caller.post(call_of(1)))
+        await scene.caller.http_client.aclose()
+
+        with pytest.raises(RuntimeError, match="closed"):
+            await scene.caller.post(call_of(2))
+
+
 async def test_of_a_stream_that_is_left_early_the_collector_gets_no_more_than_without_us() -> None:
     async def stream(exchange: Exchange) -> None:
         await exchange.begin_events()
@@ -904,6 +914,12 @@ async def test_a_body_that_is_streamed_is_not_touched() -> None:
 
     assert response.content == b"onetwo"
     assert sent == ["one", "two"]
+
+
+async def test_a_body_that_cannot_be_awaited_is_refused_in_a_session_as_without_one() -> None:
+    async with session() as scene:
+        with pytest.raises(RuntimeError, match="Attempted to send"):
+            await scene.caller.send("POST", content=iter([b"{}"]))
 
 
 # 10: what an application and an SDK see.

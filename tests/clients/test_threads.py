@@ -1,6 +1,6 @@
 """The client without `async`, shared by threads. All else is asked of it by `--threads`."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import anyio
@@ -109,15 +109,16 @@ async def test_a_call_that_is_sent_again_has_as_much_time_as_before() -> None:
     ):
         caller = Caller(http_client, server.url)
         await caller.open()
-        small.parts |= {"tools/call": slow, "initialize": slow_initialize(small)}
+        long = streams.DRAIN_SECONDS + 0.5
+        small.parts |= {"tools/call": slow, "initialize": slow_initialize(small, long)}
         small.forget()
 
         assert await caller.current() == "session-2"
 
 
-def slow_initialize(small: SmallServer) -> Script:
+def slow_initialize(small: SmallServer, seconds: float) -> Script:
     async def answer(exchange: Exchange) -> None:
-        await anyio.sleep(streams.DRAIN_SECONDS + 0.5)
+        await anyio.sleep(seconds)
         await small.usual(exchange)
 
     return answer
@@ -149,13 +150,23 @@ async def test_a_limit_of_years_is_one(option: str) -> None:
     years: dict[str, Any] = {option: 1e10}
     async with (
         scripted_server(small) as server,
-        threads.create_http_client(**years) as http_client,
+        threads.create_http_client(timeout=sdk.http.Timeout(None), **years) as http_client,
     ):
         caller = Caller(http_client, server.url)
         await caller.open()
+        small.parts["initialize"] = slow_initialize(small, 0.5)
         small.forget()
+        answers: list[str] = []
 
-        assert await caller.current() == "session-2"
+        async def call() -> None:
+            answers.append(await caller.current())
+
+        # One waits for the other.
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            tasks.start_soon(call)
+
+        assert answers == ["session-2"] * 2
 
 
 async def test_a_stream_that_a_thread_waits_for_ends_when_its_session_was_replaced() -> None:
@@ -223,6 +234,17 @@ async def test_a_body_that_is_made_as_it_is_sent_opens_a_session_too() -> None:
 
         assert response.status_code == 200
         assert [request.body for request in server.seen("ping")] == [b"".join(pieces())] * 2
+
+
+async def test_a_body_that_has_to_be_awaited_is_refused_in_a_session_as_without_one() -> None:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"{}"
+
+    async with scripted_server(SmallServer()) as server, threads.create_http_client() as client:
+        caller = Caller(client, server.url)
+        await caller.open()
+        with pytest.raises(RuntimeError, match="Attempted to send"):
+            await caller.send("POST", content=pieces())
 
 
 async def test_a_client_of_the_library_is_made_to_follow() -> None:

@@ -4,7 +4,7 @@ What a test awaits is done in a thread of its own.
 """
 
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -116,3 +116,7 @@ class Pieces:
         if (piece := await self._client.run(next, self._pieces, None)) is None:
             raise StopAsyncIteration
         return piece
+
+    async def aclose(self) -> None:
+        if isinstance(self._pieces, Generator):
+            await self._client.run(self._pieces.close)

@@ -62,6 +62,25 @@ def write(loop: Loop, table: RedisSessions, claim: int = 1, owner: str = "a") ->
     return loop.run(table.swap(KEY, expected=None, entry=entry(claim, owner), seconds=LONG))
 
 
+def test_a_call_that_runs_out_of_time_takes_no_other_along(server: RedisServer, loop: Loop) -> None:
+    table = opened(server, loop)
+
+    async def calls(count: int, steps: int = 0, left: int = 0) -> list[object]:
+        running = [asyncio.ensure_future(table.find(KEY)) for _ in range(count)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for call in running[:left]:
+            call.cancel()
+        return await asyncio.gather(*running[left:], return_exceptions=True)
+
+    # Wherever the others are: they may wait for the end of the same connections.
+    for steps in range(40):
+        loop.run(calls(12))
+        with server.client() as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+        assert loop.run(calls(4, steps, left=2)) == [None] * 2
+
+
 def test_a_server_that_was_killed_cannot_be_reached_until_it_is_back(
     server: RedisServer, loop: Loop
 ) -> None:

@@ -46,10 +46,11 @@ def clients_whole(session: nox.Session, sdk: str) -> None:
 @nox.session(
     name="clients-threads", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
 )
-def clients_threads(session: nox.Session) -> None:
-    """The exact exchanges and the hostile servers once more, over httpx without `async`."""
+@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+def clients_threads(session: nox.Session, sdk: str) -> None:
+    """The exact exchanges and the hostile servers once more, without `async`."""
     tests = (f"tests/clients/test_{name}.py" for name in ("scripted", "field", "hostile"))
-    python = python_of(session, "mcp1")
+    python = python_of(session, sdk)
     session.run(python, "-m", "pytest", "--threads", *tests, *session.posargs)
 
 

@@ -47,7 +47,7 @@ def main() -> None:
     with redis() as table, workers(table.url, count=WORKERS) as place:
         anyio.run(soak.run, place, table, options.seconds)
         problems = soak.problems(place)
-    soak.show(place)
+        soak.show(place)
     for problem in problems:
         print(f"PROBLEM: {problem}")
     sys.exit(1 if problems else 0)
@@ -119,18 +119,21 @@ class Soak:
 
     async def disturb(self, place: Place, table: Redis) -> None:
         what = random.choices(["worker", "redis", "rolling"], [8, 1, 1])[0]  # noqa: S311
-        self.events[what] += 1
         if what == "worker":
             # It can take uvicorn as long as its health check to see that one is gone. Where all
-            # are, nobody is served until then, whatever the middleware does.
-            if len(pids := place.workers()) > 1:
-                os.kill(random.choice(pids), signal.SIGKILL)  # noqa: S311
+            # are, or have only begun to start, nobody is served, whatever the middleware does.
+            begun = set(place.noted("serving"))
+            pids = [pid for pid in place.workers() if str(pid) in begun]
+            if len(pids) < 2:
+                return
+            os.kill(random.choice(pids), signal.SIGKILL)  # noqa: S311
         elif what == "rolling":
             os.kill(place.processes[0].pid, signal.SIGHUP)
         else:
             table.kill()
             await anyio.sleep(random.uniform(0.1, 1.5))  # noqa: S311
             await anyio.to_thread.run_sync(table.start)
+        self.events[what] += 1
 
     def problems(self, place: Place) -> list[str]:
         runs = Counter(place.noted("runs"))

@@ -168,6 +168,39 @@ async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_
             assert await whoami(session) == new_owner
 
 
+async def test_a_stream_of_a_session_that_was_lost_ends_with_an_error_for_its_call() -> None:
+    with redis() as table, replicas(table.url, count=2) as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            numbered = zip(place.processes, place.ports, strict=True)
+            ports = {process.pid: port for process, port in numbered}
+            here = f"http://127.0.0.1:{ports.pop(owner)}/mcp"
+            there = f"http://127.0.0.1:{ports.popitem()[1]}/mcp"
+            answers = list[Any]()
+
+            async def call_slowly() -> None:
+                arguments = {"text": "begun", "seconds": 60}
+                answers.append(await session.call(7, "slow", arguments, url=here))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call_slowly)
+                await until(place.has_noted, "begun", "begun")
+                os.kill(owner, signal.SIGSTOP)
+                try:
+                    with anyio.fail_after(60):
+                        # Until its lease is over, and the other has taken the session.
+                        answer = await session.call(next(numbers), "whoami", {}, url=there)
+                        while answer.status_code != 200 or '"result"' not in answer.text:
+                            answer = await session.call(next(numbers), "whoami", {}, url=there)
+                finally:
+                    os.kill(owner, signal.SIGCONT)
+
+    assert answers[0].status_code == 200
+    assert answers[0].text.endswith('"id":7}\n\n')
+    assert '"code":-32603' in answers[0].text
+
+
 numbers = itertools.count(1000)
 
 

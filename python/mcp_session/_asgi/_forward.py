@@ -30,9 +30,10 @@ _CONNECT_SECONDS = 1.0
 # Less than the other side keeps a connection that is not in use, or a request meets its end: it may
 # have run then, and is not sent again. gunicorn closes after 2 s, uvicorn and node after 5 s.
 _IDLE_SECONDS = 1.5
+_LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
 # The longest end of an event.
-_TAIL_BYTES = 4
+TAIL_BYTES = 4
 # What is between two neighbours: the server in front has its own with its client.
 HOP_BY_HOP = frozenset(
     {
@@ -141,7 +142,8 @@ class Upstream:
         return httpcore.AsyncHTTPConnection(
             self._origin,
             ssl_context=self._ssl_context,
-            keepalive_expiry=_IDLE_SECONDS,
+            # The private socket is ours, and closes none.
+            keepalive_expiry=_IDLE_SECONDS if self._path is None else _LOCAL_IDLE_SECONDS,
             uds=self._path,
             socket_options=None if self._path else _KEEP_ALIVE,
         )
@@ -178,7 +180,7 @@ class UpstreamAnswer:
         try:
             async for piece in self._response.aiter_stream():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+                tail = (tail + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
         except _FAILURES:
             if self._body.client_left:
                 raise ClientLeft from None

@@ -11,7 +11,7 @@ import anyio
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._connection import described, target
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
+from mcp_session._asgi._forward import TAIL_BYTES, ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
 from mcp_session._core import CollectedBody
@@ -151,8 +151,12 @@ class SessionRequest:
 
     async def _end(self) -> None:
         """Answer what was ended from outside."""
+        if self._answer.is_whole:
+            return
         if self._answer.is_begun:
-            await self._answer.end()
+            cut = self._answer.cut_off()
+            if not await self._end_cut(self._told.relay_cut(cut.status, cut.headers, cut.tail)):
+                raise cut
             return
         step = self._told.interrupted()
         if isinstance(step, Reply):
@@ -196,7 +200,9 @@ class SessionRequest:
 
     def _let_go_of_the_body(self) -> None:
         self._run.answer_begun()
-        self._body = self._collected = None
+        self._body = None
+        if self._collected is not None:
+            self._collected.let_go()
 
     async def _restore(self, step: RestoreInApp) -> Step:
         headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
@@ -297,16 +303,23 @@ class _Answer:
         self._send = send
         self.is_begun = self.is_whole = False
         self.on_begun: Callable[[], None] | None = None
+        self._start: Message = {}
+        self._tail = b""
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            self.is_begun = True
+            self.is_begun, self._start = True, message
             if self.on_begun is not None:
                 self.on_begun()
         elif kind == "http.response.body":
             self.is_whole = not message.get("more_body", False)
+            self._tail = (self._tail + message.get("body", b"")[-TAIL_BYTES:])[-TAIL_BYTES:]
         await self._send(message)
+
+    def cut_off(self) -> CutOff:
+        """Return what it is if no more of it comes."""
+        return CutOff(self._start["status"], list(self._start.get("headers", ())), self._tail)
 
     async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})

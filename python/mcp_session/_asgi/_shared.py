@@ -113,9 +113,12 @@ class SharedSessions:
                 reader.forget_what_was_read()
             await request.read(body)
 
-        begun = reader.read_at_hand()
         seconds = self._request_seconds if step.is_timed else math.inf
-        await (go_on() if begun is None else reader.serve(begun, go_on, seconds))
+        try:
+            begun = reader.read_at_hand()
+            await (go_on() if begun is None else reader.serve(begun, go_on, seconds))
+        finally:
+            body.let_go()
 
     def _request(
         self,

@@ -96,7 +96,7 @@ def blocking_source(
 
     if response is None:
         return library.body(Afresh(source), close)
-    return library.body(chunks_of(source, response, timeouts), close)
+    return library.body(chunks_of(source, response, timeouts), close, source)
 
 
 class Afresh:

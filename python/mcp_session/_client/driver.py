@@ -67,6 +67,9 @@ class Driver:
     ) -> httpx2.Response:
         """Send a request, in its session if it has one that is followed."""
         wire, url = self.wire, request.url
+        if wire.client.is_closed:
+            # The library refuses, whatever a session would say.
+            return await wire.send(request, stream=stream, **send_options)
         body = request.read() if isinstance(request.stream, wire.library.whole_body) else None
         while True:
             run = self.machine.begin(
@@ -80,6 +83,9 @@ class Driver:
                 url.netloc,
             )
             if run is not True:
+                break
+            if not isinstance(request.stream, wire.library.sendable):
+                run = None  # The library says so.
                 break
             body = await request.aread()
         if run is None:

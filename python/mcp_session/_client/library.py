@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from mcp_session._client.waiting import Waits
@@ -29,10 +29,12 @@ class Library:
     response: type[httpx2.Response]
     byte_stream: type[httpx2.AsyncByteStream]
     """What an asynchronous stream of bytes has to be."""
-    body: Callable[[AsyncIterable[bytes], Callable[[], Awaitable[None]]], httpx2.AsyncByteStream]
+    body: Callable[..., httpx2.AsyncByteStream]
     """A subclass of `Body` and of that."""
     whole_body: type[httpx2.ByteStream]
     """What a message streams whose body is there whole."""
+    sendable: type
+    """What the library can send of a message."""
     unsent: tuple[type[Exception], ...]
     """Errors that leave no doubt: the server has not seen the request."""
     outages: tuple[type[Exception], ...]
@@ -63,6 +65,7 @@ class Library:
             byte_stream=byte_stream,
             body=type("Body", (Body, byte_stream), {}),
             whole_body=http.ByteStream,
+            sendable=http.AsyncByteStream if waits is None else http.SyncByteStream,
             unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),
             outages=(
                 http.NetworkError,
@@ -90,7 +93,7 @@ class Identities:
     def of(self, auth: object) -> bytes:
         """Give what stands for it: the same for the same name and password, or object."""
         if isinstance(auth, tuple):
-            return repr(auth).encode()
+            return repr(cast("tuple[object, ...]", auth)).encode()
         number = next(self._given)
         with suppress(TypeError):  # what cannot be known again is another each time
             number = self._numbers.setdefault(auth, number)
@@ -122,13 +125,20 @@ class Wire:
 class Body:
     """An asynchronous stream of bytes; each HTTP library has a class of its own for these.
 
-    `chunks` is where the bytes come from, `close` gives back what they come over.
+    `chunks` is where the bytes come from, `close` gives back what they come over, `of` is the
+    library's own stream in whose place this one is.
     """
 
-    def __init__(self, chunks: AsyncIterable[bytes], close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterable[bytes],
+        close: Callable[[], Awaitable[None]],
+        of: object = None,
+    ) -> None:
         """Read from `chunks`, and end by `close`."""
         self._chunks = chunks
         self._close = close
+        self._stream = of
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._chunks.__aiter__()

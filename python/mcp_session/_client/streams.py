@@ -166,7 +166,8 @@ async def read_refusal(
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
             failed, is_in_time = error, True
     following = rest if is_in_time else _nothing_more()
-    response.stream = library.body(_replayed(bytes(beginning), following, failed), stream.aclose)
+    replayed = _replayed(bytes(beginning), following, failed)
+    response.stream = library.body(replayed, stream.aclose, stream)
     return None
 
 
@@ -210,8 +211,8 @@ def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]
 
 async def drain(response: httpx2.Response, library: Library) -> None:
     """Read the little that is left, so that the connection can be used again; then close."""
-    # Begun is not ended: a stream that is left before its end is to be reset.
-    stream, is_over = _stream(response), response.is_closed
+    # What was read before may have been left before its end, and be closed all the same.
+    stream, is_over = _stream(response), False
     try:
         with suppress(Exception), library.waits.move_on_after(DRAIN_SECONDS):
             async with aclosing(response.aiter_raw()) as chunks:

@@ -104,6 +104,9 @@ class RedisConnections:
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Client] = (
             weakref.WeakKeyDictionary()
         )
+        self._disconnecting: weakref.WeakKeyDictionary[_Client, asyncio.Task[None]] = (
+            weakref.WeakKeyDictionary()
+        )
         if isinstance(server, str):
             self._new_client()
 
@@ -225,14 +228,26 @@ class RedisConnections:
             except exceptions.ConnectionError as error:
                 if _fault_of(error) is not TableFault.UNREACHABLE:
                     raise
-                await _disconnect(client)
+                await self._disconnect(client)
                 return await ask(client, 1)
         except _FAILURES as error:
             fault = _fault_of(error)
             if fault is TableFault.READ_ONLY:
                 # This was the primary, and is a replica now: the name may lead to another already.
-                await _disconnect(client)
+                await self._disconnect(client)
             raise SessionTableError(fault, cause=type(error).__name__) from None
+
+    async def _disconnect(self, client: _Client) -> None:
+        """Close the connections that are not in use, in a task of its own, one at a time.
+
+        Those who wait for the end of one connection wait for one future, and whoever of them runs
+        out of time cancels it for all.
+        """
+        task = self._disconnecting.get(client)
+        if task is None or task.done():
+            task = asyncio.get_running_loop().create_task(_disconnect(client))
+            self._disconnecting[client] = task
+        await asyncio.shield(task)
 
 
 async def _disconnect(client: _Client) -> None:

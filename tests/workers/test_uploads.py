@@ -1,0 +1,142 @@
+"""What many bodies cost that come slowly, where it is not known yet who runs their requests."""
+
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from mcp_session.asgi import SessionMiddleware
+from mcp_session.sessions import MemorySessions
+from test_admission import CALL, OPENING, Application, ask
+
+pytestmark = pytest.mark.anyio
+
+PIECE = 64 * 1024
+BOUND = 16 * PIECE
+UPLOADS = 100
+EVENTS = (b"accept", b"application/json, text/event-stream")
+
+
+class Upload:
+    """A request whose body comes a piece at a time, until it is answered or told to end."""
+
+    def __init__(self, *headers: tuple[bytes, bytes]) -> None:
+        self.headers = list(headers)
+        self.goes_on = anyio.Event()
+        self.taken = 0
+        self.status: int | None = None
+        self.answer: dict[bytes, bytes] = {}
+
+    async def receive(self) -> Any:
+        if self.taken < 4:
+            await anyio.lowlevel.checkpoint()
+            self.taken += 1
+            return {"type": "http.request", "body": b" " * PIECE, "more_body": True}
+        await self.goes_on.wait()
+        return {"type": "http.request", "body": CALL, "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.answer = message["status"], dict(message["headers"])
+
+    async def run(self, middleware: Any) -> None:
+        scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b""}
+        await middleware({**scope, "headers": self.headers}, self.receive, self.send)
+
+
+async def settled(uploads: list[Upload]) -> None:
+    """Wait until each is answered, or waits for its client."""
+    with anyio.fail_after(60):
+        while not all(it.status is not None or it.taken == 4 for it in uploads):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+        # The last piece is taken before it is known whether there is room for it.
+        await anyio.sleep(0.05)
+
+
+def middleware(application: Any) -> SessionMiddleware:
+    return SessionMiddleware(
+        application,
+        sessions=MemorySessions(),
+        max_request_bytes=PIECE,
+        max_remembered_bytes=BOUND,
+        request_timeout=60.0,
+    )
+
+
+async def test_bodies_of_all_requests_are_bounded_together_and_the_rest_comes_again() -> None:
+    application = Application()
+    around = middleware(application)
+    await ask(around, "POST", EVENTS, body=OPENING)
+    uploads = [Upload() for _ in range(UPLOADS)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        await settled(uploads)
+
+        waiting = [it for it in uploads if it.status is None]
+        refused = [it for it in uploads if it.status is not None]
+        # The longest body that is of use always fits.
+        assert sum(it.taken for it in waiting) * PIECE <= max(BOUND, 4 * 1024 * 1024)
+        assert {(it.status, it.answer[b"retry-after"]) for it in refused} == {(503, b"1")}
+        assert refused
+        tasks.cancel_scope.cancel()
+
+    # What was let go makes room again.
+    assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+
+
+async def test_without_room_a_request_of_a_live_session_is_served_all_the_same() -> None:
+    application = Application()
+    around = middleware(application)
+    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
+    assert session_id is not None
+    attached = (b"mcp-session-id", session_id.encode())
+    uploads = [Upload() for _ in range(UPLOADS)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        await settled(uploads)
+        late = Upload(attached)
+        late.goes_on.set()
+        await late.run(around)
+        tasks.cancel_scope.cancel()
+
+    assert late.status == 200
+
+
+async def test_a_body_counts_no_longer_once_its_answer_has_begun() -> None:
+    inside = 0
+
+    async def streams(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal inside
+        if dict(scope["headers"]).get(b"x-streams") is None:
+            await application(scope, receive, send)
+            return
+        await receive()
+        inside += 1
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await anyio.sleep_forever()
+
+    application = Application()
+    around = middleware(streams)
+    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
+    assert session_id is not None
+    attached = (b"mcp-session-id", session_id.encode())
+    call = CALL[:-1] + b" " * 512 * 1024 + b"}"
+
+    async def stream() -> None:
+        await ask(around, "POST", attached, EVENTS, (b"x-streams", b"1"), body=call)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(12):
+            tasks.start_soon(stream)
+            with anyio.fail_after(60):
+                while inside <= number:  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+        # There would be no room for it, had they not been let go.
+        opening = OPENING + b" " * 3 * 1024 * 1024
+        assert (await ask(around, "POST", EVENTS, body=opening))[0] == 200
+        tasks.cancel_scope.cancel()
