@@ -53,8 +53,8 @@ mod _core {
     use crate::replica::{Replica, SessionRun};
     #[pymodule_export]
     use crate::replica_steps::{
-        AwaitRun, Done, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay, RelayRestored,
-        Renew, Reply, RestoreInApp, RunApp, Swap,
+        Announce, AwaitRun, Done, EndInApp, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay,
+        RelayRestored, Renew, Reply, RestoreInApp, RunApp, Swap,
     };
     #[pymodule_export]
     use crate::server::{ServerExchange, ServerPolicy, without_session_id};

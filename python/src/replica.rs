@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_session_core::server::{EchoId, ResponseHead, Rest};
 use mcp_session_core::sessions::{
-    Caller, Durability, Entry, HOP_HEADER, Options, Renewal, Replica as CoreReplica, RequestHead,
-    Restore, Run as CoreRun, Sessionless, Step, TableKey, Won,
+    Caller, Durability, Entry, HOP_HEADER, Options, OwnersLease, Renewal, Replica as CoreReplica,
+    RequestHead, Restore, Run as CoreRun, SessionKey, Sessionless, Step, TableKey, Won,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -142,14 +142,53 @@ impl Replica {
         used.iter().map(|key| PyBytes::new(py, key.as_bytes())).collect()
     }
 
-    /// Take the numbers of the runs (list of `int`) whose session was lost to another process:
-    /// their streams have to end.
+    /// Tell that it is time to let the entries of sessions in use live on: of which something
+    /// runs counts as used.
+    fn note_running(&self) {
+        self.lock().note_running();
+    }
+
+    /// Tell which of those entries the table does not have (iterable of `bytes`): it has lost
+    /// them.
+    #[pyo3(signature = (keys, /))]
+    fn missing(&self, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let keys = keys.try_iter()?.map(|key| session_key(&key?)).collect::<PyResult<Vec<_>>>()?;
+        self.lock().missing(keys);
+        Ok(())
+    }
+
+    /// Begin a round of looks at the processes that requests wait for, about twice in the time of
+    /// a lease. Returns the keys (list of `bytes`) to look up; each is told by `looked_after`.
+    fn look_after<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let keys = self.lock().look_after();
+        keys.iter().map(|key| PyBytes::new(py, key.as_bytes())).collect()
+    }
+
+    /// Tell what the table has of such a session: `owner` (`str`), `claim` (`int`), and `alive`
+    /// (`bool`), whether the lease of the owner stands. A table that does not answer, or has no
+    /// entry, says nothing.
+    #[pyo3(signature = (key, owner, claim, /, *, alive))]
+    fn looked_after(
+        &self,
+        key: &Bound<'_, PyAny>,
+        owner: &str,
+        claim: u64,
+        alive: bool,
+    ) -> PyResult<()> {
+        let lease = if alive { OwnersLease::Stands } else { OwnersLease::Missing };
+        self.lock().looked_after(&session_key(key)?, owner, claim, lease);
+        Ok(())
+    }
+
+    /// Take the numbers of the runs (list of `int`) that have to end: of a session that was lost
+    /// to another process, or that wait for one in vain. Of each is told that it was
+    /// `interrupted`, or that its body broke off.
     fn take_fenced(&self) -> Vec<u64> {
         self.lock().take_fenced().into_iter().map(u64::from).collect()
     }
 
     /// Open and claim nothing from now on. Returns the numbers of the runs (list of `int`) of
-    /// streams that are to be ended.
+    /// streams that are to be ended, those included that another process serves.
     fn drain(&self) -> Vec<u64> {
         self.lock().drain().into_iter().map(u64::from).collect()
     }
@@ -261,6 +300,13 @@ impl SessionRun {
         Ok(shown)
     }
 
+    /// The ID that it bears (`bytes` or `None`), in the one spelling that is looked up.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let running = self.lock();
+        running.run.session_id().map(|id| PyBytes::new(py, id))
+    }
+
     /// Whether it claims, restores or writes its session, so that others wait for it (`bool`).
     #[getter]
     fn is_taking(&self) -> bool {
@@ -339,26 +385,48 @@ impl SessionRun {
         self.tell(py, 0, |run, replica| run.forward_failed(replica, how))
     }
 
-    /// What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
-    /// to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
-    /// `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
-    #[pyo3(signature = (status, headers, tail, /))]
-    fn relay_cut<'py>(
-        &self,
-        py: Python<'py>,
-        status: StatusArgument,
-        headers: &Bound<'py, PyAny>,
-        tail: Body<'_>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    /// Tell of the head of the response that goes out to the client: `status` (`int`), `headers`
+    /// (iterable of pairs of `bytes`). Returns whether its body is to be told of (`bool`).
+    #[pyo3(signature = (status, headers, /))]
+    fn head_goes_out(&self, status: StatusArgument, headers: &Bound<'_, PyAny>) -> PyResult<bool> {
         let head = response_head(&status, headers)?;
-        let end = self.lock().run.relay_cut(&head, tail.bytes());
-        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
+        Ok(self.lock().run.head_goes_out(&head))
     }
 
-    /// Tell that the request is ended from outside before anything of its answer went out;
-    /// return what it is answered (`Reply`).
+    /// Tell of a piece of that body (`bytes`). Returns whether what follows is to be told of
+    /// (`bool`).
+    #[pyo3(signature = (piece, /))]
+    fn piece_goes_out(&self, py: Python<'_>, piece: Body<'_>) -> bool {
+        let piece = piece.bytes();
+        let tell = || self.lock().run.piece_goes_out(piece);
+        if is_long(piece.len()) { py.detach(tell) } else { tell() }
+    }
+
+    /// What goes out before the end of a body that the application has ended (`bytes`): an error
+    /// for each request that was not answered. `None` where there is nothing to add.
+    fn body_ended<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let end = {
+            let running = self.lock();
+            running.run.body_ended(&lock(&self.replica))
+        };
+        end.map(|end| PyBytes::new(py, end.as_bytes()))
+    }
+
+    /// What goes out at the end of a body that broke off, or that is ended from outside
+    /// (`bytes`). `None` where nothing can make it whole.
+    fn body_broke_off<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let end = self.lock().run.body_broke_off();
+        end.map(|end| PyBytes::new(py, end.as_bytes()))
+    }
+
+    /// Tell that the request is ended from outside before anything of its answer went out.
     fn interrupted(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, |run, _| Ok(run.interrupted()))
+        self.tell(py, 0, |run, replica| Ok(run.interrupted(replica)))
+    }
+
+    /// Tell that the application was told to end a session, whatever it has said to that.
+    fn ended_in_app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, CoreRun::ended_in_app)
     }
 
     /// Tell that the other run is taking no more, or has taken long enough.
@@ -385,6 +453,27 @@ impl SessionRun {
         let head = response_head(&status, headers)?;
         let body = body.bytes();
         self.tell(py, body.len(), |run, replica| run.restore_answered(replica, &head, body))
+    }
+
+    /// Tell of the head of what the application answers to a message of ours, as it comes:
+    /// `status` (`int`), `headers` (iterable of pairs of `bytes`).
+    #[pyo3(signature = (status, headers, /))]
+    fn restore_head(&self, status: StatusArgument, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let head = response_head(&status, headers)?;
+        self.lock().run.restore_head(&head);
+        Ok(())
+    }
+
+    /// Tell of a piece of that answer (`bytes`). Returns whether it has brought the message that
+    /// is waited for (`bool`): a stream may stay open behind that.
+    #[pyo3(signature = (piece, /))]
+    fn restore_piece(&self, piece: Body<'_>) -> bool {
+        self.lock().run.restore_piece(piece.bytes())
+    }
+
+    /// Tell that whoever wanted to know of the restored session knows.
+    fn announced(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, CoreRun::announced)
     }
 
     /// Tell that the application did not answer a message of ours: it raised, or took too long.
@@ -491,6 +580,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn renewal(lapsed: bool) -> Renewal {
     if lapsed { Renewal::Lapsed } else { Renewal::Stood }
+}
+
+fn session_key(key: &Bound<'_, PyAny>) -> PyResult<SessionKey> {
+    let key: [u8; 32] = key.extract()?;
+    Ok(SessionKey::from_bytes(key))
 }
 
 fn response_head(status: &StatusArgument, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {

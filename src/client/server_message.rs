@@ -1,70 +1,12 @@
-//! What a server said: whether it answers a request, and the error in it.
+//! What a server said: the error in it.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 
-use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, peek};
+use crate::jsonrpc::JsonRpcError;
+pub(super) use crate::jsonrpc::PendingAnswers;
 
 /// As much of a server's text is read as may be shown, and more.
 const QUOTED_BYTES: usize = 4096;
-
-/// The requests of one POST that wait for their answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PendingAnswers {
-    waiting: BTreeSet<RequestIdKey>,
-    /// As they stood, in order.
-    ids: alloc::vec::Vec<String>,
-}
-
-impl PendingAnswers {
-    pub(super) fn of(ids: &[String]) -> Self {
-        let keys = ids.iter().filter_map(|id| RequestId::from_json(id)).filter_map(RequestId::key);
-        Self { waiting: keys.collect(), ids: ids.to_vec() }
-    }
-
-    /// Takes a message that came in; whether it answers one of them.
-    ///
-    /// A message answers a request only if its id is the request's, as a JSON value, alone or
-    /// in a batch.
-    pub(super) fn saw(&mut self, body: &[u8]) -> bool {
-        let message = peek(body);
-        match message.kind() {
-            Kind::Batch => {
-                message.members().fold(false, |seen, member| seen | self.saw_single(&member))
-            }
-            Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
-                self.saw_single(&message)
-            }
-        }
-    }
-
-    fn saw_single(&mut self, message: &Message<'_>) -> bool {
-        match (message.kind(), message.id()) {
-            (Kind::Response, Some(id)) => self.answered(id),
-            (
-                Kind::Request | Kind::Notification | Kind::Response | Kind::Batch | Kind::Malformed,
-                _,
-            ) => false,
-        }
-    }
-
-    pub(super) fn answered(&mut self, id: RequestId<'_>) -> bool {
-        id.key().is_some_and(|key| self.waiting.remove(&key))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// The ids that still wait, as they stood.
-    pub(super) fn unanswered(&self) -> impl Iterator<Item = &str> {
-        self.ids.iter().map(String::as_str).filter(|id| {
-            RequestId::from_json(id)
-                .and_then(RequestId::key)
-                .is_some_and(|key| self.waiting.contains(&key))
-        })
-    }
-}
 
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.
 pub(super) fn said(body: &[u8]) -> Option<String> {

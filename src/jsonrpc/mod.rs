@@ -4,7 +4,11 @@ mod error;
 mod id;
 pub(crate) mod json;
 pub mod message;
+#[cfg(any(feature = "client", feature = "sessions"))]
+mod pending;
 
 pub use error::JsonRpcError;
 pub use id::{RequestId, RequestIdKey};
 pub use message::{Kind, Members, Message, peek};
+#[cfg(any(feature = "client", feature = "sessions"))]
+pub(crate) use pending::PendingAnswers;

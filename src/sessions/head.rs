@@ -6,7 +6,10 @@ use core::fmt;
 use super::caller::Caller;
 use super::hop::HOP_HEADER;
 use crate::exchange::Method;
+use crate::jsonrpc::{Kind, peek};
 use crate::server;
+
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// The head of a request, as a process of several has it.
 ///
@@ -25,6 +28,18 @@ pub struct RequestHead {
     pub(super) head: server::RequestHead,
     authorization: Vec<u8>,
     hop: Option<Vec<u8>>,
+    accepts_events: bool,
+}
+
+/// What a request is about that bears no session header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A message, or a stream of them.
+    Mcp,
+    /// Something else that the application serves: its health, whom to ask for a token.
+    Other,
+    /// Its body was not read.
+    Unknown,
 }
 
 impl RequestHead {
@@ -32,12 +47,16 @@ impl RequestHead {
     /// endpoint.
     pub fn new(method: Method, query: &[u8]) -> Self {
         let head = server::RequestHead::new(method, query);
-        Self { head, authorization: Vec::new(), hop: None }
+        Self { head, authorization: Vec::new(), hop: None, accepts_events: false }
     }
 
     /// Takes a header down if it counts.
     pub fn add_header(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
+            6 if name.eq_ignore_ascii_case(b"accept") => {
+                self.accepts_events |=
+                    value.windows(EVENTS.len()).any(|part| part.eq_ignore_ascii_case(EVENTS));
+            }
             13 if name.eq_ignore_ascii_case(b"authorization") => {
                 if !self.authorization.is_empty() {
                     self.authorization.extend_from_slice(b", ");
@@ -55,6 +74,26 @@ impl RequestHead {
     /// The caller with the credential of this request.
     pub(super) fn caller<'a>(&'a self, caller: Caller<'a>) -> Caller<'a> {
         Caller { authorization: caller.authorization.or(Some(&self.authorization)), ..caller }
+    }
+
+    /// What it is about, if it bears no session header. Nobody refuses what may be no matter of
+    /// MCP's.
+    ///
+    /// > The client **MUST** include an `Accept` header, listing `text/event-stream` as a
+    /// > supported content type.
+    /// >
+    /// > <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server>
+    pub(super) fn subject(&self, body: Option<&[u8]>) -> Subject {
+        match (self.head.method(), body.map(|body| peek(body).kind())) {
+            (Method::Post, None) => Subject::Unknown,
+            (
+                Method::Post,
+                Some(Kind::Request | Kind::Notification | Kind::Response | Kind::Batch),
+            ) => Subject::Mcp,
+            (Method::Get, _) if self.accepts_events => Subject::Mcp,
+            (Method::Post, Some(Kind::Malformed))
+            | (Method::Get | Method::Delete | Method::Other, _) => Subject::Other,
+        }
     }
 
     pub(super) fn hop(&self) -> Option<&[u8]> {

@@ -51,6 +51,7 @@
 mod bearer;
 mod caller;
 mod entry;
+mod forwards;
 mod head;
 mod hop;
 mod key;
@@ -61,6 +62,7 @@ mod step;
 
 pub use caller::{Caller, Principal};
 pub use entry::{Entry, Lifetime};
+pub use forwards::OwnersLease;
 pub use head::RequestHead;
 pub use hop::HOP_HEADER;
 pub use key::{SessionKey, TableKey};

@@ -15,7 +15,7 @@ from functools import partial
 import anyio
 
 from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
-from mcp_session.sessions import FoundSession, SessionEntry, SessionTable, SessionTableError
+from mcp_session.sessions import SessionEntry, SessionTable, SessionTableError
 
 __all__ = ["Heartbeat", "Lease"]
 
@@ -55,6 +55,7 @@ class Lease:
         self._entry_seconds, self._tombstone_seconds = entry_seconds, tombstone_seconds
         self._ends = 0.0
         self._renewing = threading.Lock()
+        self.end_fenced: Callable[[list[int]], None] = _nobody
 
     def look_at_the_clock(self) -> None:
         """Tell the replica if its lease may be over."""
@@ -72,11 +73,19 @@ class Lease:
         finally:
             self._renewing.release()
 
-    async def find(self, key: bytes) -> FoundSession | None:
-        """Look a session up; `None` also where the table does not say."""
-        with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
-            return await self.table.find(key)
-        return None
+    async def look_after(self) -> None:
+        """Look at the processes that requests wait for, and end what waits in vain."""
+        for key in self.replica.look_after():
+            with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
+                if (found := await self.table.find(key)) is not None:
+                    entry, alive = found.entry, found.addresses is not None
+                    self.replica.looked_after(key, entry.owner, entry.claim, alive=alive)
+        self.end_what_is_fenced()
+
+    def end_what_is_fenced(self) -> None:
+        """End the requests that the machine names."""
+        if fenced := self.replica.take_fenced():
+            self.end_fenced(fenced)
 
     async def withdraw(self) -> None:
         """Let the lease go; where that fails, it ends by itself."""
@@ -87,9 +96,11 @@ class Lease:
 
     async def touch(self) -> None:
         """Let the entries of sessions that were used live on. Raises what a table raises."""
+        self.replica.note_running()
         while keys := self.replica.take_used():
             with anyio.fail_after(_TABLE_SECONDS):
-                await self.table.touch(keys, self._entry_seconds)
+                missing = await self.table.touch(keys, self._entry_seconds)
+            self.replica.missing(missing)
 
     async def ask(self, run: SessionRun, step: Find | Renew | Swap) -> Step:
         """Do a step that asks the table; return the next."""
@@ -99,7 +110,9 @@ class Lease:
             tell = run.table_failed
         # The time that it took has to be known before what it brought.
         self.look_at_the_clock()
-        return tell()
+        next_step = tell()
+        self.end_what_is_fenced()
+        return next_step
 
     async def _renew(self) -> bool:
         begun = time.monotonic()
@@ -139,9 +152,9 @@ class Lease:
 class Heartbeat:
     """Renews a lease until it is stopped; a daemon, as no process should wait for it."""
 
-    def __init__(self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]) -> None:
-        """Renew every `interval` seconds; `end` the runs whose sessions another has."""
-        self._lease, self._interval, self._end = lease, interval, end
+    def __init__(self, lease: Lease, *, interval: float) -> None:
+        """Renew every `interval` seconds."""
+        self._lease, self._interval = lease, interval
         self._thread = threading.Thread(target=self._main, name="mcp-session-lease", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -204,14 +217,16 @@ class Heartbeat:
             await asyncio.gather(*map(self._write, runs))
         if beats % _BEATS_BETWEEN_TOUCHES == 0:
             await self._lease.touch()
-        if fenced := replica.take_fenced():
-            self._end(fenced)
 
     async def _write(self, run: SessionRun) -> None:
         with run:
             step: Step = run.step
             while isinstance(step, (Find, Renew, Swap)):
                 step = await self._lease.ask(run, step)
+
+
+def _nobody(_fenced: list[int]) -> None:
+    pass
 
 
 def _shown(error: Exception) -> str:

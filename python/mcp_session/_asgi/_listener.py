@@ -4,6 +4,7 @@ It is opened by the process that serves, in its event loop, so that nothing is s
 that were forked. Only processes of the same user can reach it: its folder has mode 0700.
 """
 
+import logging
 import os
 import shutil
 import socket
@@ -16,6 +17,8 @@ import uvicorn
 from mcp_session._asgi import Application
 
 __all__ = ["PeerListener", "host_fingerprint"]
+
+_logger = logging.getLogger("mcp_session.asgi")
 
 _BACKLOG = 2048
 # A peer closes what it does not use, and never meets a connection that is just being closed.
@@ -34,14 +37,15 @@ class PeerListener:
         self._server: uvicorn.Server | None = None
 
     async def open(self) -> str | None:
-        """Listen; return the path of the socket, or `None` where there are no such sockets."""
+        """Listen; return the path of the socket, or `None` where there can be none."""
         if not hasattr(socket, "AF_UNIX"):
             return None
-        self._folder = tempfile.mkdtemp(prefix="mcp-session-")
-        path = str(Path(self._folder, "peer"))
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            listener.bind(path)
+            path = self._bind(listener)
+            if path is None:
+                listener.close()
+                return None
             listener.listen(_BACKLOG)
             self._server = await _started(self._application, listener)
         except BaseException:
@@ -49,6 +53,21 @@ class PeerListener:
             self.remove_folder()
             raise
         return path
+
+    def _bind(self, listener: socket.socket) -> str | None:
+        # The usual folder may be read only, or its path longer than a socket's may be.
+        for parent in (None, "/tmp", "/dev/shm"):  # noqa: S108 - the folder in it is this user's
+            with suppress(OSError):
+                self._folder = tempfile.mkdtemp(prefix="mcp-session-", dir=parent)
+                path = str(Path(self._folder, "peer"))
+                listener.bind(path)
+                return path
+            self.remove_folder()
+        _logger.warning(
+            "No folder takes a socket: other processes of this host reach this one by `peer_url` "
+            "alone, and without it not at all"
+        )
+        return None
 
     async def aclose(self, seconds: float) -> None:
         """Take no further connections; let those that are open end in this time."""
@@ -75,8 +94,10 @@ def host_fingerprint() -> str:
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
     with suppress(OSError):
         facts.append(str(Path("/proc/self/ns/mnt").readlink()))
-    folder = Path(tempfile.gettempdir()).stat()
-    return "/".join([*facts, f"{folder.st_dev}:{folder.st_ino}"])
+    with suppress(OSError):
+        folder = Path(tempfile.gettempdir()).stat()
+        facts.append(f"{folder.st_dev}:{folder.st_ino}")
+    return "/".join(facts)
 
 
 async def _started(application: Application, listener: socket.socket) -> uvicorn.Server:

@@ -118,9 +118,11 @@ class ServingReplica:
             entry_seconds=options.session_seconds,
             tombstone_seconds=options.tombstone_seconds,
         )
-        self.peers = Peers(self._host, self.lease.find, seconds=options.lease_seconds / 2)
-        self._heartbeat = Heartbeat(self.lease, interval=options.renew_seconds, end=self._end)
-        self._heartbeat.at_each_beat(self._drain_with_the_server)
+        self.lease.end_fenced = self._end
+        self.peers = Peers(self._host)
+        self._looking = asyncio.create_task(self._look_after_peers())
+        self._heartbeat = Heartbeat(self.lease, interval=options.renew_seconds)
+        self._heartbeat.at_each_beat(self._look_at_the_server)
         self._heartbeat.start()
 
     def serves_here(self) -> bool:
@@ -129,21 +131,28 @@ class ServingReplica:
 
     async def drain(self) -> None:
         """Take no new sessions, end open streams, and let the lease go once nothing runs."""
-        if self._drained is None:
-            self._drained = asyncio.create_task(self._drain())
-        await asyncio.shield(self._drained)
+        await asyncio.shield(self._begin_to_drain())
+
+    def look_at_the_server(self) -> None:
+        """Begin to drain if the server was told to end, as it then waits for open streams first.
+
+        uvicorn says it nowhere but in an attribute, of the object whose method handles the
+        signal.
+        """
+        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if getattr(server, "should_exit", False) is True and self._drained is None:
+            self._begin_to_drain()
 
     async def aclose(self) -> None:
         """Drain, and close everything."""
         await self.drain()
+        self._looking.cancel()
         await self._listener.aclose(self._options.drain_seconds)
         atexit.unregister(self._listener.remove_folder)
         await self.peers.aclose()
         await self._options.sessions.aclose()
 
     async def _drain(self) -> None:
-        self.running.end(self.replica.drain())
-        self.running.end_relayed_streams()
         await self._nothing_runs(self._options.drain_seconds)
         # Whatever goes on belongs to whoever takes the session over: it must not run here then.
         self.running.end_all()
@@ -159,16 +168,18 @@ class ServingReplica:
     def _end(self, numbers: list[int]) -> None:
         self.loop.call_soon_threadsafe(self.running.end, numbers)
 
-    def _drain_with_the_server(self) -> None:
-        """Begin to drain when the server is told to end: it then waits for open streams first.
-
-        Looked at from the thread of the heart. uvicorn says it nowhere but in an attribute, of
-        the object whose method handles the signal.
-        """
-        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if getattr(server, "should_exit", False) is True and self._drained is None:
-            self.loop.call_soon_threadsafe(self._begin_to_drain)
-
-    def _begin_to_drain(self) -> None:
+    def _look_at_the_server(self) -> None:
+        """As `look_at_the_server`, from the thread of the heart."""
         if self._drained is None:
+            self.loop.call_soon_threadsafe(self.look_at_the_server)
+
+    def _begin_to_drain(self) -> "asyncio.Task[None]":
+        if self._drained is None:
+            self.running.end(self.replica.drain())
             self._drained = asyncio.create_task(self._drain())
+        return self._drained
+
+    async def _look_after_peers(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.lease_seconds / 2)
+            await self.lease.look_after()

@@ -38,6 +38,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Ending
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -87,6 +88,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Ending
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -114,7 +116,8 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
-            | State::Opening(_) => Err(Misuse),
+            | State::Opening(_)
+            | State::Ending => Err(Misuse),
         }
     }
 

@@ -2,19 +2,21 @@
 
 mod answering;
 mod opening;
+mod outgoing;
 mod reading;
-mod relaying;
+
 mod restoring;
 mod state;
 mod taking;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
 use super::caller::{Caller, Principal};
 use super::entry::{Entry, Record};
-use super::head::RequestHead;
+use super::head::{RequestHead, Subject};
 use super::hop;
 use super::key::SessionKey;
 use super::options::{Durability, Sessionless};
@@ -27,6 +29,7 @@ use crate::exchange::{Method, Request, SessionId};
 use crate::jsonrpc::{Message, RequestId, peek};
 use crate::server::{EchoId, Options as ServerOptions};
 use crate::table::{Lookup, SessionHeader, admit};
+use outgoing::Outgoing;
 use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, State};
 
 /// How often a request looks its session up before it is told to come again.
@@ -46,9 +49,12 @@ pub struct Run {
     principal: Principal,
     /// The session that is attached.
     attached: Option<Attached>,
+    /// The answer to a hop that was meant for the process that had this one's address.
+    misdirected: Option<String>,
     /// The body, where it was read whole.
     body: Option<Box<[u8]>>,
     state: State,
+    outgoing: Outgoing,
     looks: u32,
     waits: u32,
     /// Which of the application's sessions the request was given to, if it was.
@@ -66,17 +72,21 @@ impl Run {
     pub fn begin(replica: &mut Replica, head: RequestHead, caller: Caller<'_>) -> (Self, Step) {
         let principal = head.caller(caller).principal(&replica.key);
         let id = head.head.attached_id().and_then(SessionId::parse);
-        let attached = id.map(|id| {
-            let key = replica.key.session_key(id.as_str().as_bytes());
-            let claim = |value| hop::claim_of(value, &replica.key, &replica.identity, &key);
-            Attached { key, hop: head.hop().and_then(claim) }
-        });
+        let key = id.map(|id| replica.key.session_key(id.as_str().as_bytes()));
+        let hop = key.and_then(|key| hop::read(head.hop()?, &replica.key, &key));
+        let hop_here = hop.filter(|hop| *hop.to == *replica.identity).map(|hop| hop.claim);
+        let attached = key.map(|key| Attached { key, hop: hop_here });
+        let misdirected = key.zip(hop.filter(|_| hop_here.is_none()));
+        let misdirected = misdirected
+            .map(|(key, hop)| hop::refusal(&replica.key, hop::Refusal::NotHere, &key, hop));
         let mut run = Self {
             number: replica.next_run(),
             principal,
             attached,
+            misdirected,
             body: None,
             state: State::Reading,
+            outgoing: Outgoing::default(),
             looks: 0,
             waits: 0,
             ran_in: None,
@@ -104,8 +114,10 @@ impl Run {
             head: RequestHead::new(Method::Other, b""),
             principal,
             attached: Some(Attached { key, hop: None }),
+            misdirected: None,
             body: None,
             state: State::Ended,
+            outgoing: Outgoing::default(),
             looks: 0,
             waits: 0,
             ran_in: None,
@@ -121,6 +133,12 @@ impl Run {
     /// Its number.
     pub fn number(&self) -> RunNumber {
         self.number
+    }
+
+    /// The ID that it bears, in the one spelling that is looked up.
+    pub fn session_id(&self) -> Option<&[u8]> {
+        let id = self.head.head.attached_id().and_then(SessionId::parse)?;
+        Some(id.as_str().as_bytes())
     }
 
     /// Whether it claims, restores or writes its session, so that others have to wait for it.
@@ -210,6 +228,7 @@ impl Run {
             | State::Waiting
             | State::Restoring(_)
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Ended) => {
                 self.state = other;
@@ -232,17 +251,21 @@ impl Run {
         let (State::Forwarding(forwarding), Some(attached)) = (&self.state, self.attached) else {
             return Err(Misuse);
         };
-        let Forwarding { owner, claim, .. } = forwarding;
-        let is_refusal = |value| {
-            hop::is_refusal(value, &replica.key, owner, &attached.key, *claim)
-                && status == http::StatusCode::MISDIRECTED_REQUEST
-        };
-        if !hop_header.is_some_and(is_refusal) {
-            self.state = State::Ended;
-            return Ok(Step::Relay);
-        }
-        // It will never run this claim again. Where another has a newer one, the table says so.
-        Ok(self.take_over(replica, attached.key))
+        let hop = hop::Hop { to: &forwarding.owner, claim: forwarding.claim };
+        let refusal = hop_header
+            .filter(|_| status == http::StatusCode::MISDIRECTED_REQUEST)
+            .and_then(|value| hop::refusal_in(value, &replica.key, &attached.key, hop));
+        Ok(match refusal {
+            None => {
+                self.state = State::Ended;
+                Step::Relay
+            }
+            // It will never run this claim again. Where another has a newer one, the table says
+            // so.
+            Some(hop::Refusal::NotMine) => self.take_over(replica, attached.key),
+            // Nothing was run, and only its lease can tell whether the owner is gone.
+            Some(hop::Refusal::NotHere) => self.wait(replica),
+        })
     }
 
     /// Takes that the request did not come to its owner, or that the owner did not answer.
@@ -260,10 +283,13 @@ impl Run {
         };
         Ok(match (how, self.method()) {
             (ForwardFailure::Refused, _) => self.take_over(replica, attached.key),
-            (ForwardFailure::InDoubt, Method::Post) => self.reply(|id| Answer::owner_lost(id)),
+            (ForwardFailure::InDoubt, Method::Post) => {
+                replica.forwards.end(&attached.key, self.number);
+                self.reply(|id| Answer::owner_lost(id))
+            }
             // To open a stream or to end a session twice is to do it once.
             (ForwardFailure::InDoubt, Method::Get | Method::Delete | Method::Other)
-            | (ForwardFailure::Unreachable, _) => self.wait(),
+            | (ForwardFailure::Unreachable, _) => self.wait(replica),
         })
     }
 
@@ -290,12 +316,24 @@ impl Run {
         Ok(self.look(replica))
     }
 
+    /// Takes that the application was told to end the session that it was not to open, whatever
+    /// it has said to that.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn ended_in_app(&mut self, _replica: &mut Replica) -> Result<Step, Misuse> {
+        let State::Ending = self.state else { return Err(Misuse) };
+        Ok(self.unavailable())
+    }
+
     /// Takes that the request is over, however it ended. What it was about to do to its session
     /// others may do now.
     pub fn finish(&mut self, replica: &mut Replica) {
         self.state = State::Ended;
         let Some(Attached { key, .. }) = self.attached else { return };
         replica.release(&key, self.number);
+        replica.forwards.end(&key, self.number);
         if let Some(owned) = replica.owned.get_mut(&key) {
             owned.runs.remove(&self.number);
         }
@@ -315,12 +353,20 @@ impl Run {
 
     /// What the table of admission says before the session is looked up.
     fn decide(&mut self, replica: &mut Replica) -> Step {
+        if let Some(mark) = self.misdirected.take() {
+            self.state = State::Ended;
+            return Step::Reply(Reply::misdirected(&mark));
+        }
         let is_initialize = self.message().is_some_and(|message| message.is_initialize());
-        match replica.options.sessionless {
-            Sessionless::Pass if !self.head.head.bears_session_header() && !is_initialize => {
-                return self.pass(HandlerHeader::AsItCame);
+        if !self.head.head.bears_session_header() && !is_initialize {
+            match (self.head.subject(self.body.as_deref()), replica.options.sessionless) {
+                // It may be an `initialize`: what it is answered shows.
+                (Subject::Unknown, _) => return self.open(replica),
+                (Subject::Mcp, Sessionless::Refuse) => {}
+                (Subject::Mcp, Sessionless::Pass) | (Subject::Other, _) => {
+                    return self.pass(HandlerHeader::AsItCame);
+                }
             }
-            Sessionless::Pass | Sessionless::Refuse => {}
         }
         let verdict = admit(&self.request(), Lookup::Known);
         if verdict.response().is_some() {
@@ -329,7 +375,8 @@ impl Run {
         match (verdict.session_header(), self.method()) {
             (SessionHeader::Withhold(_), _) if is_initialize => self.open(replica),
             (SessionHeader::Withhold(_), _) => self.pass(HandlerHeader::Absent),
-            (SessionHeader::Forward, Method::Other) => self.pass(HandlerHeader::AsItCame),
+            // It is not looked up, so it is not known whose it is.
+            (SessionHeader::Forward, Method::Other) => self.pass(HandlerHeader::Absent),
             (SessionHeader::Forward, Method::Post | Method::Get | Method::Delete) => {
                 self.look(replica)
             }
@@ -394,6 +441,7 @@ impl Run {
     ) -> Step {
         let is_mine = entry.owner == replica.identity;
         let record = Record::decode(&entry.value);
+        replica.saw_claim(&key, &entry.owner, entry.claim);
         if let Some(owned) = replica.owned.get_mut(&key) {
             if owned.is_terminated && !matches!(record, Some(Record::Terminated)) {
                 // It has ended here, whoever has it now.
@@ -408,6 +456,8 @@ impl Run {
                 // The table went back to what it was.
                 return self.write_anew(replica, key, Some(entry.claim));
             }
+            // Its streams end, but not the request at hand.
+            owned.runs.remove(&self.number);
             replica.lose(&key);
         }
         if self.is_upkeep {
@@ -427,6 +477,7 @@ impl Run {
             (_, Some(asked)) if !is_mine => self.not_mine(replica, key, asked),
             (Some(addresses), None) if !is_mine && !owner.is_empty() => {
                 let hop = hop::mark(&replica.key, &owner, &key, claim);
+                replica.forwards.begin(key, self.number, &owner, claim, self.method());
                 self.state = State::Forwarding(Forwarding { owner: owner.clone(), claim, record });
                 Step::Forward(Forward { owner, addresses, hop })
             }
@@ -463,7 +514,10 @@ impl Run {
         Step::Hold(other)
     }
 
-    fn wait(&mut self) -> Step {
+    fn wait(&mut self, replica: &mut Replica) -> Step {
+        if let Some(Attached { key, .. }) = self.attached {
+            replica.forwards.end(&key, self.number);
+        }
         self.waits += 1;
         if self.waits > MOST_WAITS {
             return self.unavailable();
@@ -511,8 +565,9 @@ impl Run {
 
     fn not_mine(&mut self, replica: &Replica, key: SessionKey, claim: u64) -> Step {
         self.state = State::Ended;
-        let mark = hop::refusal(&replica.key, &replica.identity, &key, claim);
-        Step::Reply(Reply::not_mine(&mark))
+        let hop = hop::Hop { to: &replica.identity, claim };
+        let mark = hop::refusal(&replica.key, hop::Refusal::NotMine, &key, hop);
+        Step::Reply(Reply::misdirected(&mark))
     }
 }
 

@@ -43,6 +43,10 @@ impl Run {
             opening.answering = Some((head.clone(), inner, reader));
             is_encoded
         };
+        if self.body.is_none() {
+            // It was not known to be an `initialize`. Without its body nobody can restore it.
+            return self.record_opening(replica, *opening, None);
+        }
         if is_encoded {
             // The version cannot be read: what stands in its place is what clients send of it.
             return self.record_opening(replica, *opening, None);
@@ -96,7 +100,7 @@ impl Run {
     /// seed. The client gets one that nobody else has.
     pub(super) fn open_under_another(&mut self, replica: &mut Replica, opened: Opened) -> Step {
         if opened.minted.is_some() {
-            return self.unavailable();
+            return self.not_opened(opened.inner);
         }
         let minted = Some(replica.mint_id());
         self.write_opened(replica, Opened { minted, ..opened })
@@ -115,6 +119,13 @@ impl Run {
         replica.own(key, Owned::new(1, confirmed, inner, generation, record));
         replica.note_used(key);
         self.end_passing(minted)
+    }
+
+    /// The table does not know of the session, so its client will not either: it ends in the
+    /// application, and the client may try again.
+    pub(super) fn not_opened(&mut self, inner: HiddenId) -> Step {
+        self.state = State::Ending;
+        Step::EndInApp(inner)
     }
 
     fn write_opened(&mut self, replica: &mut Replica, opened: Opened) -> Step {

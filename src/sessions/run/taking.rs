@@ -32,6 +32,7 @@ impl Run {
             | State::Waiting
             | State::Restoring(_)
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Ended) => {
                 self.state = other;
@@ -74,6 +75,7 @@ impl Run {
     /// As [`take`](Self::take), after the owner that the request was forwarded to was seen to
     /// be gone.
     pub(super) fn take_over(&mut self, replica: &mut Replica, key: SessionKey) -> Step {
+        replica.forwards.end(&key, self.number);
         match core::mem::replace(&mut self.state, State::Ended) {
             State::Forwarding(Forwarding { claim, record, owner: _ }) => {
                 self.take(replica, key, claim, record)
@@ -86,6 +88,7 @@ impl Run {
             | State::Waiting
             | State::Restoring(_)
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Ended => self.find(),
         }
@@ -168,7 +171,8 @@ impl Run {
         let Writing { purpose, key, .. } = writing;
         replica.release(&key, self.number);
         match purpose {
-            Purpose::Claim(_) | Purpose::Open(_) => self.unavailable(),
+            Purpose::Claim(_) => self.unavailable(),
+            Purpose::Open(opened) => self.not_opened(opened.inner),
             Purpose::Confirm { .. } => self.serve_or(replica, Self::unavailable),
             Purpose::Record { then, .. } => {
                 replica.note_pending(key);
@@ -225,6 +229,8 @@ impl Run {
         let Writing { purpose, key, claim, .. } = writing;
         match purpose {
             Purpose::Claim(record) => {
+                let identity = replica.identity.clone();
+                replica.saw_claim(&key, &identity, claim);
                 // Others wait until it is restored.
                 self.restore(replica, key, claim, confirmed, *record)
             }
