@@ -50,10 +50,9 @@ BUGS = [
     Bug(
         "an update by the owner keeps the number of its claim",
         *("sessions", "ownership", "src/sessions/run/taking.rs"),
-        "self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)\n"
-        "            }\n            None",
-        "self.write(replica, key, Some(claim), claim, value, purpose)\n"
-        "            }\n            None",
+        "let claim = replica.claim_above(over);",
+        "let keeps = matches!(purpose, Purpose::Record { .. });\n"
+        "        let claim = if keeps { over } else { replica.claim_above(over) };",
     ),
     Bug(
         "a hop that a client makes up is one",

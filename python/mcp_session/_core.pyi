@@ -2336,9 +2336,10 @@ class SessionRun:
         """What goes out before the end of a body that the application has ended (`bytes`): an error
         for each request that was not answered. `None` where there is nothing to add.
         """
-    def body_broke_off(self) -> bytes | None:
-        """What goes out at the end of a body that broke off, or that is ended from outside
-        (`bytes`). `None` where nothing can make it whole.
+    def body_broke_off(self, *, upstream: bool = False) -> bytes | None:
+        """What goes out at the end of a body that broke off, was left without an end, or is ended
+        from outside (`bytes`). `None` where nothing can make it whole. `upstream` (`bool`):
+        whether it broke off behind the application, which has its answers from elsewhere.
         """
     def interrupted(self) -> _ReplicaStep:
         """Tell that the request is ended from outside before anything of its answer went out."""
@@ -2393,15 +2394,18 @@ class SessionRun:
 @final
 class ReadBody:
     """Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
+    `is_timed` (`bool`): whether it is given up if it takes too long.
 
     >>> from mcp_session.replica import ReadBody
     >>> ReadBody.__match_args__
-    ('limit',)
+    ('limit', 'is_timed')
 
     Source: law 6 of the crate's module `sessions`.
     """
 
-    __match_args__: Final = ("limit",)
+    __match_args__: Final = ("limit", "is_timed")
+    @property
+    def is_timed(self) -> bool: ...
     @property
     def limit(self) -> int: ...
 

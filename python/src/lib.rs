@@ -12,6 +12,7 @@ mod enums;
 mod events;
 mod headers;
 mod replica;
+mod replica_run;
 mod replica_steps;
 mod server;
 mod session;
@@ -50,7 +51,9 @@ mod _core {
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
     #[pymodule_export]
-    use crate::replica::{Replica, SessionRun};
+    use crate::replica::Replica;
+    #[pymodule_export]
+    use crate::replica_run::SessionRun;
     #[pymodule_export]
     use crate::replica_steps::{
         Announce, AwaitRun, Done, EndInApp, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay,

@@ -44,9 +44,7 @@ impl Caller<'_> {
         let Self { user, issuer, client, subject, authorization } = *self;
         let known = |fact: Option<&[u8]>| fact.is_some_and(|fact| !fact.is_empty());
         let names = [user, issuer, client, subject];
-        // A client is none of its users, of which there may be many.
-        let names_one = known(user) || known(subject);
-        Principal(if names_one || (authorization.is_none() && names.into_iter().any(known)) {
+        Principal(if names.into_iter().any(known) {
             // One that is not known has no bytes: an empty one counts as not known.
             key.hash(Domain::Principal, &names.map(Option::unwrap_or_default))
         } else if let Some(credential) = authorization.filter(|it| known(Some(it))) {

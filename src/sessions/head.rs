@@ -6,10 +6,7 @@ use core::fmt;
 use super::caller::Caller;
 use super::hop::HOP_HEADER;
 use crate::exchange::Method;
-use crate::jsonrpc::{Kind, peek};
 use crate::server;
-
-const EVENTS: &[u8] = b"text/event-stream";
 
 /// The head of a request, as a process of several has it.
 ///
@@ -27,19 +24,8 @@ const EVENTS: &[u8] = b"text/event-stream";
 pub struct RequestHead {
     pub(super) head: server::RequestHead,
     authorization: Vec<u8>,
-    hop: Option<Vec<u8>>,
     accepts_events: bool,
-}
-
-/// What a request is about that bears no session header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// A message, or a stream of them.
-    Mcp,
-    /// Something else that the application serves: its health, whom to ask for a token.
-    Other,
-    /// Its body was not read.
-    Unknown,
+    hop: Option<Vec<u8>>,
 }
 
 impl RequestHead {
@@ -47,15 +33,19 @@ impl RequestHead {
     /// endpoint.
     pub fn new(method: Method, query: &[u8]) -> Self {
         let head = server::RequestHead::new(method, query);
-        Self { head, authorization: Vec::new(), hop: None, accepts_events: false }
+        Self { head, authorization: Vec::new(), accepts_events: false, hop: None }
     }
 
     /// Takes a header down if it counts.
     pub fn add_header(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => {
-                self.accepts_events |=
-                    value.windows(EVENTS.len()).any(|part| part.eq_ignore_ascii_case(EVENTS));
+                self.accepts_events |= value.split(|byte| *byte == b',').any(|accepted| {
+                    let (kind, _) = accepted.split_at(
+                        accepted.iter().position(|it| *it == b';').unwrap_or(accepted.len()),
+                    );
+                    kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+                });
             }
             13 if name.eq_ignore_ascii_case(b"authorization") => {
                 if !self.authorization.is_empty() {
@@ -76,24 +66,9 @@ impl RequestHead {
         Caller { authorization: caller.authorization.or(Some(&self.authorization)), ..caller }
     }
 
-    /// What it is about, if it bears no session header. Nobody refuses what may be no matter of
-    /// MCP's.
-    ///
-    /// > The client **MUST** include an `Accept` header, listing `text/event-stream` as a
-    /// > supported content type.
-    /// >
-    /// > <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server>
-    pub(super) fn subject(&self, body: Option<&[u8]>) -> Subject {
-        match (self.head.method(), body.map(|body| peek(body).kind())) {
-            (Method::Post, None) => Subject::Unknown,
-            (
-                Method::Post,
-                Some(Kind::Request | Kind::Notification | Kind::Response | Kind::Batch),
-            ) => Subject::Mcp,
-            (Method::Get, _) if self.accepts_events => Subject::Mcp,
-            (Method::Post, Some(Kind::Malformed))
-            | (Method::Get | Method::Delete | Method::Other, _) => Subject::Other,
-        }
+    /// Whether a stream of events is asked for.
+    pub(super) fn accepts_events(&self) -> bool {
+        self.accepts_events
     }
 
     pub(super) fn hop(&self) -> Option<&[u8]> {

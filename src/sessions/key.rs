@@ -76,6 +76,7 @@ pub(super) enum Domain {
     MintedId = 7,
     Claims = 8,
     NotHere = 9,
+    Writer = 10,
 }
 
 /// What stands in the table in the place of a session ID: a keyed hash of it.

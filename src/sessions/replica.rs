@@ -16,6 +16,11 @@ use crate::exchange::Method;
 /// having them again. Each process renews several times in the time of a lease.
 const SETTLING: u32 = 6;
 
+/// How many bits of a claim say which process made it.
+const WRITER_BITS: u32 = 20;
+/// The highest count that the rest of a claim holds: tables store 63 bits.
+const HIGHEST_COUNT: u64 = (1 << (63 - WRITER_BITS)) - 1;
+
 /// How many keys are handed out at once.
 const USED_AT_ONCE: usize = 1000;
 
@@ -24,6 +29,8 @@ const USED_AT_ONCE: usize = 1000;
 pub struct Replica {
     pub(super) identity: Box<str>,
     pub(super) key: TableKey,
+    /// What the claims of this process end with.
+    writer: u64,
     pub(super) options: Options,
     pub(super) lease: Lease,
     pub(super) owned: OwnedSessions,
@@ -48,8 +55,11 @@ impl Replica {
     ///
     /// `identity` is one that no other process has or had: random, and long enough for that.
     pub fn new(identity: &str, key: TableKey, options: Options) -> Self {
+        let [first, second, third, ..] = key.hash(Domain::Writer, &[identity.as_bytes()]);
+        let writer = u64::from_le_bytes([first, second, third, 0, 0, 0, 0, 0]);
         Self {
             identity: identity.into(),
+            writer: writer & ((1 << WRITER_BITS) - 1),
             key,
             lease: Lease::default(),
             owned: OwnedSessions::new(&options),
@@ -193,7 +203,9 @@ impl Replica {
         if may_have_lapsed {
             self.lease.epoch += 1;
             self.pending.extend(self.owned.sessions.keys().copied());
-            if self.options.durability == Durability::Forgetful {
+            // A file that does not know a lease that stands was replaced.
+            let was_replaced = renewal == Renewal::Lapsed && self.lease.is_fresh;
+            if was_replaced || self.options.durability == Durability::Forgetful {
                 // What others own may be missing until they have written it again.
                 self.lease.settling = SETTLING;
             }
@@ -210,6 +222,13 @@ impl Replica {
     pub(super) fn next_generation(&mut self) -> u64 {
         self.generations += 1;
         self.generations
+    }
+
+    /// A claim above another, which no other process makes: a table that went back to what it was
+    /// would else take a late write of one for that of another.
+    pub(super) fn claim_above(&self, claim: u64) -> u64 {
+        let count = (claim >> WRITER_BITS).saturating_add(1).min(HIGHEST_COUNT);
+        count << WRITER_BITS | self.writer
     }
 
     /// An ID that nobody has and nobody can guess.

@@ -24,6 +24,8 @@ pub enum Step {
     Read {
         /// How many bytes are of use at most.
         at_most: usize,
+        /// Whether it is given up if it takes too long.
+        patience: Patience,
     },
     /// Look a session up, then tell [`found`](super::Run::found).
     Find(SessionKey),
@@ -155,6 +157,17 @@ pub enum Origin {
     Restored,
 }
 
+/// How long the body of a request is waited for.
+///
+/// Exhaustive on purpose: there is a limit or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// No longer than a client should be kept waiting. Without the body, its id is not known.
+    Bounded,
+    /// For as long as it takes, as an application would.
+    Unbounded,
+}
+
 /// Whether to tell of the application's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Watch {
@@ -234,6 +247,17 @@ pub enum ForwardFailure {
     /// It broke off when something of the request may have been sent, and no head of an answer
     /// had come.
     InDoubt,
+}
+
+/// Where an answer broke off.
+///
+/// Exhaustive on purpose: each has an error of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BrokenOff {
+    /// At the process that owns the session.
+    Owner,
+    /// Behind the application, which has its answers from elsewhere, as a gateway has.
+    Upstream,
 }
 
 /// A handle was told of something that it does not wait for.

@@ -15,13 +15,23 @@ import httpcore
 
 from mcp_session._asgi import Receive, Send
 
-__all__ = ["ClientLeft", "CutOff", "Exchange", "Lost", "Unreached", "Upstream", "UpstreamAnswer"]
+__all__ = [
+    "HOP_BY_HOP",
+    "ClientLeft",
+    "CutOff",
+    "Exchange",
+    "Lost",
+    "Unreached",
+    "Upstream",
+    "UpstreamAnswer",
+]
 
 _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
+# The longest end of an event.
 # What is between two neighbours: the server in front has its own with its client.
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {
         b"connection",
         b"expect",
@@ -275,11 +285,19 @@ def _left_unread(error: BaseException) -> bool:
 def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers for the next neighbour, which has to know where the body ends."""
     pairs = [(name.lower(), value) for name, value in headers]
-    kept = [pair for pair in pairs if pair[0] not in _HOP_BY_HOP]
+    kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP]
     names = {name for name, _ in pairs}
-    is_chunked = b"transfer-encoding" in names or method == "POST"
-    if is_chunked and b"content-length" not in names:
+    if b"transfer-encoding" in names:
+        # "A sender MUST NOT send a Content-Length header field in any message that contains a
+        # Transfer-Encoding header field."
+        # https://www.rfc-editor.org/rfc/rfc9112.html#section-6.2
+        kept = [pair for pair in kept if pair[0] != b"content-length"]
+    if b"transfer-encoding" in names or (method == "POST" and b"content-length" not in names):
         kept.append((b"transfer-encoding", b"chunked"))
+    if b"host" not in names:
+        # HTTP/1.0 knows none, HTTP/1.1 demands it: "with an empty field value".
+        # https://www.rfc-editor.org/rfc/rfc9110.html#section-7.2
+        kept.insert(0, (b"host", b""))
     return kept
 
 

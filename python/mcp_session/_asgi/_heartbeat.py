@@ -1,6 +1,7 @@
 """Keeps the lease of this process, from a thread with an event loop of its own.
 
-A loop that is blocked by the application, or by a debugger for less than that, loses no session.
+A loop that is blocked for a while by the application, or by a debugger, loses no session. One that
+is closed, or blocked for good, does.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 from functools import partial
 
 import anyio
@@ -17,7 +19,7 @@ import anyio
 from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
 from mcp_session.sessions import SessionEntry, SessionTable, SessionTableError
 
-__all__ = ["Heartbeat", "Lease"]
+__all__ = ["Heartbeat", "Lease", "Pulse"]
 
 _logger = logging.getLogger("mcp_session.asgi")
 
@@ -51,7 +53,8 @@ class Lease:
     ) -> None:
         """Ask this table in the name of this replica."""
         self.table, self.replica, self.seconds = table, replica, seconds
-        self._addresses = addresses
+        # Announced with each renewal.
+        self.addresses = addresses
         self._entry_seconds, self._tombstone_seconds = entry_seconds, tombstone_seconds
         self._ends = 0.0
         self._renewing = threading.Lock()
@@ -118,9 +121,7 @@ class Lease:
         begun = time.monotonic()
         try:
             with anyio.fail_after(_RENEWAL_SECONDS):
-                lapsed = await self.table.renew(
-                    self.replica.identity, self._addresses, self.seconds
-                )
+                lapsed = await self.table.renew(self.replica.identity, self.addresses, self.seconds)
         except BaseException:
             # It may have been granted all the same, at a time that nobody here knows.
             self.replica.renewal_failed()
@@ -149,16 +150,23 @@ class Lease:
                 return partial(run.swapped, won)
 
 
+class Pulse(Enum):
+    """Whether the event loop runs that serves what this process owns."""
+
+    BEATS = "it runs"
+    STUCK = "it has not run for long, and nobody should wait for it"
+    GONE = "it is closed, and runs no more"
+
+
 class Heartbeat:
     """Renews a lease until it is stopped; a daemon, as no process should wait for it."""
 
-    def __init__(self, lease: Lease, *, interval: float) -> None:
-        """Renew every `interval` seconds."""
-        self._lease, self._interval = lease, interval
+    def __init__(self, lease: Lease, pulse: Callable[[], Pulse], *, interval: float) -> None:
+        """Renew every `interval` seconds, as long as `pulse`, called at each beat, says so."""
+        self._lease, self._pulse, self._interval = lease, pulse, interval
         self._thread = threading.Thread(target=self._main, name="mcp-session-lease", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._watchers: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begin, with a renewal at once."""
@@ -170,10 +178,6 @@ class Heartbeat:
             self._loop.call_soon_threadsafe(self._stop.set)
             await asyncio.to_thread(self._thread.join, 2 * _TABLE_SECONDS)
 
-    def at_each_beat(self, watcher: Callable[[], None]) -> None:
-        """Call something at each beat, in the thread of the heart."""
-        self._watchers.append(watcher)
-
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -184,10 +188,12 @@ class Heartbeat:
     async def _beat_on(self) -> None:
         beats = 0
         while not self._stop.is_set():
-            for watcher in self._watchers:
-                watcher()
+            pulse = self._pulse()
+            if pulse is Pulse.GONE:
+                break
             try:
-                await self._beat(beats)
+                if pulse is Pulse.BEATS:
+                    await self._beat(beats)
             except (SessionTableError, TimeoutError) as error:
                 self._lease.look_at_the_clock()
                 if beats % _BEATS_BETWEEN_TOUCHES == 0:

@@ -4,7 +4,6 @@ It is opened by the process that serves, in its event loop, so that nothing is s
 that were forked. Only processes of the same user can reach it: its folder has mode 0700.
 """
 
-import logging
 import os
 import shutil
 import socket
@@ -18,13 +17,14 @@ from mcp_session._asgi import Application
 
 __all__ = ["PeerListener", "host_fingerprint"]
 
-_logger = logging.getLogger("mcp_session.asgi")
-
 _BACKLOG = 2048
 # A peer closes what it does not use, and never meets a connection that is just being closed.
 _IDLE_SECONDS = 24 * 3600
 # As much as the servers in front take of a head, and the mark of the hop.
 _HEAD_BYTES = 256 * 1024
+# The path of a socket has 104 bytes at most (macOS); of these, what is below the folder takes 26.
+_FOLDER_BYTES = 104 - 26 - 1
+_OTHER_FOLDERS: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of mode 0700 below it
 
 
 class PeerListener:
@@ -34,45 +34,39 @@ class PeerListener:
         """Serve an application; not before `open` is anything there."""
         self._application = application
         self._folder: str | None = None
-        self._server: uvicorn.Server | None = None
+        self._servers: list[uvicorn.Server] = []
 
     async def open(self) -> str | None:
         """Listen; return the path of the socket, or `None` where there can be none."""
-        if not hasattr(socket, "AF_UNIX"):
+        parent = _folder_for_sockets()
+        if parent is None or not hasattr(socket, "AF_UNIX"):
             return None
+        self._folder = tempfile.mkdtemp(prefix="mcp-session-", dir=parent)
+        path = str(Path(self._folder, "peer"))
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            path = self._bind(listener)
-            if path is None:
-                listener.close()
-                return None
+            listener.bind(path)
             listener.listen(_BACKLOG)
-            self._server = await _started(self._application, listener)
+            self._servers.append(await _started(self._application, listener))
         except BaseException:
             listener.close()
             self.remove_folder()
             raise
         return path
 
-    def _bind(self, listener: socket.socket) -> str | None:
-        # The usual folder may be read only, or its path longer than a socket's may be.
-        for parent in (None, "/tmp", "/dev/shm"):  # noqa: S108 - the folder in it is this user's
-            with suppress(OSError):
-                self._folder = tempfile.mkdtemp(prefix="mcp-session-", dir=parent)
-                path = str(Path(self._folder, "peer"))
-                listener.bind(path)
-                return path
-            self.remove_folder()
-        _logger.warning(
-            "No folder takes a socket: other processes of this host reach this one by `peer_url` "
-            "alone, and without it not at all"
-        )
-        return None
+    def is_cut_off(self) -> bool:
+        """Whether there is a socket, and nobody finds it any more."""
+        return self._folder is not None and not Path(self._folder, "peer").exists()
+
+    async def reopen(self) -> str | None:
+        """Listen in another folder; the connections that are open stay."""
+        self.remove_folder()
+        return await self.open()
 
     async def aclose(self, seconds: float) -> None:
         """Take no further connections; let those that are open end in this time."""
-        server, self._server = self._server, None
-        if server is not None:
+        servers, self._servers = self._servers, []
+        for server in servers:
             server.config.timeout_graceful_shutdown = max(1, round(seconds))
             await server.shutdown()
         self.remove_folder()
@@ -94,10 +88,23 @@ def host_fingerprint() -> str:
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
     with suppress(OSError):
         facts.append(str(Path("/proc/self/ns/mnt").readlink()))
-    with suppress(OSError):
-        folder = Path(tempfile.gettempdir()).stat()
+    if (parent := _folder_for_sockets()) is not None:
+        folder = Path(parent).stat()
         facts.append(f"{folder.st_dev}:{folder.st_ino}")
     return "/".join(facts)
+
+
+def _folder_for_sockets() -> str | None:
+    """Return the first folder that can be written and is not too deep for a socket's path."""
+    candidates = list(_OTHER_FOLDERS)
+    # A container with a file system that is only read may have none.
+    with suppress(FileNotFoundError):
+        candidates.insert(0, tempfile.gettempdir())
+    for candidate in candidates:
+        is_short = len(os.fsencode(candidate)) <= _FOLDER_BYTES
+        if is_short and os.access(candidate, os.W_OK | os.X_OK):
+            return candidate
+    return None
 
 
 async def _started(application: Application, listener: socket.socket) -> uvicorn.Server:

@@ -6,8 +6,10 @@ its lease.
 
 import asyncio
 import atexit
+import logging
 import os
 import signal
+import time
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -17,7 +19,7 @@ import anyio
 from mcp_session._asgi import Application, Receive, Scope, Send
 from mcp_session._asgi._addresses import PeerAddresses
 from mcp_session._asgi._connection import restored
-from mcp_session._asgi._heartbeat import Heartbeat, Lease
+from mcp_session._asgi._heartbeat import Heartbeat, Lease, Pulse
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
@@ -26,7 +28,11 @@ from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
+_logger = logging.getLogger("mcp_session.asgi")
+
 _DRAIN_POLL_SECONDS = 0.05
+# An event loop that is blocked for so long may be blocked for good.
+_STUCK_SECONDS = 30.0
 _END_SECONDS = 1.0
 
 
@@ -85,6 +91,7 @@ class ServingReplica:
         self._options = options
         self._host = host_fingerprint()
         self._drained: asyncio.Task[None] | None = None
+        self._reopened: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, options: ReplicaOptions, entrance: Application) -> "ServingReplica":
@@ -108,12 +115,16 @@ class ServingReplica:
         options = self._options
         self._listener = PeerListener(entrance)
         path = await self._listener.open()
+        if path is None and options.peer_url is None:
+            _logger.warning(
+                "no folder for a private socket: other workers cannot reach the sessions of this "
+                "process. Set TMPDIR to a short path that can be written, or give a peer_url."
+            )
         atexit.register(self._listener.remove_folder)
-        addresses = PeerAddresses(self._host, path, options.peer_url)
         self.lease = Lease(
             options.sessions,
             self.replica,
-            addresses=addresses.encoded(),
+            addresses=self._addresses(path),
             seconds=options.lease_seconds,
             entry_seconds=options.session_seconds,
             tombstone_seconds=options.tombstone_seconds,
@@ -121,8 +132,8 @@ class ServingReplica:
         self.lease.end_fenced = self._end
         self.peers = Peers(self._host)
         self._looking = asyncio.create_task(self._look_after_peers())
-        self._heartbeat = Heartbeat(self.lease, interval=options.renew_seconds)
-        self._heartbeat.at_each_beat(self._look_at_the_server)
+        self._turned = time.monotonic()
+        self._heartbeat = Heartbeat(self.lease, self._pulse, interval=options.renew_seconds)
         self._heartbeat.start()
 
     def serves_here(self) -> bool:
@@ -168,10 +179,33 @@ class ServingReplica:
     def _end(self, numbers: list[int]) -> None:
         self.loop.call_soon_threadsafe(self.running.end, numbers)
 
-    def _look_at_the_server(self) -> None:
-        """As `look_at_the_server`, from the thread of the heart."""
+    def _pulse(self) -> Pulse:
+        """Say, to the thread of the heart, whether this event loop runs."""
+        try:
+            self.loop.call_soon_threadsafe(self._turn)
+        except RuntimeError:
+            # Nobody accepts on the socket any more; without it, that shows at once.
+            self._listener.remove_folder()
+            return Pulse.GONE
+        is_stuck = time.monotonic() - self._turned > _STUCK_SECONDS
+        return Pulse.STUCK if is_stuck else Pulse.BEATS
+
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
         if self._drained is None:
-            self.loop.call_soon_threadsafe(self.look_at_the_server)
+            self.look_at_the_server()
+        if self._drained is None and self._reopened is None and self._listener.is_cut_off():
+            self._reopened = asyncio.create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        """Listen elsewhere: whoever cleans folders has removed that of the socket."""
+        try:
+            self.lease.addresses = self._addresses(await self._listener.reopen())
+        finally:
+            self._reopened = None
+
+    def _addresses(self, socket_path: str | None) -> bytes:
+        return PeerAddresses(self._host, socket_path, self._options.peer_url).encoded()
 
     def _begin_to_drain(self) -> "asyncio.Task[None]":
         if self._drained is None:

@@ -5,7 +5,7 @@ session in the application, runs it. The machine decides all of it.
 """
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -61,6 +61,8 @@ _NOT_RESTORED = frozenset(
         b"transfer-encoding",
     }
 )
+# Where a user has a name: Starlette's, its `SimpleUser`, Django's.
+_NAMES = ("identity", "display_name", "username", "pk")
 _RESTORED_HEADERS = [
     (b"content-type", b"application/json"),
     (b"accept", b"application/json, text/event-stream"),
@@ -207,28 +209,43 @@ class SessionRequest:
         # Only of what the machine has looked up is it known whose it is.
         name = None if step.session_id is None else self._public_id
         scope = self._told_of_the_session(headers, name, is_restored=step.restored)
-        answer = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
-        send = self._answer.send if answer is None else answer.send
+        watched = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
         try:
-            knew_the_session = await self._serve(scope, self._receive_again(), send)
-            if not knew_the_session:
-                return self._told.app_forgot()
-            if answer is not None:
-                await answer.end()
-        except _ThrownAwayError:
-            pass
-        except Exception:
-            if answer is not None:
-                # As without us: what is held back goes out before the error.
-                with suppress(Exception):
-                    await answer.end()
-            raise
-        if answer is not None and answer.next_step is not None:
-            return answer.next_step
+            knew_the_session = await self._serve_watched(scope, watched)
+        except CutOff:
+            # Of an application that has its answers from elsewhere.
+            if not self._answer.is_begun:
+                return self._told.interrupted()
+            if not await self._answer.break_off_whole(upstream=True):
+                raise
+            return None
+        if not knew_the_session:
+            return self._told.app_forgot()
+        if watched is not None and watched.next_step is not None:
+            return watched.next_step
         if self._answer.is_begun:
             # It may have left it without an end, as sse-starlette does when the server ends.
             await self._answer.break_off_whole()
         return None
+
+    async def _serve_watched(self, scope: Scope, watched: "_WatchedAnswer | None") -> bool:
+        """Run the application; what is kept back goes out before its error, as without us."""
+        if watched is None:
+            return await self._serve(scope, self._receive_again(), self._answer.send)
+        try:
+            knew_the_session = await self._serve(scope, self._receive_again(), watched.send)
+            if knew_the_session:
+                await watched.end()
+        except CutOff:
+            raise
+        except Exception:
+            # Frameworks put it into groups of their own.
+            if watched.next_step is not None:
+                return True
+            with suppress(Exception):
+                await watched.end()
+            raise
+        return knew_the_session
 
     async def _restore(self, step: RestoreInApp) -> Step:
         self._asked = answer = await self._ask(
@@ -369,9 +386,9 @@ class _Answer:
         """End what is ended from outside, as well as it can be."""
         await self._end(self._run.body_broke_off() or b"")
 
-    async def break_off_whole(self) -> bool:
+    async def break_off_whole(self, *, upstream: bool = False) -> bool:
         """End what broke off, if it can be made whole; return whether it can."""
-        end = self._run.body_broke_off()
+        end = self._run.body_broke_off(upstream=upstream)
         if end is not None:
             await self._end(end)
         return end is not None
@@ -464,32 +481,37 @@ def _text(session_id: bytes | None) -> str | None:
 
 
 def caller(scope: Scope) -> dict[str, str]:
-    """For whom a request is, as far as what authenticates says so.
+    """For whom a request is, as far as what authenticates says so; else its credential tells.
 
-    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone.
+    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone. A
+    token that names nobody is one of all users of its client: then the credential itself counts.
     """
-    user = scope.get("user")
-    if user is None or not _fact(user, "is_authenticated"):
+    user: object = scope.get("user")
+    if user is None or not getattr(user, "is_authenticated", False):
         return {}
-    token = _fact(user, "access_token")
+    token: object = getattr(user, "access_token", None)
     if token is None:
-        # Starlette's own `SimpleUser` has a name, and no identity; Django's has a key.
-        names = ("identity", "pk", "display_name", "username")
-        name = next((fact for it in names if (fact := _fact(user, it)) is not None), None)
-        return {} if name is None else {"user": str(name)}
-    claims = _fact(token, "claims")
-    known = cast("dict[str, object]", claims) if isinstance(claims, dict) else {}
+        name = next(filter(None, (_told(user, it) for it in _NAMES)), None)
+        return {} if name is None else {"user": name}
+    claims: object = getattr(token, "claims", None)
+    known: Mapping[str, object] = {}
+    if isinstance(claims, Mapping):
+        known = cast("Mapping[str, object]", claims)
+    subject: object = getattr(token, "subject", None) or known.get("sub")
+    if subject is None:
+        return {}
     facts: dict[str, object] = {
         "issuer": known.get("iss"),
-        "client": _fact(token, "client_id"),
-        "subject": _fact(token, "subject") or known.get("sub"),
+        "client": getattr(token, "client_id", None),
+        "subject": subject,
     }
     return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
-def _fact(it: object, name: str) -> object:
-    """Return what somebody's class says of itself; what it does not say is not known."""
+def _told(user: object, name: str) -> str:
+    """Return what a user says of itself, if it does: of Starlette's some raise instead."""
     try:
-        return getattr(it, name, None)
+        value: object = getattr(user, name, None)
     except NotImplementedError:
-        return None
+        return ""
+    return "" if value is None else str(value)

@@ -1,6 +1,8 @@
 //! One request, from its head to the end of its answer.
 
 mod answering;
+mod awaited;
+mod forwarding;
 mod opening;
 mod outgoing;
 mod reading;
@@ -12,32 +14,26 @@ mod taking;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
-use core::time::Duration;
 
 use super::caller::{Caller, Principal};
 use super::entry::{Entry, Record};
-use super::head::{RequestHead, Subject};
+use super::head::RequestHead;
 use super::hop;
-use super::key::SessionKey;
 use super::options::{Durability, Sessionless};
 use super::replica::{Renewal, Replica};
 use super::step::{
-    Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Reply, RunApp, RunNumber, Step, Watch,
+    Forward, HandlerHeader, Misuse, Origin, Patience, Reply, RunApp, RunNumber, Step, Watch,
 };
 use crate::answer::Answer;
 use crate::exchange::{Method, Request, SessionId};
-use crate::jsonrpc::{Message, RequestId, peek};
+use crate::jsonrpc::{Kind, Message, RequestId, peek};
 use crate::server::{EchoId, Options as ServerOptions};
 use crate::table::{Lookup, SessionHeader, admit};
-use outgoing::Outgoing;
+use awaited::Outgoing;
 use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, State};
 
 /// How often a request looks its session up before it is told to come again.
 const MOST_LOOKS: u32 = 24;
-/// How often, and how long, a request waits for the lease of an owner that cannot be reached.
-const MOST_WAITS: u32 = 10;
-const WAIT: Duration = Duration::from_millis(200);
-
 /// One request of an application of several processes. See the [module](crate::sessions) for
 /// what it guarantees.
 ///
@@ -59,6 +55,8 @@ pub struct Run {
     waits: u32,
     /// Which of the application's sessions the request was given to, if it was.
     ran_in: Option<u64>,
+    /// Whether it was sent to another process.
+    was_forwarded: bool,
     /// Whether the session was restored for this request.
     origin: Origin,
     /// Whether it was restored because the application had forgotten it.
@@ -90,6 +88,7 @@ impl Run {
             looks: 0,
             waits: 0,
             ran_in: None,
+            was_forwarded: false,
             origin: Origin::Own,
             was_forgotten: false,
             request_id: replica.options.request_id,
@@ -97,7 +96,15 @@ impl Run {
             head,
         };
         let step = match run.method() {
-            Method::Post => Step::Read { at_most: ServerOptions::MAX_REQUEST_BYTES },
+            Method::Post => Step::Read {
+                at_most: ServerOptions::MAX_REQUEST_BYTES,
+                // It may be an `initialize`; until that is known, nothing can be done with it.
+                patience: if run.head.head.bears_session_header() {
+                    Patience::Bounded
+                } else {
+                    Patience::Unbounded
+                },
+            },
             Method::Get | Method::Delete | Method::Other => run.decide(replica),
         };
         (run, step)
@@ -121,6 +128,7 @@ impl Run {
             looks: 0,
             waits: 0,
             ran_in: None,
+            was_forwarded: false,
             origin: Origin::Own,
             was_forgotten: false,
             request_id: replica.options.request_id,
@@ -180,8 +188,8 @@ impl Run {
             None if replica.owned.get(&attached.key).is_some() => {
                 self.write_anew(replica, attached.key, None)
             }
-            None if replica.options.durability == Durability::Durable => self.unknown(),
             None if replica.lease.is_settling() => self.unavailable(),
+            None if replica.options.durability == Durability::Durable => self.unknown(),
             None => self.renew(AfterRenewal::Unknown),
         };
         self.release_unless_taking(replica);
@@ -230,66 +238,11 @@ impl Run {
             | State::Opening(_)
             | State::Ending
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 return Err(Misuse);
             }
-        })
-    }
-
-    /// Takes the head of what the owner has answered.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse`]: the run does not wait for that.
-    pub fn forward_answered(
-        &mut self,
-        replica: &mut Replica,
-        status: http::StatusCode,
-        hop_header: Option<&[u8]>,
-    ) -> Result<Step, Misuse> {
-        let (State::Forwarding(forwarding), Some(attached)) = (&self.state, self.attached) else {
-            return Err(Misuse);
-        };
-        let hop = hop::Hop { to: &forwarding.owner, claim: forwarding.claim };
-        let refusal = hop_header
-            .filter(|_| status == http::StatusCode::MISDIRECTED_REQUEST)
-            .and_then(|value| hop::refusal_in(value, &replica.key, &attached.key, hop));
-        Ok(match refusal {
-            None => {
-                self.state = State::Ended;
-                Step::Relay
-            }
-            // It will never run this claim again. Where another has a newer one, the table says
-            // so.
-            Some(hop::Refusal::NotMine) => self.take_over(replica, attached.key),
-            // Nothing was run, and only its lease can tell whether the owner is gone.
-            Some(hop::Refusal::NotHere) => self.wait(replica),
-        })
-    }
-
-    /// Takes that the request did not come to its owner, or that the owner did not answer.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse`]: the run does not wait for that.
-    pub fn forward_failed(
-        &mut self,
-        replica: &mut Replica,
-        how: ForwardFailure,
-    ) -> Result<Step, Misuse> {
-        let (State::Forwarding(_), Some(attached)) = (&self.state, self.attached) else {
-            return Err(Misuse);
-        };
-        Ok(match (how, self.method()) {
-            (ForwardFailure::Refused, _) => self.take_over(replica, attached.key),
-            (ForwardFailure::InDoubt, Method::Post) => {
-                replica.forwards.end(&attached.key, self.number);
-                self.reply(|id| Answer::owner_lost(id))
-            }
-            // To open a stream or to end a session twice is to do it once.
-            (ForwardFailure::InDoubt, Method::Get | Method::Delete | Method::Other)
-            | (ForwardFailure::Unreachable, _) => self.wait(replica),
         })
     }
 
@@ -358,15 +311,11 @@ impl Run {
             return Step::Reply(Reply::misdirected(&mark));
         }
         let is_initialize = self.message().is_some_and(|message| message.is_initialize());
-        if !self.head.head.bears_session_header() && !is_initialize {
-            match (self.head.subject(self.body.as_deref()), replica.options.sessionless) {
-                // It may be an `initialize`: what it is answered shows.
-                (Subject::Unknown, _) => return self.open(replica),
-                (Subject::Mcp, Sessionless::Refuse) => {}
-                (Subject::Mcp, Sessionless::Pass) | (Subject::Other, _) => {
-                    return self.pass(HandlerHeader::AsItCame);
-                }
-            }
+        if !self.head.head.bears_session_header()
+            && !is_initialize
+            && !self.requires_session(replica.options.sessionless)
+        {
+            return self.pass(HandlerHeader::AsItCame);
         }
         let verdict = admit(&self.request(), Lookup::Known);
         if verdict.response().is_some() {
@@ -383,10 +332,25 @@ impl Run {
         }
     }
 
+    /// Whether a request without a session header is one of those that bear it.
+    fn requires_session(&self, sessionless: Sessionless) -> bool {
+        match (sessionless, self.method()) {
+            // "The client MUST include an `Accept` header, listing `text/event-stream` as a
+            // supported content type." Whatever else is asked for is no matter of MCP.
+            // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server
+            (Sessionless::Refuse, Method::Get) => self.head.accepts_events(),
+            (Sessionless::Refuse, Method::Post) => {
+                self.message().is_some_and(|message| message.kind() != Kind::Malformed)
+            }
+            // What has no session has none to end: the application says so.
+            (Sessionless::Refuse, Method::Delete | Method::Other) | (Sessionless::Pass, _) => false,
+        }
+    }
+
     /// It is no matter of a session.
     fn pass(&mut self, header: HandlerHeader) -> Step {
         self.attached = None;
-        self.state = State::Ended;
+        self.state = State::Passed;
         Step::RunApp(RunApp { header, origin: Origin::Own, watch: Watch::Nothing })
     }
 
@@ -452,8 +416,9 @@ impl Run {
                 owned.claim = entry.claim;
                 return self.write_anew(replica, key, Some(entry.claim));
             }
-            if entry.claim < owned.claim {
-                // The table went back to what it was.
+            if entry.claim < owned.claim && (is_mine || addresses.is_none()) {
+                // The table went back to what it was. An owner whose lease stands may have
+                // confirmed that since, and keeps it.
                 return self.write_anew(replica, key, Some(entry.claim));
             }
             // Its streams end, but not the request at hand.
@@ -475,7 +440,11 @@ impl Run {
         let Entry { claim, owner, value: _ } = entry;
         match (addresses, hop) {
             (_, Some(asked)) if !is_mine => self.not_mine(replica, key, asked),
+            (Some(_), None) if !is_mine && !owner.is_empty() && self.is_body_gone() => {
+                self.unavailable()
+            }
             (Some(addresses), None) if !is_mine && !owner.is_empty() => {
+                self.was_forwarded = true;
                 let hop = hop::mark(&replica.key, &owner, &key, claim);
                 replica.forwards.begin(key, self.number, &owner, claim, self.method());
                 self.state = State::Forwarding(Forwarding { owner: owner.clone(), claim, record });
@@ -514,18 +483,6 @@ impl Run {
         Step::Hold(other)
     }
 
-    fn wait(&mut self, replica: &mut Replica) -> Step {
-        if let Some(Attached { key, .. }) = self.attached {
-            replica.forwards.end(&key, self.number);
-        }
-        self.waits += 1;
-        if self.waits > MOST_WAITS {
-            return self.unavailable();
-        }
-        self.state = State::Waiting;
-        Step::Wait(WAIT)
-    }
-
     /// 404, by the table of admission.
     fn unknown(&mut self) -> Step {
         self.refuse(Lookup::Unknown)
@@ -561,13 +518,6 @@ impl Run {
     fn end_with(&mut self, reply: Reply) -> Step {
         self.state = State::Ended;
         if self.is_upkeep { Step::Done } else { Step::Reply(reply) }
-    }
-
-    fn not_mine(&mut self, replica: &Replica, key: SessionKey, claim: u64) -> Step {
-        self.state = State::Ended;
-        let hop = hop::Hop { to: &replica.identity, claim };
-        let mark = hop::refusal(&replica.key, hop::Refusal::NotMine, &key, hop);
-        Step::Reply(Reply::misdirected(&mark))
     }
 }
 

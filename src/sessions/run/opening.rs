@@ -43,10 +43,6 @@ impl Run {
             opening.answering = Some((head.clone(), inner, reader));
             is_encoded
         };
-        if self.body.is_none() {
-            // It was not known to be an `initialize`. Without its body nobody can restore it.
-            return self.record_opening(replica, *opening, None);
-        }
         if is_encoded {
             // The version cannot be read: what stands in its place is what clients send of it.
             return self.record_opening(replica, *opening, None);
@@ -110,13 +106,14 @@ impl Run {
         &mut self,
         replica: &mut Replica,
         key: SessionKey,
+        claim: u64,
         confirmed: Option<u64>,
         opened: Opened,
     ) -> Step {
         let Opened { inner, record, minted } = opened;
         replica.release(&key, self.number);
         let generation = replica.next_generation();
-        replica.own(key, Owned::new(1, confirmed, inner, generation, record));
+        replica.own(key, Owned::new(claim, confirmed, inner, generation, record));
         replica.note_used(key);
         self.end_passing(minted)
     }
@@ -133,6 +130,6 @@ impl Run {
         let key = replica.key.session_key(id.as_bytes());
         self.attached = Some(Attached { key, hop: None });
         let value = opened.record.encode();
-        self.write(replica, key, None, 1, value, Purpose::Open(Box::new(opened)))
+        self.write(replica, key, None, 0, value, Purpose::Open(Box::new(opened)))
     }
 }

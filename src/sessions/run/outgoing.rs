@@ -1,43 +1,22 @@
 //! What goes out to the client: an answer that ends before its time.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::replica::Replica;
-use super::super::step::Step;
+use super::super::step::{BrokenOff, Step};
+use super::Run;
+use super::awaited::{Outgoing, Waiting};
 use super::reading::is_event_stream;
-use super::{Run, State};
+use super::state::State;
 use crate::answer::Answer;
 use crate::exchange::Method;
-use crate::jsonrpc::{Kind, Message, PendingAnswers, RequestId};
+use crate::jsonrpc::{Kind, Message};
 use crate::server::ResponseHead;
-use crate::sse::{EventReader, EventView};
 
-/// An event that is longer counts as the answer: nothing is put behind it.
-const LONGEST_EVENT: usize = 1024 * 1024;
 /// How many requests of a batch are looked after.
 const MOST_REQUESTS: usize = 1024;
-
-/// What is known of the body that goes out.
-#[derive(Default)]
-pub(super) enum Outgoing {
-    /// No stream of events, or one that cannot be read.
-    #[default]
-    Other,
-    /// A stream in which nobody waits for an answer.
-    Stream,
-    /// A stream in which answers are to come.
-    Waiting(Box<Waiting>),
-    /// One in which all of them have come.
-    Answered,
-}
-
-pub(super) struct Waiting {
-    reader: EventReader,
-    pending: PendingAnswers,
-}
 
 impl Run {
     /// Takes the head of the response that goes out to the client. Returns whether its body is
@@ -52,9 +31,7 @@ impl Run {
             self.outgoing = Outgoing::Stream;
             return false;
         }
-        let reader = EventReader::new(LONGEST_EVENT);
-        let waiting = Waiting { reader, pending: PendingAnswers::of(&ids) };
-        self.outgoing = Outgoing::Waiting(Box::new(waiting));
+        self.outgoing = Outgoing::Waiting(Box::new(Waiting::for_answers(&ids)));
         true
     }
 
@@ -63,7 +40,7 @@ impl Run {
     pub fn piece_goes_out(&mut self, piece: &[u8]) -> bool {
         let Outgoing::Waiting(waiting) = &mut self.outgoing else { return false };
         waiting.add(piece);
-        if waiting.pending.is_empty() {
+        if waiting.has_all() {
             self.outgoing = Outgoing::Answered;
             return false;
         }
@@ -84,7 +61,7 @@ impl Run {
     /// A process that drains serves no such stream any more.
     pub fn body_ended(&self, replica: &Replica) -> Option<String> {
         let Outgoing::Waiting(waiting) = &self.outgoing else { return None };
-        let is_resumable = !waiting.reader.last_event_id().is_empty() && !replica.is_draining;
+        let is_resumable = waiting.has_event_id() && !replica.is_draining;
         let is_another_s =
             self.attached.is_some_and(|it| replica.forwards.has(&it.key, self.number));
         (!is_resumable && !is_another_s).then(|| waiting.end(|id| Answer::unanswered(id)))
@@ -95,9 +72,12 @@ impl Run {
     /// have come, or nobody waits for one.
     ///
     /// `None` where nothing can make it whole: it is no stream of events.
-    pub fn body_broke_off(&self) -> Option<String> {
+    pub fn body_broke_off(&self, at: BrokenOff) -> Option<String> {
         match &self.outgoing {
-            Outgoing::Waiting(waiting) => Some(waiting.end(|id| Answer::owner_lost(id))),
+            Outgoing::Waiting(waiting) => Some(match at {
+                BrokenOff::Owner => waiting.end(|id| Answer::owner_lost(id)),
+                BrokenOff::Upstream => waiting.end(|id| Answer::upstream_lost(id)),
+            }),
             Outgoing::Stream | Outgoing::Answered => Some(String::new()),
             Outgoing::Other => None,
         }
@@ -107,8 +87,9 @@ impl Run {
     /// session was lost to another process, or this one shuts down.
     pub fn interrupted(&mut self, replica: &mut Replica) -> Step {
         let is_forwarding = matches!(self.state, State::Forwarding(_));
+        let was_passed = matches!(self.state, State::Passed);
         match self.method() {
-            Method::Post if is_forwarding || self.ran_in.is_some() => {
+            Method::Post if is_forwarding || was_passed || self.ran_in.is_some() => {
                 self.reply(|id| Answer::owner_lost(id))
             }
             // To open a stream or to end a session twice is to do it once.
@@ -133,31 +114,6 @@ impl Run {
     }
 }
 
-impl Waiting {
-    fn add(&mut self, piece: &[u8]) {
-        let Self { reader, pending } = self;
-        let mut events = reader.read_in_place(piece);
-        while let Some(seen) = events.next_event() {
-            match seen.event {
-                EventView::Message { data, .. } => {
-                    let _answers = pending.saw(data.as_bytes());
-                }
-                EventView::TooLong => *pending = PendingAnswers::default(),
-            }
-        }
-    }
-
-    /// An event for each request that waits, behind one that was begun.
-    fn end(&self, answer: impl for<'a> Fn(Option<RequestId<'a>>) -> Answer<'a>) -> String {
-        // Of an event cut short neither its data nor its type may count as part of what follows.
-        let cut = if self.reader.is_between_events() { "" } else { "\nevent: cut\n\n" };
-        let events = self.pending.unanswered().map(|id| {
-            format!("event: message\ndata: {}\n\n", answer(RequestId::from_json(id)).body())
-        });
-        core::iter::once(String::from(cut)).chain(events).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -165,9 +121,13 @@ mod tests {
     use http::StatusCode;
 
     use super::super::super::entry::{LiveRecord, Record};
-    use super::super::super::{Caller, Entry, Options, Renewal, Replica, RequestHead, TableKey};
+    use super::super::super::{
+        Caller, Entry, Options, Renewal, Replica, RequestHead, Sessionless, TableKey,
+    };
+    use super::super::awaited::LONGEST_EVENT;
     use super::*;
     use crate::session::Kept;
+    use crate::sse::EventReader;
 
     const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":7.0,"method":"tools/call"}"#;
     const BATCH: &[u8] = br#"[{"id":1,"method":"a"},{"method":"b"},{"id":"2","method":"c"}]"#;
@@ -251,7 +211,7 @@ mod tests {
         assert!(run.head_goes_out(&head(EVENTS)) && run.piece_goes_out(b"id: 1\ndata:\n\n"));
         assert_eq!(run.body_ended(&replica), None);
         // The process that had it is gone: nobody goes on with it.
-        assert!(run.body_broke_off().is_some());
+        assert!(run.body_broke_off(BrokenOff::Owner).is_some());
         let _ = replica.drain();
         assert!(run.body_ended(&replica).is_some());
     }
@@ -261,7 +221,28 @@ mod tests {
         let (mut run, replica) = forwarded(Method::Post, CALL);
         assert!(run.head_goes_out(&head(EVENTS)));
         assert_eq!(run.body_ended(&replica), None);
-        assert!(run.body_broke_off().is_some());
+        assert!(run.body_broke_off(BrokenOff::Owner).is_some());
+    }
+
+    #[test]
+    fn what_an_application_has_from_elsewhere_ends_with_an_error_that_says_so() {
+        let (run, _replica) = sent(Method::Post, CALL, EVENTS, "data: {");
+        let end = run.body_broke_off(BrokenOff::Upstream).unwrap();
+        assert!(end.contains("Upstream lost") && end.ends_with("\"id\":7.0}\n\n"));
+    }
+
+    #[test]
+    fn what_was_given_to_the_application_without_a_session_may_have_run() {
+        let (mut run, mut replica) = sessionless(b"", CALL);
+        assert_eq!(status(&run.interrupted(&mut replica)), StatusCode::BAD_GATEWAY);
+    }
+
+    #[test]
+    fn what_an_application_says_of_a_session_in_the_query_becomes_canonical() {
+        let (mut run, mut replica) = sessionless(b"session_id=1868a90c", CALL);
+        let Step::Reply(reply) = run.app_forgot(&mut replica).unwrap() else { panic!("an answer") };
+        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+        assert!(reply.body.ends_with(r#""id":7.0}"#));
     }
 
     #[test]
@@ -306,7 +287,7 @@ mod tests {
         headers: &[(&str, &str)],
         out: &str,
     ) -> Option<String> {
-        sent(method, body, headers, out).0.body_broke_off()
+        sent(method, body, headers, out).0.body_broke_off(BrokenOff::Owner)
     }
 
     /// A request of which so much went out.
@@ -336,6 +317,17 @@ mod tests {
         if let Step::Read { .. } = step {
             let _ = run.body_read(&mut replica, Some(body)).unwrap();
         }
+        (run, replica)
+    }
+
+    fn sessionless(query: &[u8], body: &[u8]) -> (Run, Replica) {
+        let key = TableKey::new(b"sixteen bytes or more").unwrap();
+        let options = Options { sessionless: Sessionless::Pass, ..Options::default() };
+        let mut replica = Replica::new("replica", key, options);
+        let head = RequestHead::new(Method::Post, query);
+        let (mut run, _read) = Run::begin(&mut replica, head, Caller::default());
+        let step = run.body_read(&mut replica, Some(body)).unwrap();
+        assert!(matches!(step, Step::RunApp(_)));
         (run, replica)
     }
 

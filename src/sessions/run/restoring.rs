@@ -174,6 +174,7 @@ impl Run {
             | State::Opening(_)
             | State::Ending
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)

@@ -23,6 +23,8 @@ pub(super) enum State {
     /// The application ends a session that it was not to open.
     Ending,
     Answering(Answering),
+    /// The application has it, as it came: it is no matter of a session.
+    Passed,
     /// Nothing more is told.
     Ended,
 }

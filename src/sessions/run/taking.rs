@@ -34,6 +34,7 @@ impl Run {
             | State::Opening(_)
             | State::Ending
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -55,6 +56,9 @@ impl Run {
                 None => self.unavailable(),
             };
         }
+        if self.is_body_gone() {
+            return self.unavailable();
+        }
         if let Some(other) = replica.busy(&key, self.number) {
             return self.hold(other, AfterHold::Look);
         }
@@ -69,7 +73,7 @@ impl Run {
         }
         let value = record.encode();
         let purpose = Purpose::Claim(Box::new(record));
-        self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)
+        self.write(replica, key, Some(claim), claim, value, purpose)
     }
 
     /// As [`take`](Self::take), after the owner that the request was forwarded to was seen to
@@ -90,6 +94,7 @@ impl Run {
             | State::Opening(_)
             | State::Ending
             | State::Answering(_)
+            | State::Passed
             | State::Ended => self.find(),
         }
     }
@@ -123,8 +128,8 @@ impl Run {
             return self.terminate_over(replica, key, expected, Ending::Late);
         }
         let (value, changes) = (owned.record.encode(), owned.changes());
-        let claim = owned.claim.max(expected.unwrap_or(0)).saturating_add(1);
-        self.write(replica, key, expected, claim, value, Purpose::Confirm { changes })
+        let over = owned.claim.max(expected.unwrap_or(0));
+        self.write(replica, key, expected, over, value, Purpose::Confirm { changes })
     }
 
     /// Writes what has changed, before the answer goes out. Where somebody writes already, and
@@ -143,7 +148,7 @@ impl Run {
                 let value = owned.record.encode();
                 let purpose = Purpose::Record { changes, then };
                 // A claim of its own, so that nobody can claim with what they read before.
-                self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)
+                self.write(replica, key, Some(claim), claim, value, purpose)
             }
             None => {
                 replica.note_pending(key);
@@ -197,9 +202,9 @@ impl Run {
         expected: Option<u64>,
         ending: Ending,
     ) -> Step {
-        let claim = expected.unwrap_or(0).saturating_add(1);
+        let over = expected.unwrap_or(0);
         let value = Record::Terminated.encode();
-        self.write(replica, key, expected, claim, value, Purpose::Terminate(ending))
+        self.write(replica, key, expected, over, value, Purpose::Terminate(ending))
     }
 
     pub(super) fn write(
@@ -207,10 +212,11 @@ impl Run {
         replica: &mut Replica,
         key: SessionKey,
         expected: Option<u64>,
-        claim: u64,
+        over: u64,
         value: Box<[u8]>,
         purpose: Purpose,
     ) -> Step {
+        let claim = replica.claim_above(over);
         replica.make_busy(key, self.number);
         let (owner, lifetime) = match purpose {
             Purpose::Terminate(_) => (Box::default(), Lifetime::Tombstone),
@@ -267,7 +273,7 @@ impl Run {
                     Ending::Late => self.end(),
                 }
             }
-            Purpose::Open(opened) => self.opened(replica, key, confirmed, *opened),
+            Purpose::Open(opened) => self.opened(replica, key, claim, confirmed, *opened),
         }
     }
 

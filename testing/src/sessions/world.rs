@@ -99,6 +99,8 @@ struct OpenRun {
     reply: Option<Reply>,
     /// The last that was told is that the table failed.
     table_failed: bool,
+    /// It was told that the table has no entry, when that was thrown away.
+    missed_entry: bool,
     was_written: bool,
     parent: Option<u64>,
     child: Option<u64>,
@@ -703,6 +705,7 @@ impl World {
             session,
             reply: None,
             table_failed: false,
+            missed_entry: false,
             was_written: false,
             parent,
             child: None,
@@ -780,6 +783,10 @@ impl World {
     }
 
     fn ask_table(&mut self, number: u64) -> Reply {
+        let open = self.runs.get_mut(&number).expect("it is open");
+        if let (Step::Find(_), Some(session)) = (&open.step, open.session) {
+            open.missed_entry |= self.sessions[session].is_evicted;
+        }
         let open = &self.runs[&number];
         match &open.step {
             Step::Find(key) => self.table.find(key),
@@ -1198,7 +1205,7 @@ impl World {
         match (status, open.session) {
             (404, Some(session)) => {
                 let truth = &self.sessions[session];
-                let is_live = truth.state == State::Live && !truth.is_evicted;
+                let is_live = truth.state == State::Live && !open.missed_entry;
                 if open.who == self.sessions[session].who && is_live {
                     self.fail("404 for a live session");
                 }
