@@ -73,6 +73,30 @@ BUGS = [
         "self.owned.insert(key, owned);",
     ),
     Bug(
+        "what was meant for the process that was there before is run",
+        *("sessions", "ownership", "src/sessions/run/mod.rs"),
+        "if let Some(mark) = self.misdirected.take() {",
+        "if let Some(mark) = self.misdirected.take().filter(|_| self.is_upkeep) {",
+    ),
+    Bug(
+        "a session is written over an older claim of one that lives",
+        *("sessions", "ownership", "src/sessions/run/mod.rs"),
+        "if entry.claim < owned.claim && (is_mine || addresses.is_none()) {",
+        "if entry.claim < owned.claim {",
+    ),
+    Bug(
+        "an initialize that could not be written leaves its session in the application",
+        *("sessions", "ownership", "src/sessions/run/taking.rs"),
+        "Purpose::Open(opened) => self.not_opened(opened.inner),",
+        "Purpose::Open(_) => self.unavailable(),",
+    ),
+    Bug(
+        "what the table has thrown away is not written again",
+        *("sessions", "ownership", "src/sessions/replica.rs"),
+        "owned.confirmed = None;\n            self.pending.insert(key);\n            if",
+        "if",
+    ),
+    Bug(
         "a DELETE answered 405 leaves the session in use",
         *("classify", "table", "src/table/rows.rs"),
         "(Client(_), Delete, Attached, MethodNotAllowed, _) => Clear;",

@@ -143,6 +143,28 @@ async def test_a_running_call_that_was_forwarded_ends_with_an_error_for_its_id()
     assert place.noted("begun").count("forwarded") <= 1
 
 
+async def test_a_process_that_is_started_where_the_owner_was_is_not_taken_for_it() -> None:
+    # The lease of the one before it stands for longer than anybody waits.
+    with replicas("sqlite", count=2, LEASE="30") as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            ports = zip(place.processes, place.ports, strict=True)
+            (there,) = [port for process, port in ports if process.pid != owner]
+            kill(place, owner)
+            all_serve(place)
+            url = f"http://127.0.0.1:{there}/mcp"
+            answer = await session.call(7, "run", {"text": "once"}, url=url)
+            # It was not sent round and round there, until somebody cut it as in doubt.
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert place.noted("runs") == []
+            with anyio.fail_after(60):
+                while answer.status_code == 503:
+                    answer = await session.call(8, "run", {"text": "once"}, url=url)
+            assert answer.status_code == 200
+            assert place.noted("runs") == ["once"]
+
+
 async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_wakes(
     place: Place,
 ) -> None:
