@@ -57,8 +57,8 @@ BUGS = [
     Bug(
         "a hop that a client makes up is one",
         *("sessions", "ownership", "src/sessions/hop.rs"),
-        "key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?).then_some(claim)",
-        "(key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?) | true).then_some(claim)",
+        "is_ours.then_some(Hop { to, claim })",
+        "(is_ours | true).then_some(Hop { to, claim })",
     ),
     Bug(
         "a session that is looked up is for everybody",
@@ -189,8 +189,8 @@ BUGS = [
     Bug(
         "a number may begin with a zero",
         *("peek", "json", "src/jsonrpc/json/grammar.rs"),
-        "b'0' => behind_digits(text, at + 1)?,\n            b'1'..=b'9' => whole",
-        "b'0'..=b'9' => whole",
+        "b'0' => behind_digits(text, at + 1)?,\n            b'1'..=b'9' => {",
+        "b'0'..=b'9' => {",
     ),
     Bug(
         "half a surrogate pair is a character of its own",
@@ -302,7 +302,7 @@ BUGS = [
     ),
     Bug(
         "any response is taken for the answer",
-        *("client", "client", "src/client/server_message.rs"),
+        *("client", "client", "src/jsonrpc/pending.rs"),
         "id.key().is_some_and(|key| self.waiting.remove(&key))",
         "id.key().is_some_and(|key| {\n"
         "            self.waiting.remove(&key) || self.waiting.pop_first().is_some()\n        })",
@@ -310,8 +310,8 @@ BUGS = [
     Bug(
         "a cut stream's error is appended twice",
         *("client", "client", "src/client/watch.rs"),
-        "self.pending.unanswered().flat_map(|id| event(&error, id))",
-        "self.pending.unanswered().flat_map(|id| event(&error, id).repeat(2))",
+        "self.awaited.pending.unanswered().flat_map(|id| event(&error, id))",
+        "self.awaited.pending.unanswered().flat_map(|id| event(&error, id).repeat(2))",
     ),
     Bug(
         "a resumption is counted twice",

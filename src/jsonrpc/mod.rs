@@ -9,6 +9,9 @@ mod pending;
 
 pub use error::JsonRpcError;
 pub use id::{RequestId, RequestIdKey};
+pub(crate) use message::is_initialize;
 pub use message::{Kind, Members, Message, peek};
+#[cfg(feature = "client")]
+pub(crate) use pending::Heard;
 #[cfg(any(feature = "client", feature = "sessions"))]
 pub(crate) use pending::PendingAnswers;

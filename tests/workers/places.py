@@ -15,7 +15,9 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -30,6 +32,8 @@ class Place:
     port: int
     notes: Path
     environment: dict[str, str]
+    # How many processes serve, if they are workers of one.
+    count: int = 0
     ports: list[int] = field(default_factory=list[int])
     processes: list[subprocess.Popen[bytes]] = field(
         default_factory=list["subprocess.Popen[bytes]"]
@@ -114,7 +118,7 @@ def workers(
 ) -> Generator[Place]:
     """One server with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
     with folder() as notes:
-        place = Place(free_port(), notes, environment(table, notes, settings))
+        place = Place(free_port(), notes, environment(table, notes, settings), count)
         options = ["--workers", str(count)]
         if server == "uvicorn":
             # It gives up on a worker that is slow to start.
@@ -153,7 +157,13 @@ def start_replica(place: Place, port: int) -> "subprocess.Popen[bytes]":
 
 
 def kill(place: Place, pid: int) -> None:
-    """Kill a process that serves. A uvicorn makes another worker; a replica is started again."""
+    """Kill a process that serves. A uvicorn makes another worker; a replica is started again.
+
+    Of workers all have to be there before: of one that was killed while it was asked for its
+    health, uvicorn knows only when the time for that is over, and makes no other until then.
+    """
+    if place.count:
+        wait_for(partial(all_workers_serve, place))
     os.kill(pid, signal.SIGKILL)
     for number, process in enumerate(place.processes):
         if process.pid == pid:
@@ -165,6 +175,13 @@ def all_serve(place: Place) -> None:
     """Wait until what was killed is there again, so that the next can be."""
     for port in place.ports:
         wait_until_it_serves(port)
+    if place.count:
+        wait_for(partial(all_workers_serve, place))
+
+
+def all_workers_serve(place: Place) -> bool:
+    begun = set(place.noted("serving"))
+    return sum(str(worker) in begun for worker in place.workers()) >= place.count
 
 
 class Redis:
@@ -183,6 +200,25 @@ class Redis:
         kept = ["--dir", str(self._kept), "--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen([*command, *kept], stdout=subprocess.DEVNULL)
         wait_for(lambda: listens(self._port))
+
+    def entries(self) -> list[bytes]:
+        """The keys of the sessions that it has."""
+        with self._client() as client:
+            return list(client.keys("*:s:*"))
+
+    def evict(self) -> None:
+        """Throw the sessions away, as for want of room; the rest stays."""
+        with self._client() as client:
+            client.delete(*client.keys("*:s:*"))
+
+    def flush(self) -> None:
+        with self._client() as client:
+            client.flushall()
+
+    def _client(self) -> Any:
+        import redis  # noqa: PLC0415 - not in every environment that serves
+
+        return redis.Redis(port=self._port)
 
     def kill(self) -> None:
         self._process.kill()
@@ -222,7 +258,8 @@ def wait_until_it_serves(port: int) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + TIMEOUT
+    # With what uvicorn may take to see that workers are gone.
+    ends = time.monotonic() + 3 * TIMEOUT
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.05)

@@ -16,6 +16,7 @@ from mcp_session._asgi._connection import described, target
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
+from mcp_session._core import CollectedBody
 from mcp_session.replica import (
     Announce,
     AwaitRun,
@@ -37,7 +38,7 @@ from mcp_session.replica import (
     Swap,
 )
 
-__all__ = ["RequestBody", "Serve", "SessionRequest", "caller"]
+__all__ = ["Serve", "SessionRequest", "caller"]
 
 _HOP = b"mcp-session-hop"
 _SESSION_ID = b"mcp-session-id"
@@ -69,42 +70,6 @@ _RESTORED_HEADERS = [
 ]
 
 
-class RequestBody:
-    """Collects the body of a request, as `RequestReader` reads for a machine."""
-
-    def __init__(self, limit: int) -> None:
-        """Read up to `limit` bytes."""
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self.reads_on = True
-        self.whole: bytes | None = None
-
-    @property
-    def remembers_request(self) -> bool:
-        """Whether it has to be told of what is read."""
-        return self.reads_on
-
-    def request(self, message: Message | None) -> None:
-        """Tell of what the server's `receive` returned; of `None` if it raised."""
-        if not self.reads_on:
-            return
-        if message is None or message["type"] != "http.request":
-            self.reads_on = False
-            return
-        piece = message.get("body", b"")
-        self._pieces.append(piece)
-        self._size += max(len(piece), 512)
-        if not message.get("more_body", False):
-            self.whole, self.reads_on = b"".join(self._pieces), False
-        elif self._size > self._limit:
-            self.reads_on = False
-
-    def wait_over(self) -> None:
-        """Tell that the time to read is over."""
-        self.reads_on = False
-
-
 class SessionRequest:
     """Drives the machine for one request."""
 
@@ -123,7 +88,9 @@ class SessionRequest:
         self._replica, self._run = replica, run
         self._application, self._serve = application, serve
         self._scope, self._receive, self._send = scope, receive, send
+        # Read whole, and counted, until the answer begins.
         self._body: bytes | None = None
+        self._collected: CollectedBody | None = None
         self._asked: InProcessAnswer | None = None
         self._on_restored = on_restored
         self._answer = _Answer(replica, run, send)
@@ -134,9 +101,16 @@ class SessionRequest:
         self._replica.lease.look_at_the_clock()
         return self._run
 
-    async def serve(self, body: bytes | None, step: Step) -> None:
+    async def read(self, collected: CollectedBody) -> None:
+        """Go on with the body, which was read as far as it is of use."""
+        self._body, self._collected = collected.take(), collected
+        if collected.has_no_room:
+            await self.serve(self._told.no_room_for_body())
+        else:
+            await self.serve(self._told.body_read(self._body))
+
+    async def serve(self, step: Step) -> None:
         """Go on with a step, until the request is answered."""
-        self._body = body
         running = self._running = self._replica.running.add(self._run)
         next_step: Step | None = step
         try:
@@ -209,6 +183,7 @@ class SessionRequest:
         # Only of what the machine has looked up is it known whose it is.
         name = None if step.session_id is None else self._public_id
         scope = self._told_of_the_session(headers, name, is_restored=step.restored)
+        self._answer.on_begun = self._let_go_of_the_body
         watched = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
         try:
             knew_the_session = await self._serve_watched(scope, watched)
@@ -231,9 +206,11 @@ class SessionRequest:
     async def _serve_watched(self, scope: Scope, watched: "_WatchedAnswer | None") -> bool:
         """Run the application; what is kept back goes out before its error, as without us."""
         if watched is None:
-            return await self._serve(scope, self._receive_again(), self._answer.send)
+            return await self._serve(scope, self._body, self._receive_again(), self._answer.send)
         try:
-            knew_the_session = await self._serve(scope, self._receive_again(), watched.send)
+            knew_the_session = await self._serve(
+                scope, self._body, self._receive_again(), watched.send
+            )
             if knew_the_session:
                 await watched.end()
         except CutOff:
@@ -246,6 +223,10 @@ class SessionRequest:
                 await watched.end()
             raise
         return knew_the_session
+
+    def _let_go_of_the_body(self) -> None:
+        self._run.answer_begun()
+        self._body = self._collected = None
 
     async def _restore(self, step: RestoreInApp) -> Step:
         self._asked = answer = await self._ask(
@@ -341,15 +322,13 @@ class SessionRequest:
         async def receive() -> Message:
             if given:
                 return {"type": "http.request", "body": given.pop(), "more_body": False}
-            while (message := await self._receive())["type"] == "http.request":
-                # Its pieces were given as one.
-                pass
-            return message
+            return await self._receive()
 
         return receive
 
 
-Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
+# With the body of the request, where it was read whole.
+Serve = Callable[[Scope, bytes | None, Receive, Send], Awaitable[bool]]
 OnRestored = Callable[[str, str | None], Awaitable[None]]
 
 
@@ -363,12 +342,15 @@ class _Answer:
     def __init__(self, replica: ServingReplica, run: SessionRun, send: Send) -> None:
         self._replica, self._run, self._send = replica, run, send
         self.is_begun = self._is_whole = self._is_told = False
+        self.on_begun: Callable[[], None] | None = None
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             self.is_begun = True
             self._is_told = self._run.head_goes_out(message["status"], message.get("headers", ()))
+            if self.on_begun is not None:
+                self.on_begun()
         elif kind == "http.response.body":
             piece, more = message.get("body", b""), message.get("more_body", False)
             if self._is_told:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcp_session._client import recovery, streams
 from mcp_session._client.library import Library, Wire
-from mcp_session._client.recovery import FollowedSession, Opening
+from mcp_session._client.recovery import FollowedSession, Leader, Opening
 from mcp_session._client.waiting import Waiting
 from mcp_session._core import (
     CircuitOpen,
@@ -76,6 +76,8 @@ class Driver:
                 request.headers.raw,
                 body,
                 wire.client.headers,
+                wire.own_auth(url, send_options),
+                url.netloc,
             )
             if run is not True:
                 break
@@ -88,7 +90,7 @@ class Driver:
         with self.wire.library.waits.move_on_after(recovery.DELETE_SECONDS):
             return await request_driver.finish(stream=stream)
         message = "the session was not ended in time"
-        raise wire.library.timeout(message)
+        raise wire.library.timeout(message, request=request)
 
     def session(self, number: int, opening: Opening | None) -> FollowedSession | None:
         """Find what is kept for a session; begin with it where its `initialize` does."""
@@ -152,7 +154,8 @@ class RequestDriver:
         try:
             while response is None:
                 if isinstance(step, Transmit):
-                    step = await self._transmit(step)
+                    ended = None if step.is_first else await self._before_it_goes_out(step)
+                    step = ended or await self._transmit(step)
                 elif isinstance(step, Handover):
                     response = await self._hand_over(step)
                 elif isinstance(step, LocalAnswer):
@@ -175,8 +178,6 @@ class RequestDriver:
         """Send it, and tell what comes of that until it is clear what becomes of it."""
         wire, session, run, raised = self._wire, self._session, self._run, None
         library = wire.library
-        if not sending.is_first and (called_off := await self._released()):
-            return called_off
         try:
             try:
                 request = self._on_the_wire(sending)
@@ -188,6 +189,8 @@ class RequestDriver:
                     raise
                 return step
             except library.refused as error:
+                if not is_answer_to(request, error.response):
+                    raise
                 # An event hook raised for the status, which may be the end of the session.
                 response, raised = error.response, error
             except Exception:
@@ -196,20 +199,31 @@ class RequestDriver:
             self._response = response
             step = run.response(response.status_code, response.headers.raw, is_decoded=True)
             while isinstance(step, READS):
-                step = await self._read(step, response)
+                step = await self._read(step, response, raised)
             if not isinstance(step, Handover):
                 await streams.drain(response, library)
                 self._response = None
-                return run.drained() or step
+                return step
             if raised is not None:
                 raise raised
             return step
         finally:
-            if session is not None and sending.is_trial:
-                session.waiting.wake_all()
+            if session is not None:
+                self._was_sent(sending, session)
 
-    async def _read(self, step: Read | ReadAnswer, response: httpx2.Response) -> Step:
+    def _was_sent(self, sending: Transmit, session: FollowedSession) -> None:
+        if sending.is_trial:
+            session.waiting.wake_all()
+        if self._response is None or not self._response.is_success:
+            session.note_cooldown(self._run.cooldown)
+
+    async def _read(
+        self, step: Read | ReadAnswer, response: httpx2.Response, raised: Exception | None
+    ) -> Step:
         run, library = self._run, self._wire.library
+        if raised is not None and not response.is_stream_consumed:
+            # The library has closed it: a misreport cannot be read any more.
+            self._driver.warn_of_hooks()
         if isinstance(step, Read):
             refusal = streams.read_refusal(response, step.limit, step.seconds, library)
             return run.refusal_read(await refusal)
@@ -242,7 +256,7 @@ class RequestDriver:
             # The caller follows it, with the ID by which it is known here.
             following.headers["mcp-session-id"] = self._request.headers["mcp-session-id"]
             url = following.url
-            self._run.redirected(url.scheme, following.headers["host"], url.raw_path)
+            self._run.redirected(url.scheme, following.headers["host"], url.raw_path, url.netloc)
         if events := self._run.events():
             await wire.options.tell(events, wire.library.waits)
         return response
@@ -258,8 +272,9 @@ class RequestDriver:
         run, session = self._run, self._session
         match step:
             case Recover() if session is not None:
-                timeouts = self._request.extensions.get("timeout")
-                await recovery.recover(self._wire, session, step.recovery, timeouts)
+                leader = Leader(self._request, self._send_options)
+                await recovery.recover(self._wire, session, step.recovery, leader)
+                session.note_cooldown(run.cooldown)
                 return run.hold_over()
             case HeldBack() if session is not None:
                 return await self._hold(session)
@@ -278,22 +293,31 @@ class RequestDriver:
                 raise RuntimeError(message)
 
     async def _hold(self, session: FollowedSession) -> Step:
-        run, begun = self._run, time.monotonic()
-        with self._wire.library.waits.move_on_after(
-            self._wire.options.hold_timeout - self._held
-        ) as scope:
-            await session.waiting.until(
-                lambda: run.is_settled and self._is_released(), run.waits_as
-            )
-        self._held += time.monotonic() - begun
-        return run.hold_over(timed_out=scope.cancelled_caught)
+        run = self._run
+        timed_out = await self._waits_in_vain(
+            session, lambda: run.is_settled and self._is_released()
+        )
+        return run.hold_over(timed_out=timed_out)
 
-    async def _released(self) -> Step | None:
-        """Wait for the application's hook; say what to do if it was called off meanwhile."""
-        if self._session is None or not self._session.hooks:
-            return None
-        await self._session.waiting.until(self._is_released, self._run.waits_as)
-        return self._run.drained()
+    async def _before_it_goes_out(self, sending: Transmit) -> Step | None:
+        """Wait for the application's hook; say what to do if it is not to be sent any more."""
+        session, run = self._session, self._run
+        hooked = session if session is not None and session.hooks else None
+        if hooked is not None and await self._waits_in_vain(hooked, self._is_released):
+            ended: Step | None = run.hold_over(timed_out=True)
+        else:
+            ended = run.goes_out()
+        if session is not None and ended is not None and sending.is_trial:
+            session.waiting.wake_all()
+        return ended
+
+    async def _waits_in_vain(self, session: FollowedSession, is_over: Callable[[], bool]) -> bool:
+        """Wait until this is so; say whether it was held for too long in all."""
+        begun, left = time.monotonic(), self._wire.options.hold_timeout - self._held
+        with self._wire.library.waits.move_on_after(left) as scope:
+            await session.waiting.until(is_over, self._run.waits_as)
+        self._held += time.monotonic() - begun
+        return scope.cancelled_caught
 
     def _is_released(self) -> bool:
         return self._session is None or self._session.is_released(self._begun)
@@ -331,3 +355,19 @@ class RequestDriver:
             content=body or None,
             extensions=request.extensions,
         )
+
+
+def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
+    """Say whether a response is to this request, which may have been redirected.
+
+    An auth flow sends requests of its own, and raises for their status.
+    """
+    name = "mcp-session-id"
+    try:
+        sent = response.request
+    except RuntimeError:  # made by hand
+        return False
+    if sent is request:
+        return True
+    is_of_session = name in request.headers and sent.headers.get(name) == request.headers[name]
+    return is_of_session and sent.method == request.method

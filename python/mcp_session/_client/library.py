@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mcp_session._client.waiting import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 
     import httpx2
 
@@ -37,9 +39,11 @@ class Library:
     """Errors of a server or a network that is not there."""
     decoding: type[Exception]
     refused: type[httpx2.HTTPStatusError]
-    timeout: Callable[[str], Exception]
+    timeout: type[httpx2.ReadTimeout]
     status_shield: bool
     """Whether the SDKs of this library end with an HTTP status."""
+    client_auth: object
+    """What a request is sent with that has no `auth` of its own."""
     waits: Waits
 
     @classmethod
@@ -70,8 +74,27 @@ class Library:
             refused=http.HTTPStatusError,
             timeout=http.ReadTimeout,
             status_shield=status_shield,
+            client_auth=http.USE_CLIENT_DEFAULT,
             waits=waits or Waits(),
         )
+
+
+class Identities:
+    """Tells apart what requests may be authenticated by."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._numbers = WeakKeyDictionary[Any, int]()
+        self._given = count(1)
+
+    def of(self, auth: object) -> bytes:
+        """Give what stands for it: the same for the same name and password, or object."""
+        if isinstance(auth, tuple):
+            return repr(auth).encode()
+        number = next(self._given)
+        with suppress(TypeError):  # what cannot be known again is another each time
+            number = self._numbers.setdefault(auth, number)
+        return b"%d" % number
 
 
 @dataclass(frozen=True)
@@ -82,6 +105,18 @@ class Wire:
     send: Callable[..., Awaitable[httpx2.Response]]
     library: Library
     options: Options
+    identities: Identities = field(default_factory=Identities)
+
+    def own_auth(self, url: httpx2.URL, send_options: Mapping[str, object]) -> bytes | None:
+        """Give what stands for the credentials that a request does not bear in its headers yet.
+
+        It is `None` for those of the client itself.
+        """
+        client_auth = self.library.client_auth
+        auth = send_options.get("auth", client_auth)
+        if auth is client_auth or auth is self.client.auth:
+            return url.userinfo or None
+        return self.identities.of(auth) + b"@" + url.userinfo
 
 
 class Body:
