@@ -16,6 +16,7 @@ from mcp_session._rules import Rule
 
 __all__ = [
     "AlreadyUsedError",
+    "Announce",
     "Answer",
     "AsgiMachine",
     "AwaitRun",
@@ -26,6 +27,7 @@ __all__ = [
     "Deliver",
     "Done",
     "Drop",
+    "EndInApp",
     "Event",
     "EventReader",
     "EventTooLong",
@@ -2290,13 +2292,31 @@ class Replica:
         """Take the keys (list of `bytes`) of sessions that were used: their entries are to live on.
         At most 1,000 at once.
         """
+    def note_running(self) -> None:
+        """Tell that it is time to let the entries of sessions in use live on: of which something
+        runs counts as used.
+        """
+    def missing(self, keys: Iterable[bytes], /) -> None:
+        """Tell which of those entries the table does not have (iterable of `bytes`): it has lost
+        them.
+        """
+    def look_after(self) -> list[bytes]:
+        """Begin a round of looks at the processes that requests wait for, about twice in the time of
+        a lease. Returns the keys (list of `bytes`) to look up; each is told by `looked_after`.
+        """
+    def looked_after(self, key: bytes, owner: str, claim: int, /, *, alive: bool) -> None:
+        """Tell what the table has of such a session: `owner` (`str`), `claim` (`int`), and `alive`
+        (`bool`), whether the lease of the owner stands. A table that does not answer, or has no
+        entry, says nothing.
+        """
     def take_fenced(self) -> list[int]:
-        """Take the numbers of the runs (list of `int`) whose session was lost to another process:
-        their streams have to end.
+        """Take the numbers of the runs (list of `int`) that have to end: of a session that was lost
+        to another process, or that wait for one in vain. Of each is told that it was
+        `interrupted`, or that its body broke off.
         """
     def drain(self) -> list[int]:
         """Open and claim nothing from now on. Returns the numbers of the runs (list of `int`) of
-        streams that are to be ended.
+        streams that are to be ended, those included that another process serves.
         """
     @property
     def can_withdraw(self) -> bool:
@@ -2336,6 +2356,9 @@ class SessionRun:
     def number(self) -> int:
         """Its number (`int`)."""
     @property
+    def session_id(self) -> bytes | None:
+        """The ID that it bears (`bytes` or `None`), in the one spelling that is looked up."""
+    @property
     def step(self) -> _ReplicaStep:
         """What to do now."""
     @property
@@ -2368,21 +2391,27 @@ class SessionRun:
         """
     def forward_failed(self, how: ForwardFailure, /) -> _ReplicaStep:
         """Tell how the request did not come to its owner (`ForwardFailure`)."""
-    def relay_cut(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
-    ) -> bytes | None:
-        """What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
-        or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
-        `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+    def head_goes_out(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> bool:
+        """Tell of the head of the response that goes out to the client: `status` (`int`), `headers`
+        (iterable of pairs of `bytes`). Returns whether its body is to be told of (`bool`).
         """
-    def upstream_cut(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
-    ) -> bytes | None:
-        """The same for an answer of the application's that has it from elsewhere, as a gateway has."""
+    def piece_goes_out(self, piece: _Bytes, /) -> bool:
+        """Tell of a piece of that body (`bytes`). Returns whether what follows is to be told of
+        (`bool`).
+        """
+    def body_ended(self) -> bytes | None:
+        """What goes out before the end of a body that the application has ended (`bytes`): an error
+        for each request that was not answered. `None` where there is nothing to add.
+        """
+    def body_broke_off(self, *, upstream: bool = False) -> bytes | None:
+        """What goes out at the end of a body that broke off, was left without an end, or is ended
+        from outside (`bytes`). `None` where nothing can make it whole. `upstream` (`bool`):
+        whether it broke off behind the application, which has its answers from elsewhere.
+        """
     def interrupted(self) -> _ReplicaStep:
-        """Tell that the request is ended from outside before anything of its answer went out;
-        return what it is answered (`Reply`).
-        """
+        """Tell that the request is ended from outside before anything of its answer went out."""
+    def ended_in_app(self) -> _ReplicaStep:
+        """Tell that the application was told to end a session, whatever it has said to that."""
     def hold_over(self) -> _ReplicaStep:
         """Tell that the other run is taking no more, or has taken long enough."""
     def wait_over(self) -> _ReplicaStep:
@@ -2394,6 +2423,16 @@ class SessionRun:
         (iterable of pairs of `bytes`), `body` (`bytes`, decoded; of a stream so much that the
         answer is in it).
         """
+    def restore_head(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> None:
+        """Tell of the head of what the application answers to a message of ours, as it comes:
+        `status` (`int`), `headers` (iterable of pairs of `bytes`).
+        """
+    def restore_piece(self, piece: _Bytes, /) -> bool:
+        """Tell of a piece of that answer (`bytes`). Returns whether it has brought the message that
+        is waited for (`bool`): a stream may stay open behind that.
+        """
+    def announced(self) -> _ReplicaStep:
+        """Tell that whoever wanted to know of the restored session knows."""
     def restore_failed(self) -> _ReplicaStep:
         """Tell that the application did not answer a message of ours: it raised, or took too long."""
     def answer_head(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> _ReplicaStep:
@@ -2571,6 +2610,40 @@ class RestoreInApp:
     def session_id(self) -> bytes | None: ...
 
 @final
+class Announce:
+    """Tell whoever fills a session again that it was restored, and wait for that; then `announced`.
+
+    `session_id` (`bytes`): the ID by which the application knows the session.
+
+    >>> from mcp_session.replica import Announce
+    >>> Announce.__match_args__
+    ('session_id',)
+
+    Source: law 8 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("session_id",)
+    @property
+    def session_id(self) -> bytes: ...
+
+@final
+class EndInApp:
+    """DELETE this session in the application; then `ended_in_app`.
+
+    `session_id` (`bytes`): the ID to attach. The other headers are those of the request at hand.
+
+    >>> from mcp_session.replica import EndInApp
+    >>> EndInApp.__match_args__
+    ('session_id',)
+
+    Source: law 9 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("session_id",)
+    @property
+    def session_id(self) -> bytes: ...
+
+@final
 class RunApp:
     """Let the application run the request.
 
@@ -2720,6 +2793,8 @@ _ReplicaStep: TypeAlias = (
     | AwaitRun
     | Pause
     | RestoreInApp
+    | Announce
+    | EndInApp
     | RunApp
     | Reply
     | RelayRestored
