@@ -20,8 +20,8 @@ use crate::arguments::{
     QuirksArgument, ResendArgument, StatusArgument, Text,
 };
 use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
-use crate::client_steps::step_object;
-use crate::headers::values;
+use crate::client_steps::{Beside, step_object};
+use crate::headers::{Value, values};
 
 /// The sessions of one HTTP client.
 ///
@@ -83,10 +83,10 @@ impl Client {
 
     /// Take a request that is about to be sent.
     ///
-    /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
-    /// `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
-    /// the HTTP client, with a method `get`: credentials that stand there too are the
-    /// client's, not the request's own.
+    /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
+    /// `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+    /// streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
+    /// that stand there too are the client's, not the request's own.
     ///
     /// Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
     /// for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -105,18 +105,19 @@ impl Client {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let scheme = Text::of("scheme", scheme.as_borrowed())?;
         let path = path_of(path);
+        let values = values(
+            headers,
+            [
+                "host",
+                "mcp-session-id",
+                "mcp-protocol-version",
+                "last-event-id",
+                "content-type",
+                "authorization",
+            ],
+        )?;
         let [host, session_id, protocol_version, last_event_id, content_type, authorization] =
-            values(
-                headers,
-                [
-                    "host",
-                    "mcp-session-id",
-                    "mcp-protocol-version",
-                    "last-event-id",
-                    "content-type",
-                    "authorization",
-                ],
-            )?;
+            values.each_ref().map(Value::text);
         let head = RequestHead {
             method: method.0,
             endpoint: Endpoint {
@@ -151,7 +152,7 @@ impl Client {
         match begun {
             Begin::Pass => Ok(None),
             Begin::Run(run, step) => {
-                let step = step_object(py, &self.0, step)?;
+                let step = step_object(py, &self.0, step, Beside::Something)?;
                 let run = RequestRun::new(&self.0, run, step);
                 Ok(Some(Bound::new(py, run)?.into_any()))
             }
@@ -207,12 +208,15 @@ impl RequestRun {
         py: Python<'_>,
         tell: impl FnOnce(&mut CoreRun<PyBackedBytes>, &mut CoreClient) -> Result<Step, Misuse>,
     ) -> PyResult<Py<PyAny>> {
-        let step = {
+        let (step, beside) = {
             let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
             let run = run.as_mut().ok_or_else(used)?;
-            tell(run, &mut self.client.lock()).map_err(|_| used())?
+            let mut client = self.client.lock();
+            let step = tell(run, &mut client).map_err(|_| used())?;
+            let is_quiet = !run.is_initialize() && run.has_no_events(&mut client);
+            (step, if is_quiet { Beside::Nothing } else { Beside::Something })
         };
-        let step = step_object(py, &self.client, step)?;
+        let step = step_object(py, &self.client, step, beside)?;
         *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.clone_ref(py);
         Ok(step)
     }
@@ -237,6 +241,12 @@ impl RequestRun {
     #[getter]
     fn session(&self) -> Option<u64> {
         self.read(|run| run.session().map(u64::from))
+    }
+
+    /// Whether it neither opens a session nor closes one (`bool`).
+    #[getter]
+    fn is_ordinary(&self) -> bool {
+        self.read(|run| Some(!run.is_initialize() && !run.closes())).unwrap_or_default()
     }
 
     /// Whether it is an `initialize`, which opens a session (`bool`).
@@ -286,23 +296,19 @@ impl RequestRun {
             let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
             run.as_mut().and_then(|run| run.drained(&mut self.client.lock()))
         };
-        step.map(|step| step_object(py, &self.client, step)).transpose()
+        step.map(|step| step_object(py, &self.client, step, Beside::Something)).transpose()
     }
 
-    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-    /// `bytes`). `is_decoded` (`bool`): whether its body will be given decoded.
-    #[pyo3(
-        signature = (status, headers, *, is_decoded=FlagArgument(false)),
-        text_signature = "($self, status, headers, *, is_decoded=False)",
-    )]
+    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of
+    /// tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
+    /// told decoded.
     fn response(
         &self,
         py: Python<'_>,
         status: StatusArgument,
         headers: &Bound<'_, PyAny>,
-        is_decoded: FlagArgument,
     ) -> PyResult<Py<PyAny>> {
-        with_head(&status, headers, is_decoded, |head, is_encoded| {
+        with_head(&status, headers, |head, is_encoded| {
             self.is_encoded.store(is_encoded, Ordering::Relaxed);
             self.tell(py, |run, client| run.response(client, head))
         })

@@ -13,7 +13,7 @@ use super::event::{Event, Events, SessionName};
 use super::head::{Credentials, Endpoint};
 use super::local_answer::shown;
 use super::owned::OwnedEndpoint;
-use crate::session::{Reason, Seen, Session, Stream};
+use crate::session::{Incoming, Reason, Seen, Session, Stream};
 use crate::table::Rule;
 
 /// How many credentials may act in one session: those that opened it, and renewed ones.
@@ -136,8 +136,8 @@ impl FollowedSession {
     }
 
     /// Takes a message that came in; gives what its reader sees, where that is another.
-    pub(super) fn saw_message(&mut self, stream: Stream, data: &[u8]) -> Option<Vec<u8>> {
-        match self.session.saw_message(stream, data) {
+    pub(super) fn saw_message(&mut self, stream: Stream, message: Incoming<'_>) -> Option<Vec<u8>> {
+        match self.session.saw_message(stream, message) {
             Seen::Rewritten(data) => Some(data),
             Seen::Unchanged => None,
         }

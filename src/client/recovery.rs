@@ -23,8 +23,8 @@ use super::{Client, Misuse};
 use crate::exchange::Misreports;
 use crate::jsonrpc::{json, peek};
 use crate::session::{
-    Failure, Generation, InitializeAnswer, Initialized, Lead, OrphanId, Recovered, RecoveryNumber,
-    Replaced, Restore,
+    Failure, Generation, Incoming, InitializeAnswer, Initialized, Lead, OrphanId, Recovered,
+    RecoveryNumber, Replaced, Restore,
 };
 use crate::sse::{self, EventReader};
 
@@ -401,7 +401,8 @@ impl AnswerReader {
                 for event in self.events.read(piece) {
                     if let sse::Event::Message { data, .. } = event {
                         let mut pending = PendingAnswers::of(self.id.as_slice());
-                        if self.answer.is_none() && pending.saw(data.as_bytes()) {
+                        let message = Incoming::from(data.as_bytes());
+                        if self.answer.is_none() && pending.saw(&message) {
                             self.answer = Some(data.into_bytes());
                         }
                     }

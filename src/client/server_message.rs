@@ -3,7 +3,8 @@
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 
-use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, peek};
+use crate::jsonrpc::{JsonRpcError, RequestId, RequestIdKey};
+use crate::session::Incoming;
 
 /// As much of a server's text is read as may be shown, and more.
 const QUOTED_BYTES: usize = 4096;
@@ -26,26 +27,8 @@ impl PendingAnswers {
     ///
     /// A message answers a request only if its id is the request's, as a JSON value, alone or
     /// in a batch.
-    pub(super) fn saw(&mut self, body: &[u8]) -> bool {
-        let message = peek(body);
-        match message.kind() {
-            Kind::Batch => {
-                message.members().fold(false, |seen, member| seen | self.saw_single(&member))
-            }
-            Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
-                self.saw_single(&message)
-            }
-        }
-    }
-
-    fn saw_single(&mut self, message: &Message<'_>) -> bool {
-        match (message.kind(), message.id()) {
-            (Kind::Response, Some(id)) => self.answered(id),
-            (
-                Kind::Request | Kind::Notification | Kind::Response | Kind::Batch | Kind::Malformed,
-                _,
-            ) => false,
-        }
+    pub(super) fn saw(&mut self, message: &Incoming<'_>) -> bool {
+        message.answered().fold(false, |seen, id| seen | self.answered(id))
     }
 
     pub(super) fn answered(&mut self, id: RequestId<'_>) -> bool {

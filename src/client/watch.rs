@@ -19,7 +19,7 @@ use super::local_answer::{CallError, event};
 use super::registry::Slot;
 use super::server_message::PendingAnswers;
 use super::{Client, Shield};
-use crate::session::{Generation, Stream};
+use crate::session::{Generation, Incoming, Stream};
 use crate::sse::{EndSeen, EventReader, EventView};
 
 /// An event that is longer than this goes out as its bytes come in.
@@ -167,8 +167,9 @@ impl Watch {
             }
             let rewritten = match event {
                 Some(EventView::Message { data, .. }) => {
-                    pending.saw(data.as_bytes());
-                    followed.saw_message(*stream, data.as_bytes())
+                    let message = Incoming::from(data.as_bytes());
+                    pending.saw(&message);
+                    followed.saw_message(*stream, message)
                 }
                 Some(EventView::TooLong) => {
                     large.end(held_back, raw, pending);

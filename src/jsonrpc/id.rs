@@ -64,7 +64,7 @@ impl<'a> RequestId<'a> {
     pub fn value_key(self) -> RequestIdKey {
         let by_value = || match json::string_bytes(self.0) {
             Some(bytes) => Some([b"\"", bytes.as_slice()].concat()),
-            None => Decimal::parse(self.0).map(|number| number.key()),
+            None => counted(self.0).or_else(|| Decimal::parse(self.0).map(|number| number.key())),
         };
         let is_short = self.0.len() <= Self::COMPARED_LIMIT;
         // Too long or too large to be compared by its value, it equals none but itself.
@@ -101,6 +101,17 @@ impl fmt::Debug for RequestIdKey {
         // It may be of any length, and is no text to be read.
         formatter.debug_struct("RequestIdKey").finish_non_exhaustive()
     }
+}
+
+/// The key of a number as SDKs count their requests: digits alone, and not zero.
+fn counted(number: &str) -> Option<Vec<u8>> {
+    let is_counted = matches!(
+        number.as_bytes(),
+        [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit)
+    );
+    let digits = number.trim_end_matches('0');
+    let exponent = i64::try_from(number.len() - digits.len()).ok()?;
+    is_counted.then(|| [b"+", exponent.to_be_bytes().as_slice(), digits.as_bytes()].concat())
 }
 
 /// A JSON number by its exact value: sign, digits without outer zeros, power of ten.

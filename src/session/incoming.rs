@@ -63,7 +63,16 @@ impl fmt::Debug for Incoming<'_> {
     }
 }
 
-impl Incoming<'_> {
+impl<'a> Incoming<'a> {
+    /// The ids of the requests that it answers.
+    #[cfg(feature = "client")]
+    pub(crate) fn answered(&self) -> impl Iterator<Item = RequestId<'a>> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Answers(id, _) => Some(*id),
+            Part::Asks(_) | Part::Cancels(_) => None,
+        })
+    }
+
     /// The message with these ids in place of its own.
     pub(super) fn rewritten(&self, ids: &[(RequestId<'_>, Box<str>)]) -> Seen {
         if ids.is_empty() {

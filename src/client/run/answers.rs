@@ -19,7 +19,9 @@ use crate::client::step::{AnswerBody, Handover, Step};
 use crate::client::watch::Watch;
 use crate::client::{Client, Misuse, Options, Shield};
 use crate::exchange::{Method, Request, SessionId, Side};
-use crate::session::{AfterStep, Cooldown, Delivery, Exchange, GivenUp, Outgoing, Reason, Stream};
+use crate::session::{
+    AfterStep, Cooldown, Delivery, Exchange, GivenUp, Incoming, Outgoing, Reason, Stream,
+};
 use crate::table::{Action, needs_body};
 
 impl<B: AsRef<[u8]>> RequestRun<B> {
@@ -44,8 +46,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 return Ok(self.ending(detail));
             }
         };
-        let answered = pending.saw(body);
-        let seen = followed.saw_message(stream, body);
+        let message = Incoming::from(body);
+        let answered = pending.saw(&message);
+        let seen = followed.saw_message(stream, message);
         if pending.is_empty() {
             let body = seen;
             return Ok(Step::Deliver(Handover { body, ..Handover::plain() }));
