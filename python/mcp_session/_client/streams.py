@@ -7,6 +7,7 @@ from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
 
 from mcp_session._client.library import end_reading
 from mcp_session._client.waiting import call_in
@@ -210,7 +211,8 @@ def let_read_raw(response: httpx2.Response, body: bytes, library: Library) -> No
     It is opened again only for who does so: to close it once more takes longer than all that
     is done here for an answer.
     """
-    setattr(response, library.raw_reader, partial(_read_raw, response, body, library))
+    # A response that held itself would be left to the garbage collector.
+    setattr(response, library.raw_reader, partial(_read_raw, ref(response), body, library))
 
 
 def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]:
@@ -273,12 +275,13 @@ def replace_body(response: httpx2.Response, body: bytes, library: Library) -> No
 
 
 def _read_raw(
-    response: httpx2.Response, body: bytes, library: Library, *chunk_size: int | None
+    read: ref[httpx2.Response], body: bytes, library: Library, chunk_size: int | None = None
 ) -> object:
+    response = cast("httpx2.Response", read())
     delattr(response, library.raw_reader)
     response.stream = library.whole_body(body)
     response.is_stream_consumed = response.is_closed = False
-    return getattr(response, library.raw_reader)(*chunk_size)
+    return getattr(response, library.raw_reader)(chunk_size)
 
 
 @cache
