@@ -2312,10 +2312,14 @@ class SessionRun:
     def relay_cut(
         self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
     ) -> bytes | None:
-        """What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
-        to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+        """What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
+        or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
         `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
         """
+    def upstream_cut(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
+    ) -> bytes | None:
+        """The same for an answer of the application's that has it from elsewhere, as a gateway has."""
     def interrupted(self) -> _ReplicaStep:
         """Tell that the request is ended from outside before anything of its answer went out;
         return what it is answered (`Reply`).
@@ -2359,15 +2363,18 @@ class SessionRun:
 @final
 class ReadBody:
     """Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
+    `is_timed` (`bool`): whether it is given up if it takes too long.
 
     >>> from mcp_session.replica import ReadBody
     >>> ReadBody.__match_args__
-    ('limit',)
+    ('limit', 'is_timed')
 
     Source: law 6 of the crate's module `sessions`.
     """
 
-    __match_args__: Final = ("limit",)
+    __match_args__: Final = ("limit", "is_timed")
+    @property
+    def is_timed(self) -> bool: ...
     @property
     def limit(self) -> int: ...
 

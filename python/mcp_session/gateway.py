@@ -40,6 +40,8 @@ class Gateway:
     - `restore` (`bool`): whether a session that its server has lost is made anew there.
     - `allow_origins` (collection of `str`): the web pages that may call, by their origins, or
       `"*"`; without any, CORS is the servers' business.
+    - `trusted_proxies` (collection of `str`): whose `Forwarded` and `X-Forwarded-...` are
+      believed, by addresses and networks, or `"*"`; of anybody else they do not go on.
     - `drain_timeout` (`float`, seconds): how long is waited for what runs, at the end.
 
     `GET /healthz` and `GET /metrics` are answered here. Raises `TypeError` and `ValueError` for
@@ -60,6 +62,7 @@ class Gateway:
         peer_url: str | None = None,
         restore: bool = True,
         allow_origins: Collection[str] = (),
+        trusted_proxies: Collection[str] = ("127.0.0.1", "::1"),
         drain_timeout: float = 10.0,
     ) -> None:
         """Put it before servers, with the options of the class."""
@@ -68,7 +71,7 @@ class Gateway:
             raise ValueError(message)
         self._report = Report()
         self._middleware = SessionMiddleware(
-            Upstreams(upstreams, self._report.upstream),
+            Upstreams(upstreams, self._report.upstream, trusted_proxies),
             sessions=MemorySessions() if sessions is None else sessions,
             peer_url=peer_url,
             restore=restore,
@@ -93,6 +96,10 @@ class Gateway:
         """Serve one connection, as ASGI servers have it."""
         if scope["type"] == "lifespan":
             await self._middleware(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # MCP has no WebSocket; to close it before it is accepted is the answer 403.
+            await send({"type": "websocket.close", "code": 1000})
             return
         own = self._own(scope)
         if own is not None:

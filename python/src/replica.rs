@@ -339,8 +339,8 @@ impl SessionRun {
         self.tell(py, 0, |run, replica| run.forward_failed(replica, how))
     }
 
-    /// What ends a relayed answer that broke off (`bytes`), or `None` where nothing can be added
-    /// to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
+    /// What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
+    /// or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
     /// `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
     #[pyo3(signature = (status, headers, tail, /))]
     fn relay_cut<'py>(
@@ -352,6 +352,20 @@ impl SessionRun {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let head = response_head(&status, headers)?;
         let end = self.lock().run.relay_cut(&head, tail.bytes());
+        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
+    }
+
+    /// The same for an answer of the application's that has it from elsewhere, as a gateway has.
+    #[pyo3(signature = (status, headers, tail, /))]
+    fn upstream_cut<'py>(
+        &self,
+        py: Python<'py>,
+        status: StatusArgument,
+        headers: &Bound<'py, PyAny>,
+        tail: Body<'_>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let head = response_head(&status, headers)?;
+        let end = self.lock().run.upstream_cut(&head, tail.bytes());
         Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
     }
 

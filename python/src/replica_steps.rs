@@ -1,7 +1,7 @@
 //! The steps of the ownership protocol, for Python.
 
 use mcp_session_core::sessions::{
-    Entry, Forward as CoreForward, HOP_HEADER, HandlerHeader, HiddenId, Lifetime, Origin,
+    Entry, Forward as CoreForward, HOP_HEADER, HandlerHeader, HiddenId, Lifetime, Origin, Patience,
     Reply as CoreReply, RestoreMessage, RunApp as CoreRunApp, Step, Swap as CoreSwap, Watch,
 };
 use pyo3::prelude::*;
@@ -12,7 +12,10 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
     let bytes = |bytes: &[u8]| PyBytes::new(py, bytes).unbind();
     let id = |id: &HiddenId| PyBytes::new(py, id.as_bytes()).unbind();
     Ok(match step {
-        Step::Read { at_most } => Py::new(py, ReadBody { limit: at_most })?.into_any(),
+        Step::Read { at_most, patience } => {
+            let is_timed = patience == Patience::Bounded;
+            Py::new(py, ReadBody { limit: at_most, is_timed })?.into_any()
+        }
         Step::Find(key) => Py::new(py, Find { key: bytes(key.as_bytes()) })?.into_any(),
         Step::Renew => Py::new(py, Renew)?.into_any(),
         Step::Swap(CoreSwap { key, expected, entry: Entry { claim, owner, value }, lifetime }) => {
@@ -75,15 +78,17 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
 }
 
 /// Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
+/// `is_timed` (`bool`): whether it is given up if it takes too long.
 ///
 /// >>> from mcp_session.replica import ReadBody
 /// >>> ReadBody.__match_args__
-/// ('limit',)
+/// ('limit', 'is_timed')
 ///
 /// Source: law 6 of the crate's module `sessions`.
 #[pyclass(frozen, get_all, module = "mcp_session.replica")]
 pub(crate) struct ReadBody {
     limit: usize,
+    is_timed: bool,
 }
 
 /// Look up the entry with this `key` (`bytes`); then `found`, or `table_failed`.
@@ -298,7 +303,7 @@ macro_rules! match_args {
     };
 }
 
-match_args!(ReadBody: "limit");
+match_args!(ReadBody: "limit", "is_timed");
 match_args!(Renew:);
 match_args!(RelayRestored:);
 match_args!(Relay:);

@@ -24,6 +24,7 @@ use crate::server;
 pub struct RequestHead {
     pub(super) head: server::RequestHead,
     authorization: Vec<u8>,
+    accepts_events: bool,
     hop: Option<Vec<u8>>,
 }
 
@@ -32,12 +33,20 @@ impl RequestHead {
     /// endpoint.
     pub fn new(method: Method, query: &[u8]) -> Self {
         let head = server::RequestHead::new(method, query);
-        Self { head, authorization: Vec::new(), hop: None }
+        Self { head, authorization: Vec::new(), accepts_events: false, hop: None }
     }
 
     /// Takes a header down if it counts.
     pub fn add_header(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
+            6 if name.eq_ignore_ascii_case(b"accept") => {
+                self.accepts_events |= value.split(|byte| *byte == b',').any(|accepted| {
+                    let (kind, _) = accepted.split_at(
+                        accepted.iter().position(|it| *it == b';').unwrap_or(accepted.len()),
+                    );
+                    kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+                });
+            }
             13 if name.eq_ignore_ascii_case(b"authorization") => {
                 if !self.authorization.is_empty() {
                     self.authorization.extend_from_slice(b", ");
@@ -55,6 +64,11 @@ impl RequestHead {
     /// The caller with the credential of this request.
     pub(super) fn caller<'a>(&'a self, caller: Caller<'a>) -> Caller<'a> {
         Caller { authorization: caller.authorization.or(Some(&self.authorization)), ..caller }
+    }
+
+    /// Whether a stream of events is asked for.
+    pub(super) fn accepts_events(&self) -> bool {
+        self.accepts_events
     }
 
     pub(super) fn hop(&self) -> Option<&[u8]> {

@@ -68,6 +68,6 @@ pub use options::{Durability, Options, Restore, Sessionless};
 pub use replica::{Renewal, Replica};
 pub use run::Run;
 pub use step::{
-    Forward, ForwardFailure, HandlerHeader, HiddenId, Misuse, Origin, Reply, RestoreMessage,
-    RunApp, RunNumber, Step, Swap, Watch, Won,
+    Forward, ForwardFailure, HandlerHeader, HiddenId, Misuse, Origin, Patience, Reply,
+    RestoreMessage, RunApp, RunNumber, Step, Swap, Watch, Won,
 };

@@ -78,7 +78,8 @@ pub enum Durability {
 /// let first_step = |sessionless| {
 ///     let key = TableKey::new(b"sixteen bytes or more").unwrap();
 ///     let options = Options { sessionless, ..Options::default() };
-///     let head = RequestHead::new(Method::Get, b"session_id=1868a90c");
+///     let mut head = RequestHead::new(Method::Get, b"session_id=1868a90c");
+///     head.add_header(b"Accept", b"text/event-stream");
 ///     Run::begin(&mut Replica::new("8b2f0c5e", key, options), head, Caller::default()).1
 /// };
 ///
@@ -89,7 +90,9 @@ pub enum Durability {
 /// Exhaustive on purpose: a server requires a session or it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sessionless {
-    /// The table of admission decides, as of a server that requires a session: 400.
+    /// The table of admission decides, as of a server that requires a session: 400 to a POST of
+    /// a JSON-RPC message and to a GET that asks for a stream of events. Of anything else, such
+    /// as a page or a form, nothing says that it is MCP's: the application gets it as it came.
     Refuse,
     /// The application gets it as it came. For a gateway: its servers may be stateless, or speak
     /// HTTP+SSE, whose sessions are bound to a stream and never restored.

@@ -24,6 +24,8 @@ pub enum Step {
     Read {
         /// How many bytes are of use at most.
         at_most: usize,
+        /// Whether it is given up if it takes too long.
+        patience: Patience,
     },
     /// Look a session up, then tell [`found`](super::Run::found).
     Find(SessionKey),
@@ -147,6 +149,17 @@ pub enum Origin {
     Own,
     /// It was restored for this request.
     Restored,
+}
+
+/// How long the body of a request is waited for.
+///
+/// Exhaustive on purpose: there is a limit or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// No longer than a client should be kept waiting. Without the body, its id is not known.
+    Bounded,
+    /// For as long as it takes, as an application would.
+    Unbounded,
 }
 
 /// Whether to tell of the application's answer.

@@ -287,12 +287,12 @@ def lines_of_guide() -> Generator[tuple[str, list[str]]]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("mcp.example/mcp",), "URL must be one of http:// or https:// with a host"),
-        (("http://SECRET:x@/mcp",), "URL must be one of http:// or https:// with a host"),
-        (("http://h:SECRET/mcp",), "URL must be one of http:// or https:// with a host"),
+        (("mcp.example/mcp",), "URL must begin with http:// or https://, and name a host"),
+        (("http://SECRET:x@/mcp",), "URL must begin with http:// or https://, and name a host"),
+        (("http://h:SECRET/mcp",), "URL must begin with http:// or https://, and name a host"),
         (("http://h/", "--header", "no colon"), "--header must be 'NAME: VALUE'"),
         (("http://h/", "--header", "a b: SECRET"), "--header must be 'NAME: VALUE'"),
-        (("http://h/", "--header", "A: SECRET\r\nB: c"), "the value of A is empty, or"),
+        (("http://h/", "--header", "A: SECRET\r\nB: c"), "--header A: the value is empty, or"),
         (("http://h/", "--header", "A: ${NO_SUCH}"), "the environment has no variable NO_SUCH"),
         (("http://h/", "--header", "Mcp-Session-Id: SECRET"), "Mcp-Session-Id is set by"),
         (("http://h/", "--read-timeout", "0"), "0 is not in the range"),

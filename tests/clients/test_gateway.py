@@ -7,12 +7,10 @@ import base64
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
-import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,14 @@ import anyio.to_thread
 import pytest
 from click.testing import CliRunner
 from mcp_session._cli.commands import main as commands
+from mcp_session.gateway import Gateway
 from mcp_session.testing import Exchange, SmallServer, scripted_server
 
 import sdk
 from callers import INITIALIZE, INITIALIZED, VERSION, Caller, call_of
-from gateways import Served, gateway, plain
-from servers import GENERATIONS, RealServer, Servers, interpreter
+from gateways import COMMAND, LIMIT, Served, command, echo, environment, gateway, http_client, plain
+from servers import GENERATIONS, RealServer, Servers
 
-LIMIT = 50.0
 STREAMS = 250
 
 pytestmark = pytest.mark.anyio
@@ -255,10 +253,16 @@ async def test_http_sse_passes_with_its_endpoint_at_the_server_that_has_it(
 async def test_base_paths_and_redirects_lead_to_where_the_gateway_is() -> None:
     async def moved(exchange: Exchange) -> None:
         port, target = exchange.server.port, exchange.request.raw.split(b" ")[1].decode()
+        origin = f"http://127.0.0.1:{port}"
         places = {
-            "/base/absolute?a=b": f"http://127.0.0.1:{port}/base/there?c=d",
+            "/base/absolute?a=b": f"{origin}/base/there?c=d",
             "/base/relative": "/base/there",
             "/base/elsewhere": "https://other.example/base/there",
+            "/base/query": f"{origin}/base?c=d",
+            "/base/own-query": "?c=d",
+            "/base/two-slashes": f"{origin}/base//other.example/there",
+            "/base/two-relative": "/base//other.example/there",
+            "/base/backslash": f"{origin}/base/\\other.example/there",
         }
         await exchange.answer(307, headers={"location": places[target]})
 
@@ -268,14 +272,105 @@ async def test_base_paths_and_redirects_lead_to_where_the_gateway_is() -> None:
                 ("/absolute?a=b", "/there?c=d"),
                 ("/relative", "/there"),
                 ("/elsewhere", "https://other.example/base/there"),
+                ("/query", "/?c=d"),
+                ("/own-query", "?c=d"),
+                # Without the dot they would lead to another host.
+                ("/two-slashes", "/.//other.example/there"),
+                ("/two-relative", "/.//other.example/there"),
+                ("/backslash", "/./\\other.example/there"),
             ):
                 answer = await http.get(at.origin + path, follow_redirects=False)
                 assert (answer.status_code, answer.headers["location"]) == (307, place)
+
+            for path in ("/../secret", "/%2e%2E/secret", "/a/../../secret"):
+                asked = len(server.requests)
+                answered = await raw_answer(at, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert answered.startswith("HTTP/1.1 400 ")
+                assert len(server.requests) == asked
 
         (first, *_) = server.requests
         assert first.header("host") == f"127.0.0.1:{server.port}"
         assert first.header("x-forwarded-host") == at.origin.removeprefix("http://")
         assert first.header("x-forwarded-for") == "127.0.0.1"
+
+
+async def test_the_head_of_a_request_is_the_gateways_own() -> None:
+    async def answer(exchange: Exchange) -> None:
+        headers = {"connection": "x-theirs", "x-theirs": "1", "keep-alive": "timeout=5", "x": "2"}
+        await exchange.answer(200, b"ok", headers=headers)
+
+    async with scripted_server(answer) as server:
+        with gateway(server.url, trusted_proxies=["192.0.2.0/24"]) as at:
+            absolute = "GET http://other.example/mcp HTTP/1.1\r\nHost: a\r\n\r\n"
+            answered = await raw_answer(at, absolute)
+            asked = server.requests[-1]
+            assert asked.raw.startswith(b"GET /mcp HTTP/1.1\r\n")
+            assert asked.header("host") == f"127.0.0.1:{server.port}"
+            assert "\r\nx: 2\r\n" in answered
+            for of_a_neighbour in ("x-theirs", "keep-alive"):
+                assert of_a_neighbour not in answered
+
+            odd = (
+                "GET /mcp HTTP/1.1\r\nHost: a\r\nConnection: x-ours\r\nX-Ours: 1\r\n"
+                "Proxy-Authorization: Basic SECRET\r\nX-Forwarded-Host: other.example\r\n"
+                "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n\r\n"
+            )
+            await raw_answer(at, odd)
+            asked = server.requests[-1]
+            for name in ("x-ours", "proxy-authorization", "forwarded"):
+                assert asked.header(name) is None
+            assert asked.header("x-forwarded-host") == "a"
+            assert asked.header("x-forwarded-for") == "127.0.0.1"
+
+            await raw_answer(at, "GET /mcp HTTP/1.0\r\n\r\n")
+            assert server.requests[-1].header("host") == f"127.0.0.1:{server.port}"
+        with gateway(server.url) as at:
+            await raw_answer(at, odd)
+            assert server.requests[-1].header("x-forwarded-host") == "other.example"
+            assert server.requests[-1].header("x-forwarded-for") == "192.0.2.1, 127.0.0.1"
+
+
+async def test_a_length_beside_a_framing_does_not_go_on() -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(200, exchange.request.body)
+
+    async with scripted_server(answer) as server:
+        with gateway(server.url) as at:
+            answered = await raw_answer(
+                at,
+                "POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            )
+
+        if server.requests:
+            assert server.requests[-1].header("content-length") is None
+            assert answered.endswith("{}")
+        else:
+            assert answered.startswith("HTTP/1.1 400 ")
+
+
+async def test_a_status_that_is_none_is_502() -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send_raw(b"HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nok")
+
+    async with scripted_server(answer) as server, http_client() as http:
+        with gateway(server.url) as at:
+            assert (await http.get(at.url)).status_code == 502
+
+
+async def test_a_websocket_is_closed_before_it_is_accepted() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/mcp", "headers": [], "query_string": b""}
+    await Gateway(["http://127.0.0.1:1/mcp"])(scope, receive, send)
+
+    assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
 async def test_cors_is_the_servers_business_unless_the_gateway_is_told_who_may_call() -> None:
@@ -454,21 +549,21 @@ def legacy(served: str) -> tuple[str, ...]:
     return ("--protocol", VERSION) if served == "mcp2" else ()
 
 
-@asynccontextmanager
-async def http_client() -> AsyncGenerator[Any]:
-    """A plain HTTP client, with as many connections as are asked for."""
-    limits = sdk.http.Limits(max_connections=None)
-    async with sdk.http.AsyncClient(timeout=LIMIT, limits=limits) as client:
-        yield client
-
-
-async def echo(caller: Caller, text: str) -> str:
-    """Call the tool that says what it is told."""
-    arguments = {"name": "echo", "arguments": {"text": text}}
-    answer = await caller.post(call_of(next(caller.ids)) | {"params": arguments})
-    assert answer.status_code == 200, (answer.status_code, answer.text)
-    data = answer.text.rpartition("data: ")[2] if "data: " in answer.text else answer.text
-    return str(json.loads(data)["result"]["content"][0]["text"])
+async def raw_answer(at: Served, request: str) -> str:
+    """What a gateway answers to these very bytes, in lower-case names as it sends them."""
+    port = int(at.origin.rpartition(":")[2])
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(request.encode("latin-1"))
+        answer = b""
+        with anyio.move_on_after(LIMIT):
+            while b"\r\n\r\n" not in answer:
+                answer += await stream.receive()
+            head, _, body = answer.partition(b"\r\n\r\n")
+            found = re.search(rb"content-length: (\d+)", head.lower())
+            while found and len(body) < int(found[1]):
+                body += await stream.receive()
+            return (head + b"\r\n\r\n" + body).decode("latin-1")
+    raise AssertionError(answer)
 
 
 async def metric(at: Served, name: str) -> float:
@@ -476,43 +571,3 @@ async def metric(at: Served, name: str) -> float:
         text = (await http.get(f"{at.origin}/metrics")).text
     (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
     return float(line.rpartition(" ")[2])
-
-
-COMMAND = (str(interpreter(sdk.GENERATION)), "-m", "mcp_session", "gateway")
-
-
-class Commanded(Served):
-    """A gateway that the command serves, and the lines that it logs."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stderr is not None
-        self.process = process
-        self.lines = [process.stderr.readline()]
-        super().__init__(json.loads(self.lines[0])["at"])
-        self._reader = threading.Thread(target=self.lines.extend, args=(process.stderr,))
-        self._reader.start()
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._reader.join()
-
-
-@contextmanager
-def command(*arguments: str) -> Generator[Commanded]:
-    process = subprocess.Popen(
-        [*COMMAND, *arguments, "--port", "0"],
-        stderr=subprocess.PIPE,
-        env=os.environ | environment(),
-        encoding="utf-8",
-    )
-    with process:
-        at = Commanded(process)
-        try:
-            yield at
-        finally:
-            at.end()
-
-
-def environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}

@@ -1,6 +1,8 @@
 """The kit for authors: what is packaged, the plugin, the servers that are killed."""
 
 import doctest
+import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -10,12 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp_session import Side, classify_exchange, peek
+from mcp_session import Rule, Side, classify_exchange, peek
+from mcp_session._check.server_table import TABLE
 from mcp_session.testing import CommandServer, ScriptedClient, strategies
 
 from golden import TESTS
 
 SERVER = str(TESTS / "python" / "faulty_server.py")
+FAULTY_SERVER = TESTS / "check" / "faulty_server.py"
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
@@ -83,24 +87,87 @@ def test_a_command_that_ends_at_once_is_said_to() -> None:
         CommandServer([sys.executable, "-c", "raise SystemExit(7)", "{port}"]).start()
 
 
+def run_pytest(folder: Path, *options: str) -> tuple[int, str]:
+    is_installed = bool(entry_points(group="pytest11", name="mcp_session"))
+    plugin = [] if is_installed else ["-p", "mcp_session._pytest_plugin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *plugin, *options],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        encoding="utf-8",
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def starting(fault: str) -> tuple[str, str]:
+    return "--mcp-session-command", shlex.join(
+        [sys.executable, str(FAULTY_SERVER), "{port}", fault]
+    )
+
+
 def test_the_plugin_starts_a_server_and_skips_where_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "def test_it(mcp_session_client):\n"
         "    assert mcp_session_client.send('GET', session_id='unknown').status == 404\n",
         encoding="utf-8",
     )
-    is_installed = bool(entry_points(group="pytest11", name="mcp_session"))
-    plugin = [] if is_installed else ["-p", "mcp_session._pytest_plugin"]
-    command = f"{sys.executable} {SERVER} {{port}} healthy"
     for options, expected in (
-        (["--mcp-session-command", command], b"1 passed"),
-        ([], b"1 skipped"),
+        ((*starting(""), "test_it.py::test_it"), "1 passed"),
+        ((*starting(""), "-m", "not mcp_session_check"), "1 passed, 59 deselected"),
+        ((), "1 skipped"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *plugin, *options, str(tmp_path)],
-            capture_output=True,
-            check=False,
-            cwd=tmp_path,
-        )
-        assert expected in done.stdout, done.stdout.decode()
-        assert done.returncode == 0
+        status, said = run_pytest(tmp_path, *options)
+
+        assert (status, expected in said) == (0, True), said
+
+
+def test_a_server_that_an_option_names_is_checked_one_test_for_each_check(tmp_path: Path) -> None:
+    with CommandServer([sys.executable, str(FAULTY_SERVER), "{port}", ""]) as server:
+        status, said = run_pytest(tmp_path, "--mcp-session-url", server.url)
+
+    assert status == 0, said
+    counts = re.findall(r"(\d+) (?:passed|skipped)", said.splitlines()[-1])
+    assert sum(map(int, counts)) == len(TABLE), said
+
+
+def test_a_fault_fails_its_check_alone_with_the_sentence_and_a_warning_warns(
+    tmp_path: Path,
+) -> None:
+    options = ("-k", "unknown or not-found", "-p", "no:cacheprovider")
+    status, said = run_pytest(tmp_path, *starting("unknown POST"), *options)
+    assert status == 1
+    assert "FAILED mcp-session check::unknown-post - " in said
+    assert f"> {Rule.SESSION_UNKNOWN.quote}" in said
+    assert "1 failed" in said
+
+    status, said = run_pytest(tmp_path, *starting("a 404 of text"), *options)
+    assert status == 0
+    assert "SessionWarning: not-found-form: " in said
+    status, said = run_pytest(
+        tmp_path,
+        *(*starting("a 404 of text"), *options),
+        *("-W", "error::mcp_session.testing.SessionWarning"),
+    )
+    assert status == 1
+    assert "FAILED mcp-session check::not-found-form" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--mcp-session-url", "ftp://SECRET"), "URL must begin with http://"),
+        (("--mcp-session-url", "http://h/", "--mcp-session-header", "SECRET"), "--header must be"),
+        (("--mcp-session-url", "http://h/", "--mcp-session-tool", "x=["), "--tool has to be"),
+        (("--mcp-session-command", "program"), "the command takes no {port}"),
+    ],
+)
+def test_an_option_that_is_not_understood_ends_the_run_and_says_why(
+    tmp_path: Path, options: tuple[str, ...], expected: str
+) -> None:
+    status, said = run_pytest(tmp_path, *options)
+
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert expected in said
+    assert "Traceback" not in said
+    assert "SECRET" not in said

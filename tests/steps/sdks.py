@@ -102,20 +102,29 @@ def servers(session: nox.Session, sdk: str) -> None:
     session.run(python_of(session, sdk), "-m", "pytest", "tests/asgi", *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=OFFICIAL)
-@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+@nox.session(venv_backend="none", requires=SDKS)
+@nox.parametrize("sdk", SDKS, ids=SDKS)
 def workers(session: nox.Session, sdk: str) -> None:
     """One application in several workers and replicas, plain clients of one SDK generation."""
-    session.run(python_of(session, sdk), "-m", "pytest", "tests/workers", *session.posargs)
+    prepare_node(session, "workers")
+    run_workers(session, sdk)
 
 
-@nox.session(
-    name="workers-whole", venv_backend="none", requires=OFFICIAL, default=False, tags=["long"]
-)
-@nox.parametrize("sdk", OFFICIAL, ids=OFFICIAL)
+@nox.session(name="workers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])
+@nox.parametrize("sdk", SDKS, ids=SDKS)
 def workers_whole(session: nox.Session, sdk: str) -> None:
-    """The same with the long tests and the soak at their full size."""
-    session.run(python_of(session, sdk), "-m", "pytest", "tests/workers", "--whole", "-s")
+    """The same with every client and server, and the soak at its full size."""
+    prepare_node(session, "workers")
+    build_peer(session, "workers/rmcp-client")
+    run_workers(session, sdk, "--whole", "-s")
+
+
+def run_workers(session: nox.Session, sdk: str, *options: str) -> None:
+    """Run the tests of several processes; with fastmcp, those of its application."""
+    # Its client is one of those that come to the others' servers.
+    python_of(session, "fastmcp4")
+    tests = "tests/workers" if sdk in OFFICIAL else "tests/workers/test_other_servers.py"
+    session.run(python_of(session, sdk), "-m", "pytest", tests, *options, *session.posargs)
 
 
 @nox.session(name="servers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])
@@ -189,22 +198,28 @@ def prepare_servers(session: nox.Session) -> None:
     """Build the servers in other languages."""
     for name in (*SDKS, *PEERS):
         python_of(session, name)
-    prepare_node(session)
+    prepare_node(session, "peers")
     for crate in CRATES:
-        # One target folder: they have most of their dependencies in common.
-        target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
-        manifest = f"tests/peers/{crate}/Cargo.toml"
-        build = ("cargo", "build", "-q", "--locked", "--manifest-path", manifest)
-        session.run(*build, env=target)
+        build_peer(session, f"peers/{crate}")
 
 
-def prepare_node(session: nox.Session) -> None:
-    """Install the servers for node as their lockfile says, if npm is there."""
+def build_peer(session: nox.Session, crate: str) -> None:
+    """Build a peer in Rust."""
+    # One target folder: they have most of their dependencies in common.
+    target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
+    manifest = f"tests/{crate}/Cargo.toml"
+    build = ("cargo", "build", "-q", "--locked", "--manifest-path", manifest)
+    session.run(*build, env=target)
+
+
+def prepare_node(session: nox.Session, tests: str) -> None:
+    """Install what these tests have for node as its lockfile says, if npm is there."""
     npm = shutil.which("npm")
     if npm is None:
-        session.warn("npm: not on this machine, its servers are NOT TESTED")
+        session.warn(f"npm: not on this machine, the peers of tests/{tests} are NOT TESTED")
         return
-    source, node = ROOT / "tests" / "peers" / "node", ENVIRONMENTS / "node"
+    source = ROOT / "tests" / tests / "node"
+    node = ENVIRONMENTS / ("node" if tests == "peers" else f"node-{tests}")
     node.mkdir(exist_ok=True)
     for path in source.iterdir():
         shutil.copy2(path, node)

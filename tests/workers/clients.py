@@ -38,8 +38,8 @@ async def call(session: Any, tool: str, **arguments: Any) -> str:
     """Call a tool; what it says, or `CallFailedError`."""
     result = await session.call_tool(tool, arguments)
     text = str(result.content[0].text)
-    is_error = getattr(result, "isError", getattr(result, "is_error", False))
-    if is_error:
+    # To ask for the older name is warned of.
+    if result.is_error if hasattr(result, "is_error") else result.isError:
         raise CallFailedError(text)
     return text
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -74,11 +74,29 @@ def folder() -> Generator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def start(port: int, environment: dict[str, str], *options: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "uvicorn", "served:create", "--factory"]
-    command += ["--port", str(port), "--log-level", "warning", "--no-access-log", *options]
+def start(
+    port: int, environment: dict[str, str], *options: str, server: str = "uvicorn"
+) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", server, *SERVERS[server](port), *options]
     quiet = None if os.environ.get("LOUD") else subprocess.DEVNULL
     return subprocess.Popen(command, cwd=HERE, env=environment, stdout=quiet, stderr=quiet)
+
+
+def of_uvicorn(port: int) -> list[str]:
+    command = ["served:create", "--factory", "--port", str(port), "--log-level", "warning"]
+    return [*command, "--no-access-log", "--timeout-graceful-shutdown", "5"]
+
+
+def of_gunicorn(port: int) -> list[str]:
+    command = ["served:create()", "-k", "uvicorn_worker.UvicornWorker", "-b", f"127.0.0.1:{port}"]
+    return [*command, "--graceful-timeout", "5", "--timeout", str(TIMEOUT)]
+
+
+def of_hypercorn(port: int) -> list[str]:
+    return ["served:create()", "-b", f"127.0.0.1:{port}", "--graceful-timeout", "5"]
+
+
+SERVERS = {"uvicorn": of_uvicorn, "gunicorn": of_gunicorn, "hypercorn": of_hypercorn}
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
@@ -91,14 +109,17 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def workers(table: str, *, count: int = 4, **settings: str) -> Generator[Place]:
-    """One uvicorn with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
+def workers(
+    table: str, *, count: int = 4, server: str = "uvicorn", **settings: str
+) -> Generator[Place]:
+    """One server with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
     with folder() as notes:
         place = Place(free_port(), notes, environment(table, notes, settings))
-        options = ["--workers", str(count), "--timeout-graceful-shutdown", "5"]
-        # It gives up on a worker that is slow to start.
-        options += ["--timeout-worker-healthcheck", str(TIMEOUT)]
-        place.processes = [start(place.port, place.environment, *options)]
+        options = ["--workers", str(count)]
+        if server == "uvicorn":
+            # It gives up on a worker that is slow to start.
+            options += ["--timeout-worker-healthcheck", str(TIMEOUT)]
+        place.processes = [start(place.port, place.environment, *options, server=server)]
         try:
             wait_until_it_serves(place.port)
             yield place
@@ -128,8 +149,7 @@ def start_replica(place: Place, port: int) -> "subprocess.Popen[bytes]":
     # As on another host: another folder for sockets is another host's.
     own = place.notes / f"t{port}"
     own.mkdir(exist_ok=True)
-    options = ("--timeout-graceful-shutdown", "5")
-    return start(port, place.environment | url | {"TMPDIR": str(own)}, *options)
+    return start(port, place.environment | url | {"TMPDIR": str(own)})
 
 
 def kill(place: Place, pid: int) -> None:
@@ -224,34 +244,17 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def balancer(ports: list[int]) -> Generator[int]:
-    """Give each connection to the next that takes it, in a thread with a loop of its own."""
-    turns = itertools.count()
+def balancer(ports: list[int], answers: bytearray | None = None) -> Generator[int]:
+    """Give each connection to the next that takes it, in a thread with a loop of its own.
 
-    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        ends = time.monotonic() + TIMEOUT
-        while True:
-            try:
-                port = ports[next(turns) % len(ports)]
-                return await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                if time.monotonic() > ends:
-                    raise
-                await asyncio.sleep(0.01)
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+    What comes back is written down in `answers`.
+    """
+    turns = itertools.cycle(ports)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await connect()
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+        inner_reader, inner_writer = await connected_to_one_of(turns)
+        back = copy(inner_reader, writer, answers)
+        await asyncio.gather(copy(reader, inner_writer, None), back)
 
     listening = Future[tuple[int, Callable[[], object]]]()
 
@@ -271,3 +274,31 @@ def balancer(ports: list[int]) -> Generator[int]:
     finally:
         stop()
         thread.join(TIMEOUT)
+
+
+async def connected_to_one_of(
+    ports: Iterator[int],
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    ends = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            return await asyncio.open_connection("127.0.0.1", next(ports))
+        except OSError:
+            if time.monotonic() > ends:
+                raise
+            await asyncio.sleep(0.01)
+
+
+async def copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: bytearray | None
+) -> None:
+    try:
+        while data := await reader.read(65536):
+            if seen is not None:
+                seen += data
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()

@@ -1,12 +1,13 @@
 """The application that the workers serve: of the SDK of this environment, around it the middleware.
 
-`uvicorn served:create --factory --workers 4` imports it anew in each process. What is to be
-chosen stands in the environment, so that it is the same in all of them.
+`uvicorn served:create --factory --workers 4` imports it anew in each process, and so do other
+servers. What is to be chosen stands in the environment, so that it is the same in all of them.
 """
 
 import os
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,11 +17,11 @@ from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 
-GENERATION = f"mcp{version('mcp').split('.')[0]}"
+GENERATION = "fastmcp" if find_spec("fastmcp") else f"mcp{version('mcp').split('.')[0]}"
 framework: Any = import_module(
-    {"mcp1": "mcp.server.fastmcp", "mcp2": "mcp.server.mcpserver"}[GENERATION]
+    {"mcp1": "mcp.server.fastmcp", "mcp2": "mcp.server.mcpserver"}.get(GENERATION, "fastmcp")
 )
-Server: Any = framework.FastMCP if GENERATION == "mcp1" else framework.MCPServer
+Server: Any = framework.MCPServer if GENERATION == "mcp2" else framework.FastMCP
 
 if TYPE_CHECKING:
     Context: TypeAlias = Any
@@ -107,6 +108,8 @@ def streamable(made: Any) -> Any:
         if idle is not None:
             made.session_manager.session_idle_timeout = float(idle)
         return application
+    if GENERATION == "fastmcp":
+        return made.http_app(path="/mcp", **options)
     return made.streamable_http_app(**options)
 
 
@@ -169,7 +172,8 @@ async def ask(ctx: Context, text: str) -> str:
 
 
 async def elicit(ctx: Context, text: str) -> str:
-    answer = await ctx.elicit(message=text, schema=Answer)
+    # The names of its parameters differ.
+    answer = await ctx.elicit(text, Answer)
     return f"answer:{answer.data.text}"
 
 

@@ -33,7 +33,10 @@ def restored(scope: Scope) -> Scope:
     headers = scope["headers"]
     texts = [value for name, value in headers if name == _HEADER]
     facts = dict(parse_qsl(b"".join(texts).decode("ascii"), keep_blank_values=True))
-    restored = {**scope, "headers": [pair for pair in headers if pair[0] != _HEADER]}
+    # An empty `Host` stands for none.
+    own = {(b"host", b"")}
+    kept = [pair for pair in headers if pair[0] != _HEADER and pair not in own]
+    restored = {**scope, "headers": kept}
     restored.update({name: facts[name] for name in _TEXTS if name in facts})
     for name in _ADDRESSES:
         host, _, port = facts.get(name, "").rpartition(" ")

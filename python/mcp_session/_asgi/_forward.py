@@ -15,13 +15,24 @@ import httpcore
 
 from mcp_session._asgi import Receive, Send
 
-__all__ = ["ClientLeft", "CutOff", "Exchange", "Lost", "Unreached", "Upstream", "UpstreamAnswer"]
+__all__ = [
+    "HOP_BY_HOP",
+    "ClientLeft",
+    "CutOff",
+    "Exchange",
+    "Lost",
+    "Unreached",
+    "Upstream",
+    "UpstreamAnswer",
+]
 
 _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
+# The longest end of an event.
+_TAIL_BYTES = 4
 # What is between two neighbours: the server in front has its own with its client.
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {
         b"connection",
         b"expect",
@@ -60,7 +71,12 @@ class Lost(Exception):  # noqa: N818 - what became of a request
 
 
 class CutOff(Exception):  # noqa: N818 - what became of a request
-    """The answer broke off."""
+    """The answer broke off: its status, its headers, and the last bytes that came of its body."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], tail: bytes) -> None:
+        """Say what came."""
+        super().__init__("the answer broke off")
+        self.status, self.headers, self.tail = status, headers, tail
 
 
 class ClientLeft(Exception):  # noqa: N818 - what became of a request
@@ -156,11 +172,15 @@ class UpstreamAnswer:
         """
         start = {"type": "http.response.start", "status": self.status}
         await send({**start, "headers": list(self.headers if headers is None else headers)})
+        tail = b""
         try:
             async for piece in self._response.aiter_stream():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         except _FAILURES:
-            raise (ClientLeft if self._body.client_left else CutOff) from None
+            if self._body.client_left:
+                raise ClientLeft from None
+            raise CutOff(self.status, self.headers, tail) from None
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -275,11 +295,19 @@ def _left_unread(error: BaseException) -> bool:
 def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers for the next neighbour, which has to know where the body ends."""
     pairs = [(name.lower(), value) for name, value in headers]
-    kept = [pair for pair in pairs if pair[0] not in _HOP_BY_HOP]
+    kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP]
     names = {name for name, _ in pairs}
-    is_chunked = b"transfer-encoding" in names or method == "POST"
-    if is_chunked and b"content-length" not in names:
+    if b"transfer-encoding" in names:
+        # "A sender MUST NOT send a Content-Length header field in any message that contains a
+        # Transfer-Encoding header field."
+        # https://www.rfc-editor.org/rfc/rfc9112.html#section-6.2
+        kept = [pair for pair in kept if pair[0] != b"content-length"]
+    if b"transfer-encoding" in names or (method == "POST" and b"content-length" not in names):
         kept.append((b"transfer-encoding", b"chunked"))
+    if b"host" not in names:
+        # HTTP/1.0 knows none, HTTP/1.1 demands it: "with an empty field value".
+        # https://www.rfc-editor.org/rfc/rfc9110.html#section-7.2
+        kept.insert(0, (b"host", b""))
     return kept
 
 

@@ -22,6 +22,9 @@ _BACKLOG = 2048
 _IDLE_SECONDS = 24 * 3600
 # As much as the servers in front take of a head, and the mark of the hop.
 _HEAD_BYTES = 256 * 1024
+# The path of a socket has 104 bytes at most (macOS); of these, what is below the folder takes 26.
+_FOLDER_BYTES = 104 - 26 - 1
+_OTHER_FOLDERS: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of mode 0700 below it
 
 
 class PeerListener:
@@ -34,10 +37,11 @@ class PeerListener:
         self._server: uvicorn.Server | None = None
 
     async def open(self) -> str | None:
-        """Listen; return the path of the socket, or `None` where there are no such sockets."""
-        if not hasattr(socket, "AF_UNIX"):
+        """Listen; return the path of the socket, or `None` where there can be none."""
+        parent = _folder_for_sockets()
+        if parent is None or not hasattr(socket, "AF_UNIX"):
             return None
-        self._folder = tempfile.mkdtemp(prefix="mcp-session-")
+        self._folder = tempfile.mkdtemp(prefix="mcp-session-", dir=parent)
         path = str(Path(self._folder, "peer"))
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -75,8 +79,23 @@ def host_fingerprint() -> str:
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
     with suppress(OSError):
         facts.append(str(Path("/proc/self/ns/mnt").readlink()))
-    folder = Path(tempfile.gettempdir()).stat()
-    return "/".join([*facts, f"{folder.st_dev}:{folder.st_ino}"])
+    if (parent := _folder_for_sockets()) is not None:
+        folder = Path(parent).stat()
+        facts.append(f"{folder.st_dev}:{folder.st_ino}")
+    return "/".join(facts)
+
+
+def _folder_for_sockets() -> str | None:
+    """Return the first folder that can be written and is not too deep for a socket's path."""
+    candidates = list(_OTHER_FOLDERS)
+    # A container with a file system that is only read may have none.
+    with suppress(FileNotFoundError):
+        candidates.insert(0, tempfile.gettempdir())
+    for candidate in candidates:
+        is_short = len(os.fsencode(candidate)) <= _FOLDER_BYTES
+        if is_short and os.access(candidate, os.W_OK | os.X_OK):
+            return candidate
+    return None
 
 
 async def _started(application: Application, listener: socket.socket) -> uvicorn.Server:

@@ -6,6 +6,7 @@ its lease.
 
 import asyncio
 import atexit
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from mcp_session.replica import Replica
 from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
+
+_logger = logging.getLogger("mcp_session.asgi")
 
 _DRAIN_POLL_SECONDS = 0.05
 _END_SECONDS = 1.0
@@ -108,6 +111,11 @@ class ServingReplica:
         options = self._options
         self._listener = PeerListener(entrance)
         path = await self._listener.open()
+        if path is None and options.peer_url is None:
+            _logger.warning(
+                "no folder for a private socket: other workers cannot reach the sessions of this "
+                "process. Set TMPDIR to a short path that can be written, or give a peer_url."
+            )
         atexit.register(self._listener.remove_folder)
         addresses = PeerAddresses(self._host, path, options.peer_url)
         self.lease = Lease(

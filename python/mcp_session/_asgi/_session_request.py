@@ -4,8 +4,8 @@ It does what the machine says: asks the table, carries the request to the owner,
 session in the application, runs it. The machine decides all of it.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 import anyio
 
@@ -55,6 +55,8 @@ _NOT_RESTORED = frozenset(
         b"transfer-encoding",
     }
 )
+# Where a user has a name: Starlette's, its `SimpleUser`, Django's.
+_NAMES = ("identity", "display_name", "username", "pk")
 _RESTORED_HEADERS = [
     (b"content-type", b"application/json"),
     (b"accept", b"application/json, text/event-stream"),
@@ -182,6 +184,12 @@ class SessionRequest:
         if isinstance(step, Reply):
             await self._answer.whole(step.status, step.headers, step.body)
 
+    async def _end_cut(self, end: bytes | None) -> bool:
+        """End an answer that broke off; else the server has to cut it, so that it looks so."""
+        if end is not None:
+            await self._answer.end(end)
+        return end is not None
+
     # The application.
 
     async def _run_application(self, step: RunApp) -> Step | None:
@@ -200,6 +208,13 @@ class SessionRequest:
             knew_the_session = await self._serve(scope, self._receive_again(), send)
         except _ThrownAwayError:
             knew_the_session = True
+        except CutOff as cut:
+            # Of an application that has its answers from elsewhere.
+            if not self._answer.is_begun:
+                return self._told.interrupted()
+            if not await self._end_cut(self._told.upstream_cut(cut.status, cut.headers, cut.tail)):
+                raise
+            return None
         if not knew_the_session:
             return self._told.app_forgot()
         return None if answer is None else answer.next_step
@@ -249,10 +264,8 @@ class SessionRequest:
             method, target(self._scope), headers, self._receive_again()
         )
         peer.wait_for(exchange, self._key)
-        head: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
         try:
             async with exchange as answer:
-                head = answer.status, answer.headers
                 next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
@@ -266,12 +279,9 @@ class SessionRequest:
             )
         except Lost:
             return self._told.forward_failed(ForwardFailure.IN_DOUBT)
-        except CutOff:
-            end = self._told.relay_cut(*head, self._answer.tail)
-            if end is None:
-                # The server closes the connection, so that it does not look whole.
+        except CutOff as cut:
+            if not await self._end_cut(self._told.relay_cut(cut.status, cut.headers, cut.tail)):
                 raise
-            await self._answer.end(end)
         except ClientLeft:
             pass
         finally:
@@ -295,13 +305,6 @@ class SessionRequest:
         return receive
 
 
-class _User(Protocol):
-    @property
-    def identity(self) -> str: ...
-    @property
-    def display_name(self) -> str: ...
-
-
 Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
 OnRestored = Callable[[str, str | None], Awaitable[None]]
 
@@ -313,21 +316,15 @@ class _ThrownAwayError(Exception):
 class _Answer:
     """What goes out to the client, and how much of it has."""
 
-    _TAIL_BYTES = 4
-
     def __init__(self, send: Send) -> None:
         self._send = send
         self.is_begun = self.is_whole = False
-        self.tail = b""
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             self.is_begun = True
         elif kind == "http.response.body":
-            self.tail = (self.tail + message.get("body", b"")[-self._TAIL_BYTES :])[
-                -self._TAIL_BYTES :
-            ]
             self.is_whole = not message.get("more_body", False)
         await self._send(message)
 
@@ -402,28 +399,37 @@ def _text(session_id: bytes | None) -> str | None:
 
 
 def caller(scope: Scope) -> dict[str, str]:
-    """For whom a request is, as far as what authenticates says so.
+    """For whom a request is, as far as what authenticates says so; else its credential tells.
 
-    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone.
+    Both SDKs and fastmcp put the token beside the user, whose name is the client's alone. A
+    token that names nobody is one of all users of its client: then the credential itself counts.
     """
-    user = scope.get("user")
+    user: object = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return {}
     token = getattr(user, "access_token", None)
     if token is None:
-        return {"user": _name(user)}
-    claims: dict[str, object] = getattr(token, "claims", None) or {}
+        name = next(filter(None, (_told(user, it) for it in _NAMES)), None)
+        return {} if name is None else {"user": name}
+    claims: object = getattr(token, "claims", None)
+    known: Mapping[str, object] = {}
+    if isinstance(claims, Mapping):
+        known = cast("Mapping[str, object]", claims)
+    subject: object = getattr(token, "subject", None) or known.get("sub")
+    if subject is None:
+        return {}
     facts: dict[str, object] = {
-        "issuer": claims.get("iss"),
+        "issuer": known.get("iss"),
         "client": getattr(token, "client_id", None),
-        "subject": getattr(token, "subject", None) or claims.get("sub"),
+        "subject": subject,
     }
     return {name: str(fact) for name, fact in facts.items() if fact is not None}
 
 
-def _name(user: "_User") -> str:
-    # Starlette's own `SimpleUser` has a name, and no identity.
+def _told(user: object, name: str) -> str:
+    """Return what a user says of itself, if it does: of Starlette's some raise instead."""
     try:
-        return str(user.identity)
+        value: object = getattr(user, name, None)
     except NotImplementedError:
-        return str(user.display_name)
+        return ""
+    return "" if value is None else str(value)

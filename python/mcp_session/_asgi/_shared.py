@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -112,7 +113,8 @@ class SharedSessions:
             await request.serve(body.whole, run.body_read(body.whole))
 
         begun = reader.read_at_hand()
-        await (go_on() if begun is None else reader.serve(begun, go_on, self._request_seconds))
+        seconds = self._request_seconds if step.is_timed else math.inf
+        await (go_on() if begun is None else reader.serve(begun, go_on, seconds))
 
     def _request(
         self,

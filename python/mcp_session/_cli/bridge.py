@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 import click
 
+from mcp_session._cli.given import checked_headers, checked_url
 from mcp_session._extras import how_to_install, missing_module
 
 __all__ = ["bridge"]
 
 # What the extra `bridge` brings, by the names of the modules.
 _NEEDED = {"anyio", "httpx", "httpx2", "mcp"}
-
-# https://www.rfc-editor.org/rfc/rfc9110.html#name-tokens and #name-field-values
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-# Those that say what a message is, which the transport knows, and of which session.
-_RESERVED = frozenset(
-    {
-        *("accept", "connection", "content-length", "content-type", "last-event-id"),
-        *("mcp-protocol-version", "mcp-session-id", "transfer-encoding"),
-    }
-)
 
 
 @click.command()
@@ -67,14 +53,13 @@ def bridge(url: str, headers: tuple[str, ...], read_timeout: float, drain: float
     The exit status is 0 when the client has left or has sent SIGTERM, 1 if the server was lost,
     2 if the command is not understood, 130 after Ctrl-C. Needs the extra `bridge`.
     """
-    parts = _checked_url(url)
-    named = dict(map(_checked_header, headers))
+    named = dict(checked_headers(headers))
     try:
         from mcp_session._bridge.run import End, Options, run  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         _say_what_is_missing(error)
     _log_to_stderr()
-    options = Options(parts, named, read_timeout, drain)
+    options = Options(checked_url(url), named, read_timeout, drain)
     try:
         end = run(options, _say)
     except ModuleNotFoundError as error:
@@ -90,42 +75,6 @@ def bridge(url: str, headers: tuple[str, ...], read_timeout: float, drain: float
     sys.stderr.flush()
     # A thread may still wait for a line of the client's. Nothing but this ends it.
     os._exit(status)
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        is_usable = is_usable and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_usable = False
-    if not is_usable or not url.isprintable():
-        message = "URL must be one of http:// or https:// with a host"
-        raise click.UsageError(message)
-    return url
-
-
-def _checked_header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    value = _VARIABLE.sub(_variable, value).strip()
-    if not colon or not _TOKEN.fullmatch(name):
-        message = "--header must be 'NAME: VALUE', with a name that HTTP allows"
-        raise click.UsageError(message)
-    if name.lower() in _RESERVED:
-        message = f"--header: {name} is set by the transport"
-        raise click.UsageError(message)
-    if not _VALUE.fullmatch(value):
-        message = f"--header: the value of {name} is empty, or has characters that HTTP forbids"
-        raise click.UsageError(message)
-    return name, value
-
-
-def _variable(match: re.Match[str]) -> str:
-    value = os.environ.get(match[1])
-    if value is None:
-        message = f"--header: the environment has no variable {match[1]}"
-        raise click.UsageError(message)
-    return value
 
 
 def _log_to_stderr() -> None:

@@ -45,7 +45,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("url")
 @click.option("--bearer", metavar="TOKEN", help="Sent as Authorization: Bearer with each request.")
 @click.option(
-    "--header", "headers", multiple=True, metavar="NAME:VALUE", help="Sent with each request."
+    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent with each request."
 )
 @click.option(
     "--tool",
@@ -97,7 +97,8 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
 
     The exit status is 0 if no check failed, 1 if one did, 2 where the command is not understood.
     """
-    _checking().check(
+    checking = _checking()
+    asked = checking.asked_of(
         url,
         bearer=bearer,
         headers=headers,
@@ -107,8 +108,8 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
         idle=idle,
         seconds=seconds,
         most_requests=max_requests,
-        shown=shown,
     )
+    checking.check(asked, **shown)
 
 
 @click.command(

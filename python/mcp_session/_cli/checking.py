@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 import time
@@ -26,21 +25,19 @@ from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, count
 from mcp_session._check.server_run import Asked, check_server
 from mcp_session._check.subject import Options, Tool
+from mcp_session._cli.given import checked_headers, checked_url
 from mcp_session._cli.terminal import console_for_output, named, route
 from mcp_session.testing.processes import CommandServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from mcp_session._check.results import Result
 
-__all__ = ["check", "check_client"]
+__all__ = ["asked_of", "check", "check_client"]
 
 FOUND_SOMETHING = 1
-
-# What HTTP takes for the name of a header.
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 COLOURS = {
     Outcome.PASS: "green",
@@ -50,30 +47,9 @@ COLOURS = {
 }
 
 
-def check(  # noqa: PLR0913 - as it is typed
-    url: str,
-    *,
-    bearer: str | None,
-    headers: tuple[str, ...],
-    tool: str | None,
-    command: str | None,
-    shows_output: bool,
-    idle: float | None,
-    seconds: float,
-    most_requests: int,
-    shown: dict[str, Any],
-) -> None:
+def check(asked: Asked, **shown: Any) -> None:  # noqa: ANN401 - how it is shown
     """Check a server, show what came of it, and end with the exit status that says so."""
-    options = Options(_tool(tool), idle)
-    process = _process(url, command, shows_output=shows_output)
-    asked = Asked(
-        process.url if process else _endpoint(url),
-        _headers(bearer, headers),
-        options,
-        seconds,
-        most_requests,
-        process,
-    )
+    process = asked.process
     begun = time.monotonic()
     try:
         if process is not None:
@@ -91,6 +67,31 @@ def check(  # noqa: PLR0913 - as it is typed
     parts = urlsplit(asked.url)
     target = route(f"{parts.netloc}{parts.path}")
     _finish(Report("check", target, results, time.monotonic() - begun), **shown)
+
+
+def asked_of(  # noqa: PLR0913 - as it is typed
+    url: str,
+    *,
+    bearer: str | None,
+    headers: Iterable[str],
+    tool: str | None,
+    command: str | None,
+    shows_output: bool,
+    idle: float | None,
+    seconds: float,
+    most_requests: int,
+) -> Asked:
+    """Return what is to be checked; raise `click.UsageError` for what is not understood."""
+    process = _process(url, command, shows_output=shows_output)
+    sent = checked_headers(headers, bearer)
+    return Asked(
+        process.url if process else _usable(url),
+        tuple((name.lower(), value.encode()) for name, value in sent),
+        Options(_tool(tool), idle),
+        seconds,
+        most_requests,
+        process,
+    )
 
 
 def check_client(  # noqa: PLR0913 - as above
@@ -127,43 +128,25 @@ def _run(checking: Callable[[], Awaitable[list[Result]]]) -> list[Result]:
         raise KeyboardInterrupt from None
 
 
-def _endpoint(url: str) -> str:
+def _usable(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        # Raises for what is no port.
-        is_one = is_one and (parts.port is None or parts.port > 0) and bool(httpx2.URL(url))
-    except (ValueError, httpx2.InvalidURL):
-        is_one = False
-    if not is_one:
-        message = "URL has to begin with http:// or https://, and to name a host and no odd port"
-        raise click.UsageError(message)
+        httpx2.URL(checked_url(url))
+    except httpx2.InvalidURL:
+        message = "URL has a host or characters that no URL may have"
+        raise click.UsageError(message) from None
     return url
 
 
 def _process(url: str, command: str | None, *, shows_output: bool) -> CommandServer | None:
     if command is None:
         return None
-    _endpoint(url.replace("{port}", "1"))
+    _usable(url.replace("{port}", "1"))
     try:
         # The report alone is on standard output.
         output = sys.stderr.fileno() if shows_output else None
         return CommandServer(command, url=url, output=output)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _headers(bearer: str | None, headers: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
-    given = [f"authorization: Bearer {bearer}"] if bearer else []
-    sent: list[tuple[str, bytes]] = []
-    for header in (*given, *headers):
-        name, colon, value = header.partition(":")
-        if not colon or not _TOKEN.fullmatch(name.strip()) or not value.isprintable():
-            # What stands in it may be a credential.
-            message = "--header has to be NAME:VALUE, and neither it nor --bearer of several lines"
-            raise click.UsageError(message)
-        sent.append((name.strip().lower(), value.strip().encode()))
-    return tuple(sent)
 
 
 def _tool(tool: str | None) -> Tool | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._cli.given import checked_headers
 from mcp_session._extras import how_to_install
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.command()
 @click.argument("url")
 @click.option("--command", help="Starts the server; {port} in it, and in URL, becomes a free port.")
-@click.option("--header", "headers", multiple=True, metavar="NAME: VALUE", help="On each request.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="On each request."
+)
 @click.option("--bearer", help="A token to put on each request.")
 @click.option(
     "--answer-seconds",
@@ -107,9 +110,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
         from mcp_session._fuzz.server import Target, fuzz_server  # noqa: PLC0415 - an extra
         from mcp_session.testing.processes import CommandServer  # noqa: PLC0415 - an extra
 
-    ours = [_header(it) for it in headers]
-    if bearer is not None:
-        ours.append(("authorization", f"Bearer {bearer}"))
+    ours = checked_headers(headers, bearer)
     with ExitStack() as stack:
         started = None
         if command is not None:
@@ -180,13 +181,6 @@ def _run(search: Callable[[BoundsType], Search], options: dict[str, Any]) -> Non
         _misused("no case could be run")
     if told.findings:
         sys.exit(FOUND_SOMETHING)
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or "\r" in text or "\n" in text:
-        _misused("--header has to be 'NAME: VALUE'")
-    return name.strip(), value.strip()
 
 
 def _misused(what: str) -> None:

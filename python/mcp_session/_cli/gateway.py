@@ -55,6 +55,15 @@ _LEVELS = {
     help="A web page that may call, by its origin, or *. Without it, CORS is the servers' own.",
 )
 @click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    default=("127.0.0.1", "::1"),
+    show_default=True,
+    metavar="ADDRESS",
+    help="A proxy in front whose X-Forwarded-... is believed: an address, a network, or *.",
+)
+@click.option(
     "--no-restore",
     is_flag=True,
     help="Answer 404 for a session that its server has lost, and make none anew.",
@@ -80,6 +89,7 @@ def gateway(  # noqa: PLR0913, PLR0917 - what there is to choose
     table: str,
     peer_url: str | None,
     origins: tuple[str, ...],
+    proxies: tuple[str, ...],
     no_restore: bool,  # noqa: FBT001 - by name
     drain: float,
     log_level: str,
@@ -107,6 +117,7 @@ def gateway(  # noqa: PLR0913, PLR0917 - what there is to choose
             peer_url=peer_url,
             restore=not no_restore,
             allow_origins=origins,
+            trusted_proxies=proxies,
             drain_timeout=drain,
         )
     except ValueError as error:

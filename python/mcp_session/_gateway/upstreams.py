@@ -1,6 +1,6 @@
 """The application behind the middleware: servers that are reached over HTTP."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from mcp_session._asgi import Message, Receive, Scope, Send
@@ -12,12 +12,13 @@ from mcp_session._core import (
     not_found_response,
     upstream_lost_response,
 )
-from mcp_session._gateway.target import Target, number_of
+from mcp_session._gateway.target import Target, TrustedProxies, number_of
 
 __all__ = ["Outcome", "Upstreams"]
 
 # How much of a stream is kept back until it is known whether it begins with an endpoint.
 _ENDPOINT_BYTES = 16 * 1024
+_HIGHEST_STATUS = 599
 
 Outcome = Literal["answered", "unreached", "lost", "cut off"]
 
@@ -29,8 +30,14 @@ class Upstreams:
     but the servers; they count them in the order of their URLs.
     """
 
-    def __init__(self, urls: Sequence[str], on_outcome: Callable[[int, Outcome], None]) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        on_outcome: Callable[[int, Outcome], None],
+        trusted_proxies: Collection[str],
+    ) -> None:
         """Carry requests to these servers; tell of what became of each."""
+        self._proxies = TrustedProxies(trusted_proxies)
         self._targets = [Target(url, number) for number, url in enumerate(sorted(set(urls)))]
         self._on_outcome = on_outcome
         self._turn = 0
@@ -69,13 +76,19 @@ class Upstreams:
     async def _forward(self, target: Target, request: "_Request", send: Send) -> bool:
         """Carry a request to a server; return whether that was reached, else nothing was done."""
         scope = request.scope
-        client = scope.get("client")
+        client = scope["client"][0] if scope.get("client") else None
         headers = target.headers_of(
-            scope["headers"], client[0] if client else None, scope.get("scheme", "http")
+            scope["headers"],
+            client,
+            scope.get("scheme", "http"),
+            is_trusted=client in self._proxies,
         )
-        exchange = target.upstream.exchange(
-            scope["method"], target.path_of(target_of(scope)), headers, request.receive
-        )
+        try:
+            path = target.path_of(target_of(scope))
+        except ValueError:
+            await _refuse(send)
+            return True
+        exchange = target.upstream.exchange(scope["method"], path, headers, request.receive)
         outcome: Outcome = "answered"
         try:
             async with exchange as answer:
@@ -89,10 +102,7 @@ class Upstreams:
             pass
         except CutOff:
             outcome = "cut off"
-            if not request.is_stream:
-                raise
-            # The client resumes it.
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            raise
         finally:
             self._on_outcome(target.number, outcome)
         return outcome != "unreached"
@@ -100,6 +110,9 @@ class Upstreams:
     async def _relay(
         self, target: Target, request: "_Request", answer: UpstreamAnswer, send: Send
     ) -> None:
+        if answer.status > _HIGHEST_STATUS:
+            # No status of HTTP. A server in front has no words for it.
+            raise Lost
         headers = target.answered(answer.headers)
         kinds = [value for name, value in headers if name == b"content-type"]
         if request.scope["method"] == "GET" and kinds:
@@ -165,6 +178,13 @@ class _EndpointMoved:
 
 def _is_of_a_session(scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return any(name == b"mcp-session-id" for name, _ in (*scope["headers"], *headers))
+
+
+async def _refuse(send: Send) -> None:
+    await send(
+        {"type": "http.response.start", "status": 400, "headers": [(b"content-length", b"0")]}
+    )
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _reply(send: Send, answer: Answer) -> None:

@@ -9,6 +9,7 @@ no hypothesis.
 
 try:
     from mcp_session.testing.assertions import (
+        SessionWarning,
         assert_action,
         assert_assigns_session,
         assert_recovered,
@@ -42,6 +43,7 @@ __all__ = [
     "Script",
     "ScriptedClient",
     "ScriptedServer",
+    "SessionWarning",
     "SmallServer",
     "assert_action",
     "assert_assigns_session",

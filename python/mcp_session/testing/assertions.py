@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mcp_session.testing.scripted import Request
 
 __all__ = [
+    "SessionWarning",
     "assert_action",
     "assert_assigns_session",
     "assert_recovered",
@@ -23,6 +24,15 @@ __all__ = [
 ]
 
 INITIALIZED = "notifications/initialized"
+
+
+class SessionWarning(UserWarning):
+    """A check of `pytest --mcp-session-url` found a SHOULD broken, or what clients rely upon.
+
+    >>> import warnings
+    >>> from mcp_session.testing import SessionWarning
+    >>> warnings.simplefilter("error", SessionWarning)
+    """
 
 
 def assert_action(

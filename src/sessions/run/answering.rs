@@ -9,6 +9,7 @@ use super::Run;
 use super::reading::{AnswerReader, Progress, is_initialized};
 use super::state::{AfterHold, Answering, Attached, Ending, Matter, State};
 use super::taking::terminate_later;
+use crate::answer::Answer;
 use crate::exchange::Method;
 use crate::server::{ResponseHead, Rest};
 use crate::session::Told;
@@ -38,6 +39,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -87,6 +89,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -96,15 +99,17 @@ impl Run {
 
     /// Takes that the application does not know the session that it was given, so that nothing
     /// of the request was run ([`Decision::session_is_gone`](crate::server::Decision::session_is_gone)). In the
-    /// place of its answer comes what the step says.
+    /// place of its answer comes what the step says: of a request that is no matter of a session
+    /// here, as one of HTTP+SSE, the canonical 404.
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: the request was of no session that is owned.
+    /// [`Misuse`]: the application was not given the request.
     pub fn app_forgot(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
         match &self.state {
             State::Answering(_) => Ok(self.forgotten(replica)),
             State::Ended if self.ran_in.is_some() => Ok(self.forgotten(replica)),
+            State::Passed => Ok(self.reply(|id| Answer::not_found(id))),
             State::Ended
             | State::Reading
             | State::Finding

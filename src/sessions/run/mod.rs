@@ -20,11 +20,12 @@ use super::key::SessionKey;
 use super::options::{Durability, Sessionless};
 use super::replica::{Renewal, Replica};
 use super::step::{
-    Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Reply, RunApp, RunNumber, Step, Watch,
+    Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Patience, Reply, RunApp, RunNumber,
+    Step, Watch,
 };
 use crate::answer::Answer;
 use crate::exchange::{Method, Request, SessionId};
-use crate::jsonrpc::{Message, RequestId, peek};
+use crate::jsonrpc::{Kind, Message, RequestId, peek};
 use crate::server::{EchoId, Options as ServerOptions};
 use crate::table::{Lookup, SessionHeader, admit};
 use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, State};
@@ -87,7 +88,15 @@ impl Run {
             head,
         };
         let step = match run.method() {
-            Method::Post => Step::Read { at_most: ServerOptions::MAX_REQUEST_BYTES },
+            Method::Post => Step::Read {
+                at_most: ServerOptions::MAX_REQUEST_BYTES,
+                // It may be an `initialize`; until that is known, nothing can be done with it.
+                patience: if run.head.head.bears_session_header() {
+                    Patience::Bounded
+                } else {
+                    Patience::Unbounded
+                },
+            },
             Method::Get | Method::Delete | Method::Other => run.decide(replica),
         };
         (run, step)
@@ -211,6 +220,7 @@ impl Run {
             | State::Restoring(_)
             | State::Opening(_)
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 return Err(Misuse);
@@ -316,11 +326,11 @@ impl Run {
     /// What the table of admission says before the session is looked up.
     fn decide(&mut self, replica: &mut Replica) -> Step {
         let is_initialize = self.message().is_some_and(|message| message.is_initialize());
-        match replica.options.sessionless {
-            Sessionless::Pass if !self.head.head.bears_session_header() && !is_initialize => {
-                return self.pass(HandlerHeader::AsItCame);
-            }
-            Sessionless::Pass | Sessionless::Refuse => {}
+        if !self.head.head.bears_session_header()
+            && !is_initialize
+            && !self.requires_session(replica.options.sessionless)
+        {
+            return self.pass(HandlerHeader::AsItCame);
         }
         let verdict = admit(&self.request(), Lookup::Known);
         if verdict.response().is_some() {
@@ -336,10 +346,25 @@ impl Run {
         }
     }
 
+    /// Whether a request without a session header is one of those that bear it.
+    fn requires_session(&self, sessionless: Sessionless) -> bool {
+        match (sessionless, self.method()) {
+            // "The client MUST include an `Accept` header, listing `text/event-stream` as a
+            // supported content type." Whatever else is asked for is no matter of MCP.
+            // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#listening-for-messages-from-the-server
+            (Sessionless::Refuse, Method::Get) => self.head.accepts_events(),
+            (Sessionless::Refuse, Method::Post) => {
+                self.message().is_some_and(|message| message.kind() != Kind::Malformed)
+            }
+            // What has no session has none to end: the application says so.
+            (Sessionless::Refuse, Method::Delete | Method::Other) | (Sessionless::Pass, _) => false,
+        }
+    }
+
     /// It is no matter of a session.
     fn pass(&mut self, header: HandlerHeader) -> Step {
         self.attached = None;
-        self.state = State::Ended;
+        self.state = State::Passed;
         Step::RunApp(RunApp { header, origin: Origin::Own, watch: Watch::Nothing })
     }
 

@@ -119,6 +119,7 @@ impl Run {
             | State::Waiting
             | State::Opening(_)
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)

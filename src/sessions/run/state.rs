@@ -21,6 +21,8 @@ pub(super) enum State {
     Restoring(Box<Restoring>),
     Opening(Box<Opening>),
     Answering(Answering),
+    /// The application has it, as it came: it is no matter of a session.
+    Passed,
     /// Nothing more is told.
     Ended,
 }

@@ -33,6 +33,7 @@ impl Run {
             | State::Restoring(_)
             | State::Opening(_)
             | State::Answering(_)
+            | State::Passed
             | State::Ended) => {
                 self.state = other;
                 Err(Misuse)
@@ -87,6 +88,7 @@ impl Run {
             | State::Restoring(_)
             | State::Opening(_)
             | State::Answering(_)
+            | State::Passed
             | State::Ended => self.find(),
         }
     }

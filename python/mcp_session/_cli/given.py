@@ -1,0 +1,79 @@
+"""What commands about a live server are given: where it is, what is sent with each request."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["checked_headers", "checked_url"]
+
+# https://www.rfc-editor.org/rfc/rfc9110.html#name-tokens and #name-field-values
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+# Those that say what a message is, which a command knows, and of which session.
+_RESERVED = frozenset(
+    {
+        *("accept", "connection", "content-length", "content-type", "last-event-id"),
+        *("mcp-protocol-version", "mcp-session-id", "transfer-encoding"),
+    }
+)
+
+
+def checked_url(url: str) -> str:
+    """Return the URL of an MCP endpoint as it is, or raise `click.UsageError`."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_usable = is_usable and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable or not url.isprintable():
+        message = "URL must begin with http:// or https://, and name a host and a port that can be"
+        raise click.UsageError(message)
+    return url
+
+
+def checked_headers(headers: Iterable[str], bearer: str | None = None) -> list[tuple[str, str]]:
+    """Return names and values of `--header` and `--bearer`, or raise `click.UsageError`.
+
+    `${NAME}` in a value is a variable of the environment, so that no credential has to stand on a
+    command line. No message shows a value.
+    """
+    named = [_named(it) for it in headers]
+    if bearer is not None:
+        named.append(("authorization", f"Bearer {_value(bearer, '--bearer')}"))
+    return named
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not _TOKEN.fullmatch(name):
+        message = "--header must be 'NAME: VALUE', with a name that HTTP allows"
+        raise click.UsageError(message)
+    if name.lower() in _RESERVED:
+        message = f"--header: {name} is set by this command"
+        raise click.UsageError(message)
+    return name, _value(value, f"--header {name}")
+
+
+def _value(text: str, option: str) -> str:
+    def variable(match: re.Match[str]) -> str:
+        if (value := os.environ.get(match[1])) is None:
+            message = f"{option}: the environment has no variable {match[1]}"
+            raise click.UsageError(message)
+        return value
+
+    value = _VARIABLE.sub(variable, text).strip()
+    if not _VALUE.fullmatch(value):
+        message = f"{option}: the value is empty, or has characters that HTTP forbids"
+        raise click.UsageError(message)
+    return value
