@@ -1460,10 +1460,10 @@ class Client:
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
-        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
-        `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
-        the HTTP client, with a method `get`: credentials that stand there too are the
-        client's, not the request's own.
+        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
+        `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+        streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
+        that stand there too are the client's, not the request's own.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
         for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -1514,8 +1514,9 @@ class RequestRun:
     def wakes(self) -> bytes | None:
         """Who is to be woken because this request has ended it (`bytes`), or `None`."""
     def response(self, status: int, headers: Iterable[tuple[bytes, ...]]) -> _Step:
-        """Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-        `bytes`). Whatever is told of its body is told decoded.
+        """Take the head of the response: its `status` (`int`) and `headers` (iterable of
+        tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
+        told decoded.
         """
     def refusal_read(self, body: _Bytes | None) -> _Step:
         """Take the body of a refusal (`bytes`), or `None` if it is not known whole."""
@@ -1778,8 +1779,8 @@ class RecoveryRun:
     def response(
         self, status: int, headers: Iterable[tuple[bytes, ...]]
     ) -> RecoveryMessage | ReadAnswer | RecoveryEnd:
-        """Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-        `bytes`).
+        """Take the head of the response: its `status` (`int`) and `headers` (iterable of
+        tuples of `bytes`, with the name first and the value last).
         """
     def piece(self, piece: bytes) -> bool:
         """Take a piece of the body, decoded (`bytes`); say whether more is wanted (`bool`)."""

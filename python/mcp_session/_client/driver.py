@@ -92,16 +92,7 @@ class Driver:
 class RequestDriver:
     """One request on its way."""
 
-    # Defaults of the class: what is not needed is not paid for.
     _run: RequestRun
-    _opening: Opening | None = None
-    _raised: Exception | None = None
-    """What an event hook has raised for the status of the response in hand."""
-    _is_begun = False
-    _is_trial = False
-    """Whether others wait for what comes of it."""
-    _held = 0.0
-    """For how many seconds it has been held."""
 
     def __init__(
         self, driver: Driver, request: httpx2.Request, send_options: dict[str, Any]
@@ -111,6 +102,14 @@ class RequestDriver:
         self._wire = driver.wire
         self._request = request
         self._send_options = send_options
+        self._is_begun = False
+        self._opening: Opening | None = None
+        self._raised: Exception | None = None
+        """What an event hook has raised for the status of the response in hand."""
+        self._is_trial = False
+        """Whether others wait for what comes of it."""
+        self._held = 0.0
+        """For how many seconds it has been held."""
 
     async def send(self, *, stream: bool) -> httpx2.Response:
         """Take it to its end: the server's answer, or one that says why there is none."""
@@ -190,7 +189,10 @@ class RequestDriver:
         run, library = self._run, self._wire.library
         if isinstance(step, ReadAnswer):
             try:
-                if run.is_encoded and not response.is_stream_consumed:
+                if response.is_stream_consumed:
+                    # A hook of the application's has read it, or its transport had it whole.
+                    body = response.content
+                elif run.is_encoded:
                     body = await streams.read_encoded(response, library)
                 else:
                     body = await response.aread()

@@ -21,16 +21,8 @@ if TYPE_CHECKING:
     from mcp_session._client.library import Library
     from mcp_session._core import LocalAnswer, Read, Watch
 
-__all__ = [
-    "GuardedStream",
-    "StandingStream",
-    "drain",
-    "local_response",
-    "of_library",
-    "pieces",
-    "read",
-]
-__all__ += ["read_encoded", "read_refusal", "replace_body"]
+__all__ = ["GuardedStream", "StandingStream", "drain", "let_read_raw", "local_response"]
+__all__ += ["of_library", "pieces", "read", "read_encoded", "read_refusal", "replace_body"]
 
 # A refusal is small. What goes on beyond this is not waited for: the connection is closed.
 DRAIN_BYTES = 64 * 1024
@@ -271,7 +263,11 @@ def replace_body(response: httpx2.Response, body: bytes, library: Library) -> No
     for name in ("content-encoding", "transfer-encoding"):
         response.headers.pop(name, None)
     response.headers["content-length"] = str(len(body))
+    # What was read of it is forgotten.
+    for name in ("_content", library.raw_reader):
+        vars(response).pop(name, None)
     response.stream = library.whole_body(body)
+    response.is_stream_consumed = response.is_closed = False
 
 
 def _read_raw(
