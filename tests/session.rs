@@ -141,6 +141,7 @@ fn status() -> impl Strategy<Value = Status> {
         1 => Just(Status::Plain(202)),
         1 => prop_oneof![Just(400), Just(401), Just(405), Just(500)].prop_map(Status::Plain),
         1 => Just(Status::Misreport),
+        1 => Just(Status::Error),
     ]
 }
 
@@ -168,5 +169,6 @@ fn restoration() -> impl Strategy<Value = Restoration> {
         1 => Just(Restoration::Error),
         1 => Just(Restoration::Strange),
         1 => Just(Restoration::Status(404)),
+        1 => Just(Restoration::Broken),
     ]
 }

@@ -76,6 +76,7 @@ fn operation(input: &mut Unstructured<'_>) -> Result<Operation> {
             Restoration::Error,
             Restoration::Strange,
             Restoration::Status(404),
+            Restoration::Broken,
         ])?),
         37..=38 => Operation::CooldownOver,
         39.. => Operation::EarlierCooldownOver,
@@ -107,8 +108,10 @@ fn what(input: &mut Unstructured<'_>) -> Result<What> {
 }
 
 fn status(input: &mut Unstructured<'_>) -> Result<Status> {
-    if u8::arbitrary(input)? < 16 {
-        return Ok(Status::Misreport);
+    match u8::arbitrary(input)? {
+        0..16 => return Ok(Status::Misreport),
+        16..32 => return Ok(Status::Error),
+        32.. => {}
     }
     Ok(Status::Plain(*input.choose(&[404, 404, 404, 404, 200, 200, 202, 400, 401, 405, 500])?))
 }

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias, final, overload
 
@@ -23,6 +23,7 @@ __all__ = [
     "AwaitRun",
     "CircuitOpen",
     "Client",
+    "CollectedBody",
     "Cooldown",
     "Deliver",
     "Done",
@@ -1184,6 +1185,23 @@ class AsgiMachine:
         """Tell of what the server's `receive` returned; of `None` if it raised."""
     def wait_over(self) -> None:
         """Tell that the application has waited for the request long enough."""
+    def answer_by(
+        self,
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+        reporter: object,
+        /,
+    ) -> None:
+        """Take the server's `send`, for what `send` lets go, and a `reporter` with the methods
+        `decided` and `remark`.
+        """
+    def send(self, message: MutableMapping[str, Any], /) -> Awaitable[None]:
+        """Stand in for the server's `send`: what goes out of a message is sent by the awaitable
+        returned. Raises `ValueError` before `answer_by`.
+        """
+    def finish(self) -> Awaitable[None] | None:
+        """Tell that the application is done; return what sends the rest of an answer that was cut
+        off, or `None` where there is nothing to do. Raises `ValueError` before `answer_by`.
+        """
     def response(self, message: MutableMapping[str, Any], /) -> list[MutableMapping[str, Any]]:
         """Tell of what the application sends; return what goes out now (`list` of messages)."""
     def end(self) -> list[MutableMapping[str, Any]]:
@@ -1211,6 +1229,41 @@ class AsgiMachine:
         """Take what a person should be told about the application (`list[str]`), each kind once
         for the policy.
         """
+
+@final
+class CollectedBody:
+    """The body of a request, as ASGI brings it, collected before anything is done about it.
+
+    `policy` (`ServerPolicy`): what bounds all requests together. `at_most` (`int`, bytes): how
+    much of this one is of use. What is collected counts until this is let go.
+
+    >>> from mcp_session._core import CollectedBody, ServerPolicy
+    >>> body = CollectedBody(ServerPolicy(), 1024)
+    >>> body.request({"type": "http.request", "body": b"{}", "more_body": False})
+    >>> body.reads_on, body.take()
+    (False, b'{}')
+
+    Source: law 4 of the server machine.
+    """
+    def __new__(cls, policy: ServerPolicy, at_most: int, /) -> Self: ...
+    @property
+    def reads_on(self) -> bool:
+        """Whether to read a message, tell of it by `request`, and ask again (`bool`)."""
+    @property
+    def remembers_request(self) -> bool:
+        """Whether it has to be told of what is read (`bool`)."""
+    def request(self, message: MutableMapping[str, Any] | None, /) -> None:
+        """Tell of what the server's `receive` returned; of `None` if it raised."""
+    def wait_over(self) -> None:
+        """Tell that the application has waited for the request long enough."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is there (`bool`)."""
+    @property
+    def has_no_room(self) -> bool:
+        """Whether it was given up because all requests together had too much (`bool`)."""
+    def take(self) -> bytes | None:
+        """Take the bytes, once they are whole; else `None`. They are handed out once."""
 
 @final
 class VerdictEvent:
@@ -1457,13 +1510,18 @@ class Client:
         headers: Iterable[tuple[bytes, ...]],
         body: bytes | None,
         defaults: Mapping[str, str] | None = None,
+        own_auth: bytes | None = None,
+        authority: bytes | None = None,
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
         `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
         `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
         streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
-        that stand there too are the client's, not the request's own.
+        that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
+        `None`) stands for credentials of its own that it will get on its way; only whether they
+        are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+        whatever its `Host` says.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
         for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -1530,9 +1588,9 @@ class RequestRun:
         """Take that no response came, by an error of this type (`str`); `is_unsent` (`bool`): the
         server has not seen the request.
         """
-    def drained(self) -> _Step | None:
-        """Take that the response in hand was drained; return the next step if it has changed,
-        else `None`: a request that was called off meanwhile is not sent again.
+    def goes_out(self) -> _Step | None:
+        """Take that the request goes out now, before each `Transmit` that is not the first; return
+        what is to be done instead, or `None`: one that was called off meanwhile is not sent.
         """
     def hold_over(self, *, timed_out: bool = False) -> _Step:
         """Take the end of a `Hold`, or of the `Lead`'s recovery. `timed_out` (`bool`): it was held
@@ -1544,9 +1602,17 @@ class RequestRun:
         """Take that the time of a `CircuitOpen` has passed since its number was seen first."""
     def circuit_stands(self) -> _Step:
         """Take that the time of a `CircuitOpen` has not passed."""
-    def redirected(self, scheme: str, host: str, path: bytes) -> None:
+    def redirected(
+        self, scheme: str, host: str, path: bytes, authority: bytes | None = None
+    ) -> None:
         """Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-        not, at `path` (`bytes`).
+        not, at `path` (`bytes`); `authority` as `Client.begin` takes it.
+        """
+    @property
+    def cooldown(self) -> tuple[int, float] | None:
+        """The number and the seconds (`float`) of the time in which no new session is made, or
+        `None`. It begins when it is there: ask after each recovery, and each response that is no
+        success.
         """
     def abandon(self) -> None:
         """Take that nothing will come of the request."""
@@ -2289,6 +2355,8 @@ class SessionRun:
         """Tell of the body of the request (`bytes`); of `None` if it was too long, too slow, or
         broke off.
         """
+    def no_room_for_body(self) -> _ReplicaStep:
+        """Tell that there was no room for the body of the request, among those of all others."""
     def found(
         self, entry: tuple[int, str, bytes] | None, addresses: bytes | None, /
     ) -> _ReplicaStep:
@@ -2346,6 +2414,8 @@ class SessionRun:
         """Tell of a piece of what the application answers (`bytes`), and whether more follows
         (`bool`). Where the answer broke off, the last piece is empty.
         """
+    def answer_begun(self) -> None:
+        """Tell that the application has begun to answer, and knew the session."""
     def app_forgot(self) -> _ReplicaStep:
         """Tell that the application does not know the session that it was given, so that nothing of
         the request was run. In the place of its answer comes what the step says.

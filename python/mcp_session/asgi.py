@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 try:
     from mcp_session._asgi import Application, Message, Receive, Scope, Send
     from mcp_session._asgi._events import Reporter
-    from mcp_session._asgi._exchange import AsgiExchange
     from mcp_session._asgi._request import RequestReader
 except ModuleNotFoundError as error:
     from mcp_session._extras import missing_extra
@@ -153,6 +152,7 @@ class SessionMiddleware:
                 renew_seconds=lease / _RENEWALS,
                 drain_seconds=_checked_seconds("drain_timeout", drain_timeout),
             ),
+            policy=self._policy,
             entrance=self,
             application=app,
             serve=self._serve_session,
@@ -184,9 +184,13 @@ class SessionMiddleware:
         begun = request.read_at_hand()
         return run() if begun is None else request.serve(begun, run, self._seconds)
 
-    async def _serve_session(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _serve_session(
+        self, scope: Scope, body: bytes | None, receive: Receive, send: Send
+    ) -> bool:
         """Run the application; return whether it knew the session, else nothing was sent."""
         machine = AsgiMachine.of(self._policy, scope)
+        if machine is not None and body is not None:
+            machine.request({"type": "http.request", "body": body})
         is_gone = False
 
         async def send_unless_gone(message: Message) -> None:
@@ -200,16 +204,18 @@ class SessionMiddleware:
         return not is_gone
 
     async def _run(self, machine: AsgiMachine, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = AsgiExchange(machine, self._reporter, send)
+        machine.answer_by(send, self._reporter)
         try:
-            await self.app(machine.scope(scope), receive, exchange.send)
+            await self.app(machine.scope(scope), receive, machine.send)
         except Exception:
             # What is held back goes out before the error, as it would have without us; what
             # hinders that is the lesser news.
             with suppress(Exception):
-                await exchange.end()
+                if (rest := machine.finish()) is not None:
+                    await rest
             raise
-        await exchange.end()
+        if (rest := machine.finish()) is not None:
+            await rest
 
 
 # A name that does not collide with that of Starlette's, which keeps a session in a cookie.

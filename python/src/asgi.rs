@@ -4,14 +4,17 @@ use std::sync::PoisonError;
 
 use mcp_session_core::server::{Exchange, RequestHead, shown_method};
 use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::arguments::{Body, MethodArgument, StatusArgument};
 use crate::enums::{self, ServerStep};
 use crate::server::{Driven, ServerPolicy, each_header, text, without_session_id};
 use crate::values::Answer;
+use crate::verdict_event::VerdictEvent;
 
 /// One exchange of an ASGI application.
 ///
@@ -37,6 +40,16 @@ pub(crate) struct AsgiMachine {
     status: u16,
     held: Vec<Py<PyAny>>,
     passes: Passes,
+    answers: Option<Answers>,
+    is_reported: bool,
+    /// How many messages nothing went out for.
+    kept_back: u32,
+}
+
+/// Where the answer goes, and who is told of it.
+struct Answers {
+    send: Py<PyAny>,
+    reporter: Py<PyAny>,
 }
 
 /// What of the answer goes out without being looked at.
@@ -94,6 +107,9 @@ impl AsgiMachine {
             status: 0,
             held: Vec::new(),
             passes: Passes::Nothing,
+            answers: None,
+            is_reported: false,
+            kept_back: 0,
         }))
     }
 
@@ -122,26 +138,57 @@ impl AsgiMachine {
 
     /// Tell of what the server's `receive` returned; of `None` if it raised.
     #[pyo3(signature = (message, /))]
-    fn request(&mut self, py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        match message.map(Message) {
-            Some(message)
-                if message.required(intern!(py, "type"))?.extract::<&str>()? == "http.request" =>
-            {
-                message.with_piece(py, |piece, more| {
-                    self.driven.request_piece(piece, more);
-                    Ok(())
-                })
-            }
-            Some(_) | None => {
-                self.driven.machine.request_cut();
-                Ok(())
-            }
-        }
+    fn request(&mut self, message: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Message::of_request(message, |piece| match piece {
+            Some((piece, more)) => self.driven.request_piece(piece, more),
+            None => self.driven.machine.request_cut(),
+        })
     }
 
     /// Tell that the application has waited for the request long enough.
     fn wait_over(&mut self) {
         self.driven.machine.wait_over();
+    }
+
+    /// Take the server's `send`, for what `send` lets go, and a `reporter` with the methods
+    /// `decided` and `remark`.
+    #[pyo3(signature = (send, reporter, /))]
+    fn answer_by(&mut self, send: Py<PyAny>, reporter: Py<PyAny>) {
+        self.answers = Some(Answers { send, reporter });
+    }
+
+    /// Stand in for the server's `send`: what goes out of a message is sent by the awaitable
+    /// returned. Raises `ValueError` before `answer_by`.
+    #[pyo3(signature = (message, /))]
+    fn send<'py>(
+        slf: &Bound<'py, Self>,
+        message: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, this) = (slf.py(), slf.borrow());
+        let passes = match this.passes {
+            Passes::Nothing => false,
+            Passes::AllButTrailers => {
+                let kind = Message(message).required(intern!(py, "type"))?;
+                !kind.eq(intern!(py, "http.response.trailers"))?
+            }
+            Passes::Everything => true,
+        };
+        if passes {
+            return this.answers()?.send.bind(py).call1((message,));
+        }
+        drop(this);
+        let outgoing = slf.borrow_mut().response(message)?;
+        Self::sent(slf, outgoing)
+    }
+
+    /// Tell that the application is done; return what sends the rest of an answer that was cut
+    /// off, or `None` where there is nothing to do. Raises `ValueError` before `answer_by`.
+    fn finish<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if slf.borrow().passes != Passes::Nothing {
+            return Ok(None);
+        }
+        let outgoing = slf.borrow_mut().end(slf.py())?;
+        Self::sent(slf, outgoing).map(Some)
     }
 
     /// Tell of what the application sends; return what goes out now (`list` of messages).
@@ -243,9 +290,62 @@ impl AsgiMachine {
         }
         told
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(Answers { send, reporter }) = &self.answers {
+            visit.call(send)?;
+            visit.call(reporter)?;
+        }
+        self.held.iter().try_for_each(|message| visit.call(message))
+    }
+
+    fn __clear__(&mut self) {
+        (self.answers, self.held) = (None, Vec::new());
+    }
 }
 
+/// So many messages are kept back at once before others run.
+const KEPT_BACK_AT_ONCE: u32 = 16;
+
 impl AsgiMachine {
+    fn answers(&self) -> PyResult<&Answers> {
+        self.answers.as_ref().ok_or_else(|| PyValueError::new_err("nothing to answer by"))
+    }
+
+    /// Tells the reporter what is new, and sends what goes out. Nothing is borrowed while anything
+    /// of Python's runs.
+    fn sent<'py>(
+        slf: &Bound<'py, Self>,
+        mut outgoing: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let mut this = slf.borrow_mut();
+        let Answers { send, reporter } = this.answers()?;
+        let (send, reporter) = (send.bind(py).clone(), reporter.bind(py).clone());
+        let decided = this.driven.decided.filter(|_| !this.is_reported);
+        this.is_reported |= decided.is_some();
+        this.kept_back += u32::from(outgoing.is_empty());
+        let rests = outgoing.is_empty() && this.kept_back % KEPT_BACK_AT_ONCE == 0;
+        let has_remarks = !this.driven.remarks.is_empty();
+        drop(this);
+        if has_remarks {
+            reporter.call_method1(intern!(py, "remark"), (slf,))?;
+        }
+        if let Some(decided) = decided {
+            let rule = enums::rule(py, decided.rule)?;
+            reporter.call_method1(intern!(py, "decided"), (slf, rule))?;
+        }
+        match outgoing.pop() {
+            Some(only) if outgoing.is_empty() => send.call1((only,)),
+            last => {
+                static SEND_ALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+                let send_all = SEND_ALL.import(py, "mcp_session._asgi._exchange", "send_all")?;
+                outgoing.extend(last);
+                send_all.call1((send, outgoing, rests))
+            }
+        }
+    }
+
     fn head(&mut self, start: &Message<'_, '_>) -> PyResult<ServerStep> {
         let py = start.0.py();
         let status = start.required(intern!(py, "status"))?;
@@ -304,104 +404,31 @@ impl AsgiMachine {
     }
 }
 
-/// A verdict on one exchange, for hooks that count or report.
-///
-/// `rule` (`Rule`): the row that decided; made for labels, as there are few. `action`
-/// (`Action`): what it says to do. `method` (`str`): of the request, `*` if unregistered.
-/// `path` (`str`): its route-like shape, `*` for each part that may be an ID. `status` (`int`):
-/// what the application answered. `fingerprint` (`str` or `None`): what stands for the session
-/// ID in this process. `applied` (`bool`): whether the answer was changed; `False` with
-/// `report_only`, and for rules that are switched off.
-///
-/// Frozen; two that say the same are equal; its text is a line for a log.
-///
-/// >>> from mcp_session import Action, Rule
-/// >>> from mcp_session.asgi import VerdictEvent
-/// >>> event = VerdictEvent(
-/// ...     rule=Rule.UNCANONICAL_NOT_FOUND, action=Action.NOT_FOUND_RESPONSE, method="POST",
-/// ...     path="/mcp", status=404, fingerprint="5d41402abc4b", applied=True,
-/// ... )
-/// >>> print(event)
-/// UncanonicalNotFound: POST /mcp was answered 404; session 5d41402abc4b; corrected
-///
-/// Source: the rows behind `classify`, on the side of servers.
-#[pyclass(frozen, get_all, module = "mcp_session.asgi")]
-pub(crate) struct VerdictEvent {
-    rule: Py<PyAny>,
-    action: Py<PyAny>,
-    method: String,
-    path: String,
-    status: u16,
-    fingerprint: Option<String>,
-    applied: bool,
-}
-
-#[pymethods]
-impl VerdictEvent {
-    #[new]
-    #[pyo3(signature = (rule, action, method, path, status, fingerprint, applied))]
-    fn new(
-        rule: Py<PyAny>,
-        action: Py<PyAny>,
-        method: String,
-        path: String,
-        status: u16,
-        fingerprint: Option<String>,
-        applied: bool,
-    ) -> Self {
-        Self { rule, action, method, path, status, fingerprint, applied }
-    }
-
-    #[classattr]
-    fn __match_args__(py: Python<'_>) -> PyResult<Py<PyTuple>> {
-        Ok(PyTuple::new(py, FIELDS)?.unbind())
-    }
-
-    fn __eq__(&self, py: Python<'_>, other: &Self) -> PyResult<bool> {
-        self.values(py)?.eq(other.values(py)?)
-    }
-
-    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.values(py)?.hash()
-    }
-
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        Ok((slf.get_type().into_any(), slf.get().values(slf.py())?))
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let values = self.values(py)?;
-        let shown = FIELDS.iter().zip(values.iter());
-        let shown: PyResult<Vec<String>> =
-            shown.map(|(name, value)| Ok(format!("{name}={}", value.repr()?))).collect();
-        Ok(format!("VerdictEvent({})", shown?.join(", ")))
-    }
-
-    fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-        let Self { method, path, status, fingerprint, .. } = self;
-        let rule = self.rule.bind(py).getattr("value")?;
-        let fingerprint = fingerprint.as_deref().unwrap_or("none");
-        let done = if self.applied { "corrected" } else { "left as it is" };
-        Ok(format!("{rule}: {method} {path} was answered {status}; session {fingerprint}; {done}"))
-    }
-}
-
-const FIELDS: [&str; 7] = ["rule", "action", "method", "path", "status", "fingerprint", "applied"];
-
-impl VerdictEvent {
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let Self { rule, action, method, path, status, fingerprint, applied } = self;
-        (rule.bind(py), action.bind(py), method, path, status, fingerprint, applied)
-            .into_pyobject(py)
-    }
-}
-
 /// A scope or a message of ASGI: a `dict`, or another mapping.
-struct Message<'a, 'py>(&'a Bound<'py, PyAny>);
+pub(crate) struct Message<'a, 'py>(&'a Bound<'py, PyAny>);
 
-impl<'py> Message<'_, 'py> {
+impl<'a, 'py> Message<'a, 'py> {
+    /// Hands out the piece that a server's `receive` returned, and whether more follows; `None`
+    /// where nothing more comes.
+    pub(crate) fn of_request(
+        message: Option<&'a Bound<'py, PyAny>>,
+        take: impl FnOnce(Option<(&Body<'_>, bool)>),
+    ) -> PyResult<()> {
+        let Some(message) = message.map(Self) else {
+            take(None);
+            return Ok(());
+        };
+        let py = message.0.py();
+        if message.required(intern!(py, "type"))?.extract::<&str>()? == "http.request" {
+            return message.with_piece(py, |piece, more| {
+                take(Some((piece, more)));
+                Ok(())
+            });
+        }
+        take(None);
+        Ok(())
+    }
+
     fn get(&self, key: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.0.cast::<PyDict>() {
             Ok(dict) => dict.get_item(key),

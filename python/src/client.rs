@@ -86,12 +86,15 @@ impl Client {
     /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
     /// `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
     /// streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
-    /// that stand there too are the client's, not the request's own.
+    /// that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
+    /// `None`) stands for credentials of its own that it will get on its way; only whether they
+    /// are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+    /// whatever its `Host` says.
     ///
     /// Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
     /// for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
     /// arguments.
-    #[pyo3(signature = (method, scheme, path, headers, body, defaults=None))]
+    #[pyo3(signature = (method, scheme, path, headers, body, defaults=None, own_auth=None, authority=None))]
     #[expect(clippy::too_many_arguments, reason = "the parts of a request")]
     fn begin<'py>(
         &self,
@@ -102,6 +105,8 @@ impl Client {
         headers: &Bound<'py, PyAny>,
         body: Option<Bound<'py, PyBytes>>,
         defaults: Option<&Bound<'py, PyAny>>,
+        own_auth: Option<&[u8]>,
+        authority: Option<&[u8]>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let scheme = Text::of("scheme", scheme.as_borrowed())?;
         let path = path_of(path);
@@ -118,14 +123,11 @@ impl Client {
         )?;
         let [host, session_id, protocol_version, last_event_id, content_type, authorization] =
             values.each_ref().map(Value::text);
+        let host = place(host.as_deref().unwrap_or_default(), authority);
         let head = RequestHead {
             method: method.0,
-            endpoint: Endpoint {
-                scheme: scheme.as_str(),
-                host: host.as_deref().unwrap_or_default(),
-                path: &path,
-            },
-            credentials: credentials(authorization.as_deref(), defaults)?,
+            endpoint: Endpoint { scheme: scheme.as_str(), host: &host, path: &path },
+            credentials: credentials(authorization.as_deref(), defaults, own_auth)?,
             session_id: session_id.as_deref(),
             protocol_version: protocol_version.as_deref(),
             last_event_id: last_event_id.as_deref(),
@@ -208,14 +210,25 @@ impl RequestRun {
         py: Python<'_>,
         tell: impl FnOnce(&mut CoreRun<PyBackedBytes>, &mut CoreClient) -> Result<Step, Misuse>,
     ) -> PyResult<Py<PyAny>> {
-        let (step, beside) = {
-            let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-            let run = run.as_mut().ok_or_else(used)?;
-            let mut client = self.client.lock();
-            let step = tell(run, &mut client).map_err(|_| used())?;
-            let is_quiet = !run.is_initialize() && run.has_no_events(&mut client);
-            (step, if is_quiet { Beside::Nothing } else { Beside::Something })
-        };
+        let told = self.told(tell);
+        self.took(py, told)
+    }
+
+    /// Never gives up the interpreter under its locks: who has that waits for these.
+    fn told(
+        &self,
+        tell: impl FnOnce(&mut CoreRun<PyBackedBytes>, &mut CoreClient) -> Result<Step, Misuse>,
+    ) -> Result<(Step, Beside), Misuse> {
+        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = run.as_mut().ok_or(Misuse)?;
+        let mut client = self.client.lock();
+        let step = tell(run, &mut client)?;
+        let is_quiet = !run.is_initialize() && run.has_no_events(&mut client);
+        Ok((step, if is_quiet { Beside::Nothing } else { Beside::Something }))
+    }
+
+    fn took(&self, py: Python<'_>, told: Result<(Step, Beside), Misuse>) -> PyResult<Py<PyAny>> {
+        let (step, beside) = told.map_err(|_| used())?;
         let step = step_object(py, &self.client, step, beside)?;
         *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.clone_ref(py);
         Ok(step)
@@ -280,8 +293,10 @@ impl RequestRun {
     }
 
     /// Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-    /// not, at `path` (`bytes`).
-    fn redirected(&self, scheme: &str, host: &str, path: &[u8]) {
+    /// not, at `path` (`bytes`); `authority` as `Client.begin` takes it.
+    #[pyo3(signature = (scheme, host, path, authority=None))]
+    fn redirected(&self, scheme: &str, host: &str, path: &[u8], authority: Option<&[u8]>) {
+        let host = &place(host, authority);
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = run.as_ref() {
             let endpoint = Endpoint { scheme, host, path: &path_of(path) };
@@ -289,12 +304,12 @@ impl RequestRun {
         }
     }
 
-    /// Take that the response in hand was drained; return the next step if it has changed,
-    /// else `None`: a request that was called off meanwhile is not sent again.
-    fn drained(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    /// Take that the request goes out now, before each `Transmit` that is not the first; return
+    /// what is to be done instead, or `None`: one that was called off meanwhile is not sent.
+    fn goes_out(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let step = {
             let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-            run.as_mut().and_then(|run| run.drained(&mut self.client.lock()))
+            run.as_mut().and_then(|run| run.goes_out(&mut self.client.lock()))
         };
         step.map(|step| step_object(py, &self.client, step, Beside::Something)).transpose()
     }
@@ -323,10 +338,9 @@ impl RequestRun {
     /// Take an answer that was read whole, decoded (`bytes`).
     fn answer_read(&self, py: Python<'_>, body: &Bound<'_, PyBytes>) -> PyResult<Py<PyAny>> {
         let bytes = body.as_bytes();
-        self.tell(py, |run, client| {
-            let mut read = || run.answer_read(client, AnswerBody::Whole(bytes));
-            if is_long(bytes.len()) { py.detach(read) } else { read() }
-        })
+        let read = || self.told(|run, client| run.answer_read(client, AnswerBody::Whole(bytes)));
+        let told = if is_long(bytes.len()) { py.detach(read) } else { read() };
+        self.took(py, told)
     }
 
     /// Take that an answer broke off, or could not be decoded, by an error of this type
@@ -369,6 +383,16 @@ impl RequestRun {
         self.tell(py, CoreRun::circuit_stands)
     }
 
+    /// The number and the seconds (`float`) of the time in which no new session is made, or
+    /// `None`. It begins when it is there: ask after each recovery, and each response that is no
+    /// success.
+    #[getter]
+    fn cooldown(&self) -> Option<(u64, f64)> {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let cooldown = run.as_ref()?.cooldown(&mut self.client.lock())?;
+        Some((cooldown.number(), cooldown.duration().as_secs_f64()))
+    }
+
     /// Take that nothing will come of the request.
     fn abandon(&self) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -399,6 +423,17 @@ impl RequestRun {
     }
 }
 
+/// Where a request goes: the host that its header names, and the one that it is sent to if that
+/// is another.
+fn place<'a>(host: &'a str, authority: Option<&[u8]>) -> Cow<'a, str> {
+    match authority {
+        Some(authority) if authority != host.as_bytes() => {
+            Cow::Owned(format!("{} {host}", String::from_utf8_lossy(authority)))
+        }
+        Some(_) | None => Cow::Borrowed(host),
+    }
+}
+
 /// The path of a target, without its query.
 fn path_of(target: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(target.split(|byte| *byte == b'?').next().unwrap_or(target))
@@ -409,16 +444,23 @@ fn shield(flag: FlagArgument) -> Shield {
 }
 
 /// Whose a request is, by a hash that is keyed for this process.
-fn credentials(own: Option<&str>, defaults: Option<&Bound<'_, PyAny>>) -> PyResult<Credentials> {
+fn credentials(
+    authorization: Option<&str>,
+    defaults: Option<&Bound<'_, PyAny>>,
+    own_auth: Option<&[u8]>,
+) -> PyResult<Credentials> {
     static KEYS: LazyLock<[RandomState; 2]> =
         LazyLock::new(|| [RandomState::new(), RandomState::new()]);
-    let Some(own) = own else { return Ok(Credentials::OfClient) };
-    if let Some(defaults) = defaults {
+    let mut own = authorization;
+    if let (Some(given), Some(defaults)) = (authorization, defaults) {
         let default = defaults.call_method1("get", ("authorization",))?;
-        if default.extract::<&str>().is_ok_and(|default| default == own) {
-            return Ok(Credentials::OfClient);
+        if default.extract::<&str>().is_ok_and(|default| default == given) {
+            own = None;
         }
     }
-    let [high, low] = KEYS.each_ref().map(|key| u128::from(key.hash_one(own)));
+    if own.is_none() && own_auth.is_none() {
+        return Ok(Credentials::OfClient);
+    }
+    let [high, low] = KEYS.each_ref().map(|key| u128::from(key.hash_one((own, own_auth))));
     Ok(Credentials::OfRequest(high << 64 | low))
 }

@@ -7,6 +7,7 @@ mod asgi;
 mod client;
 mod client_shared;
 mod client_steps;
+mod collected_body;
 mod diagnose;
 mod enums;
 mod events;
@@ -16,6 +17,7 @@ mod replica_steps;
 mod server;
 mod session;
 mod values;
+mod verdict_event;
 
 use pyo3::prelude::*;
 
@@ -37,7 +39,7 @@ mod _core {
         QuirksArgument, SideArgument, StatusArgument, Text, look_at,
     };
     #[pymodule_export]
-    use crate::asgi::{AsgiMachine, VerdictEvent};
+    use crate::asgi::AsgiMachine;
     #[pymodule_export]
     use crate::client::{Client, RequestRun};
     #[pymodule_export]
@@ -45,6 +47,8 @@ mod _core {
         CircuitOpen, Handover, HeldBack, LocalAnswer, Raise, Read, ReadAnswer, Recover,
         RecoveryEnd, RecoveryMessage, RecoveryRun, Transmit, Wait, Watch,
     };
+    #[pymodule_export]
+    use crate::collected_body::CollectedBody;
     #[pymodule_export]
     use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
     #[pymodule_export]
@@ -66,6 +70,8 @@ mod _core {
     use crate::values::Decided;
     #[pymodule_export]
     use crate::values::{Answer, Message, Verdict};
+    #[pymodule_export]
+    use crate::verdict_event::VerdictEvent;
 
     /// The defaults in the signatures are names of this module.
     #[pymodule_init]

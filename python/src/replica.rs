@@ -277,6 +277,11 @@ impl SessionRun {
         self.tell(py, body.map_or(0, <[u8]>::len), |run, replica| run.body_read(replica, body))
     }
 
+    /// Tell that there was no room for the body of the request, among those of all others.
+    fn no_room_for_body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, CoreRun::no_room_for_body)
+    }
+
     /// Tell what the table has of the session: `entry` (claim, `int`; owner, `str`; value,
     /// `bytes`), or `None`; and `addresses` (`bytes`), as its owner has announced them, or `None`
     /// if the lease of that is over.
@@ -425,6 +430,11 @@ impl SessionRun {
     fn answer_piece(&self, py: Python<'_>, piece: Body<'_>, more: bool) -> PyResult<Py<PyAny>> {
         let (piece, rest) = (piece.bytes(), if more { Rest::Follows } else { Rest::Ended });
         self.tell(py, piece.len(), |run, replica| run.answer_piece(replica, piece, rest))
+    }
+
+    /// Tell that the application has begun to answer, and knew the session.
+    fn answer_begun(&self) {
+        self.lock().run.answer_begun();
     }
 
     /// Tell that the application does not know the session that it was given, so that nothing of

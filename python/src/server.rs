@@ -422,7 +422,7 @@ pub(crate) fn text(id: &[u8]) -> String {
     String::from_utf8_lossy(id).into_owned()
 }
 
-fn rest(more: bool) -> Rest {
+pub(crate) fn rest(more: bool) -> Rest {
     if more { Rest::Follows } else { Rest::Ended }
 }
 

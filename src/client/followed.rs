@@ -11,13 +11,17 @@ use core::time::Duration;
 use super::backoff;
 use super::event::{Event, Events, SessionName};
 use super::head::{Credentials, Endpoint};
-use super::local_answer::shown;
 use super::owned::OwnedEndpoint;
-use crate::session::{Incoming, Reason, Seen, Session, Stream};
+use super::shown::shown;
+use crate::session::{Reason, Seen, Session, Stream};
 use crate::table::Rule;
 
 /// How many credentials may act in one session: those that opened it, and renewed ones.
 const CREDENTIALS: usize = 8;
+
+/// The longest ID of a session that is followed, in bytes: a longer one is its caller's own
+/// business. Each is kept some five times.
+pub(super) const LONGEST_ID: usize = 4096;
 
 /// How many IDs of one session are kept from being shown.
 const IDS: usize = 8;
@@ -74,9 +78,12 @@ impl FollowedSession {
         self.known_as = id.into();
     }
 
-    /// Remembers an ID of its server's, so that it is shown to nobody when it is not live any
-    /// more: one that counted as ended can be revived.
+    /// Remembers an ID of its server's, adopted or not, so that it is shown to nobody: one that
+    /// counted as ended can be revived, and one that came with a refusal may be live.
     pub(super) fn had_id(&mut self, id: &str) {
+        if self.ids.iter().any(|known| **known == *id) || id.len() > LONGEST_ID {
+            return;
+        }
         if self.ids.len() == IDS {
             self.ids.pop_front();
         }
@@ -136,8 +143,8 @@ impl FollowedSession {
     }
 
     /// Takes a message that came in; gives what its reader sees, where that is another.
-    pub(super) fn saw_message(&mut self, stream: Stream, message: Incoming<'_>) -> Option<Vec<u8>> {
-        match self.session.saw_message(stream, message) {
+    pub(super) fn saw_message(&mut self, stream: Stream, data: &[u8]) -> Option<Vec<u8>> {
+        match self.session.saw_message(stream, data) {
             Seen::Rewritten(data) => Some(data),
             Seen::Unchanged => None,
         }

@@ -51,7 +51,7 @@ impl RequestHead<'_> {
 pub struct Endpoint<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
-    /// The value of `Host`, port included.
+    /// The value of `Host`, port included; where it is sent to another host than that, both.
     pub host: &'a str,
     /// The path, without the query.
     pub path: &'a str,

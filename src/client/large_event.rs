@@ -1,5 +1,7 @@
 //! Which request an event answers that is too long to be kept.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::server_message::PendingAnswers;
@@ -34,8 +36,21 @@ impl LargeEvent {
         self.tail.drain(..self.tail.len().saturating_sub(KEPT));
     }
 
-    /// Takes the end of the event; the request that it answers waits no longer.
-    pub(super) fn end(&mut self, held_back: &[u8], piece: &[u8], pending: &mut PendingAnswers) {
+    /// Whether it begins as the answer to another request than those that wait.
+    pub(super) fn begins_answer_to_another(&self, pending: &PendingAnswers) -> bool {
+        let head = core::str::from_utf8(scalar_text(&self.head)).unwrap_or_default();
+        let members = first_members(head);
+        members.has_result && members.id.is_some_and(|id| !pending.is_waiting(id))
+    }
+
+    /// Takes the end of the event; the request that it answers waits no longer. If it is a
+    /// question itself, gives one that is like it, as far as it is known.
+    pub(super) fn end(
+        &mut self,
+        held_back: &[u8],
+        piece: &[u8],
+        pending: &mut PendingAnswers,
+    ) -> Option<String> {
         if self.head.is_empty() {
             *self = Self::begin(held_back, piece);
         } else {
@@ -44,12 +59,15 @@ impl LargeEvent {
         let head = core::str::from_utf8(scalar_text(&self.head)).unwrap_or_default();
         let tail = core::str::from_utf8(last_line(&self.tail)).unwrap_or_default();
         let ids = [first_members(head), last_members(tail)];
+        let mut found = ids.iter().filter_map(|members| members.id);
         if ids.iter().any(|members| members.has_method) {
-            return;
+            let id = found.next()?.as_str();
+            return Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":""}}"#));
         }
-        for id in ids.iter().filter_map(|members| members.id) {
+        for id in found {
             pending.answered(id);
         }
+        None
     }
 }
 
@@ -57,6 +75,7 @@ impl LargeEvent {
 struct Scalars<'a> {
     id: Option<RequestId<'a>>,
     has_method: bool,
+    has_result: bool,
 }
 
 impl<'a> Scalars<'a> {
@@ -64,6 +83,7 @@ impl<'a> Scalars<'a> {
         match name {
             "id" => self.id = RequestId::from_json(value),
             "method" => self.has_method = true,
+            "result" | "error" => self.has_result = true,
             _ => {}
         }
     }
@@ -150,8 +170,6 @@ fn last_line(tail: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
-
     use super::*;
 
     #[track_caller]

@@ -8,9 +8,6 @@ use alloc::vec::Vec;
 use super::server_message::quoted;
 use crate::jsonrpc::{JsonRpcError, Kind, RequestId, peek};
 
-/// The longest text of a server's that is quoted, in characters.
-const QUOTED_CHARACTERS: usize = 500;
-
 /// A whole response that is made here.
 ///
 /// Its texts are ours: of an exception its type, of a refusal its status and its
@@ -194,25 +191,4 @@ impl CallError {
 fn is_integer(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
     (1..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// What a server said, fit to be shown: bounded, control characters escaped, no ID in it.
-pub(super) fn shown<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret, "<redacted>");
-    }
-    let mut shown = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == QUOTED_CHARACTERS {
-            shown.push_str("...");
-            break;
-        }
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }

@@ -30,6 +30,7 @@
 //! 8. What is remembered is bounded: sessions, endpoints, credentials, interrupted requests,
 //!    events; each by count and by size.
 
+mod awaited;
 mod backoff;
 mod event;
 mod followed;
@@ -42,6 +43,7 @@ mod refusal;
 mod registry;
 mod run;
 mod server_message;
+mod shown;
 mod step;
 #[cfg(test)]
 mod tests;

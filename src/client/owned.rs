@@ -61,6 +61,10 @@ impl OwnedHead {
         }
     }
 
+    pub(super) fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
     pub(super) fn borrowed(&self) -> ResponseHead<'_> {
         ResponseHead {
             status: self.status,

@@ -13,18 +13,18 @@ use core::fmt;
 use http::StatusCode;
 
 use super::event::{Event, SessionName};
-use super::followed::FollowedSession;
+use super::followed::{FollowedSession, LONGEST_ID};
 use super::head::{Media, ResponseHead};
 use super::owned::OwnedHead;
 use super::refusal;
 use super::registry::Slot;
-use super::server_message::{PendingAnswers, said};
+use super::server_message::{Heard, PendingAnswers, said};
 use super::{Client, Misuse};
 use crate::exchange::Misreports;
 use crate::jsonrpc::{json, peek};
 use crate::session::{
-    Failure, Generation, Incoming, InitializeAnswer, Initialized, Lead, OrphanId, Recovered,
-    RecoveryNumber, Replaced, Restore,
+    Failure, Generation, InitializeAnswer, Initialized, Lead, OrphanId, Recovered, RecoveryNumber,
+    Replaced, Restore,
 };
 use crate::sse::{self, EventReader};
 
@@ -182,6 +182,11 @@ impl RecoveryRun {
     ) -> Result<RecoveryStep, Misuse> {
         self.head = Some(OwnedHead::new(head));
         self.body.media = head.media();
+        if let Some(id) = head.session_id.filter(|id| !id.is_empty()) {
+            if let Some(followed) = self.slot.and_then(|slot| client.registry.session(slot)) {
+                followed.had_id(id);
+            }
+        }
         match &self.stage {
             Stage::Initialized(_) if head.status.is_success() => self.body_ended(client),
             Stage::Initialize(_) | Stage::Initialized(_) | Stage::Restore(_) => {
@@ -212,6 +217,11 @@ impl RecoveryRun {
             Stage::Initialize(lead) => {
                 followed.note_failure(answer_was(status, message.as_deref(), followed));
                 let is_error = refusal::server_error(message.as_deref()).is_some();
+                if head.session_id().is_some_and(|id| id.len() > LONGEST_ID) {
+                    followed.note_failure("the new session's ID is too long".to_owned());
+                    let failure = followed.session.lead_failed(lead);
+                    return Ok(failed(followed, failure.ok()));
+                }
                 if refusal::is_outage(status) && !is_error {
                     // Nobody was asked.
                     let failure = followed.session.lead_failed(lead);
@@ -274,8 +284,13 @@ impl RecoveryRun {
                 followed.session.initialized_failed(initialized).ok()
             }
             Stage::Restore(restore) => {
-                // The new session stands, told or not.
-                return match followed.session.restore_failed(restore) {
+                // The new session stands, told or not. What a connection took with it says
+                // nothing of what comes after.
+                let told = match failure {
+                    RecoveryFailure::TimedOut => followed.session.restore_failed(restore),
+                    RecoveryFailure::Error(_) => followed.session.restore_unanswered(restore),
+                };
+                return match told {
                     Ok(recovered) => self.recovered(client, recovered),
                     Err(_) => Ok(failed(followed, None)),
                 };
@@ -401,8 +416,8 @@ impl AnswerReader {
                 for event in self.events.read(piece) {
                     if let sse::Event::Message { data, .. } = event {
                         let mut pending = PendingAnswers::of(self.id.as_slice());
-                        let message = Incoming::from(data.as_bytes());
-                        if self.answer.is_none() && pending.saw(&message) {
+                        let heard = pending.saw(data.as_bytes());
+                        if self.answer.is_none() && heard == Heard::Answer {
                             self.answer = Some(data.into_bytes());
                         }
                     }

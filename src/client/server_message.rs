@@ -1,13 +1,11 @@
 //! What a server said: whether it answers a request, and the error in it.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
 
-use crate::jsonrpc::{JsonRpcError, RequestId, RequestIdKey};
-use crate::session::Incoming;
-
-/// As much of a server's text is read as may be shown, and more.
-const QUOTED_BYTES: usize = 4096;
+use super::shown::READ_BYTES;
+use crate::jsonrpc::{JsonRpcError, Kind, Message, RequestId, RequestIdKey, json, peek};
 
 /// The requests of one POST that wait for their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,16 +21,43 @@ impl PendingAnswers {
         Self { waiting: keys.collect(), ids: ids.to_vec() }
     }
 
-    /// Takes a message that came in; whether it answers one of them.
+    /// Takes a message that came in; says what it is to them.
     ///
     /// A message answers a request only if its id is the request's, as a JSON value, alone or
     /// in a batch.
-    pub(super) fn saw(&mut self, message: &Incoming<'_>) -> bool {
-        message.answered().fold(false, |seen, id| seen | self.answered(id))
+    pub(super) fn saw(&mut self, body: &[u8]) -> Heard {
+        let message = peek(body);
+        match message.kind() {
+            Kind::Batch => message
+                .members()
+                .map(|member| self.saw_single(&member))
+                .reduce(Heard::and)
+                .unwrap_or(Heard::NoAnswer),
+            Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
+                self.saw_single(&message)
+            }
+        }
+    }
+
+    fn saw_single(&mut self, message: &Message<'_>) -> Heard {
+        match (message.kind(), message.id()) {
+            (Kind::Response, Some(id)) if self.answered(id) => Heard::Answer,
+            // Too long to be remembered: nobody knows whether it is waited for.
+            (Kind::Response, Some(id)) if id.key().is_none() => Heard::NoAnswer,
+            (Kind::Response, None) if !message.is_result() => Heard::ErrorOfNone,
+            (Kind::Response, _) => Heard::OthersAnswer,
+            (Kind::Request | Kind::Notification | Kind::Batch | Kind::Malformed, _) => {
+                Heard::NoAnswer
+            }
+        }
     }
 
     pub(super) fn answered(&mut self, id: RequestId<'_>) -> bool {
         id.key().is_some_and(|key| self.waiting.remove(&key))
+    }
+
+    pub(super) fn is_waiting(&self, id: RequestId<'_>) -> bool {
+        id.key().is_none_or(|key| self.waiting.contains(&key))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,9 +74,47 @@ impl PendingAnswers {
     }
 }
 
+/// What a message is to the requests that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It answers one of them.
+    Answer,
+    /// It answers, but none of them.
+    OthersAnswer,
+    /// It is an error that names no request.
+    ErrorOfNone,
+    /// It is no answer.
+    NoAnswer,
+}
+
+impl Heard {
+    /// What two members of a batch are together: others' answers only if both are.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Answer, _) | (_, Self::Answer) => Self::Answer,
+            (Self::NoAnswer, _) | (_, Self::NoAnswer) => Self::NoAnswer,
+            (Self::ErrorOfNone, _) | (_, Self::ErrorOfNone) => Self::ErrorOfNone,
+            (Self::OthersAnswer, Self::OthersAnswer) => Self::OthersAnswer,
+        }
+    }
+}
+
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.
 pub(super) fn said(body: &[u8]) -> Option<String> {
-    JsonRpcError::read(body)?.message_text(QUOTED_BYTES).filter(|it| !it.is_empty())
+    let text = match JsonRpcError::read(body) {
+        Some(error) => error.message_text(READ_BYTES),
+        // Not by the book: the error is its text.
+        None => {
+            let [error] = json::members(json::text(body)?, ["error"])?;
+            json::string_beginning(error.once()?, READ_BYTES)
+        }
+    };
+    text.filter(|it| !it.is_empty())
+}
+
+/// What is said of an answer that answers nothing; `said` is fit to be shown.
+pub(super) fn unanswered(said: &str) -> String {
+    format!("the server did not answer the request: {said}")
 }
 
 /// A JSON string for a text.
@@ -62,7 +125,7 @@ pub(super) fn quoted(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\u{0}'..='\u{1f}' | '\u{7f}' => {
-                quoted.push_str(&alloc::format!("\\u{:04x}", u32::from(character)));
+                quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
             }
             _ => quoted.push(character),
         }

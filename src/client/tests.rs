@@ -136,3 +136,114 @@ fn every_status_is_refused_as_the_shields_say() {
         }
     }
 }
+
+const OPENING: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#;
+const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
+const RESULT: &[u8] =
+    br#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+
+/// What becomes of a call that a session with this ID answers 404, and of the client.
+fn lost(id: &str) -> (Client, RequestRun<&'static [u8]>, Step) {
+    let mut client = Client::new(Options::default(), 7);
+    let (mut opening, _sent) = begun(&mut client, OPENING);
+    let head = ResponseHead {
+        session_id: Some(id),
+        content_type: Some("text/event-stream"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let opened = opening.response(&mut client, &head).unwrap();
+    assert!(matches!(opened, Step::Deliver(_)), "{opened:?}");
+    drop((opening, opened));
+    let attached = RequestHead { session_id: Some(id), ..HEAD };
+    let Begin::Run(mut run, _sent) = client.begin(&attached, attached.outgoing(CALL)) else {
+        panic!("it passes")
+    };
+    let step = run.response(&mut client, &ResponseHead::new(StatusCode::NOT_FOUND)).unwrap();
+    (client, *run, step)
+}
+
+#[test]
+fn a_session_whose_id_is_longer_than_any_should_be_is_not_followed() {
+    let longest = "x".repeat(followed::LONGEST_ID);
+
+    let (_, _, followed) = lost(&longest);
+    assert!(matches!(followed, Step::Lead(_)), "{followed:?}");
+
+    let (_, _, passed) = lost(&format!("{longest}x"));
+    assert!(matches!(passed, Step::Deliver(_)), "{passed:?}");
+}
+
+#[test]
+fn a_new_session_whose_id_is_too_long_is_none() {
+    let (mut client, _run, step) = lost("first");
+    let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
+    let _initialize = recovery.message().unwrap();
+    let id = "x".repeat(followed::LONGEST_ID + 1);
+    let head = ResponseHead {
+        session_id: Some(&id),
+        content_type: Some("application/json"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let _read = recovery.response(&mut client, &head).unwrap();
+    let _more = recovery.piece(RESULT);
+
+    let step = recovery.body_ended(&mut client).unwrap();
+
+    assert!(matches!(&step, RecoveryStep::Done(RecoveryEnd { replaced_by: None, .. })), "{step:?}");
+}
+
+#[test]
+fn a_restore_whose_connection_breaks_leaves_none_of_the_others_untold() {
+    let mut client = Client::new(Options::default(), 7);
+    let (mut opening, _sent) = begun(&mut client, OPENING);
+    let head = |id| ResponseHead {
+        session_id: id,
+        content_type: Some("text/event-stream"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let _opened = opening.response(&mut client, &head(Some("first"))).unwrap();
+    drop(opening);
+    let attached = RequestHead { session_id: Some("first"), ..HEAD };
+    for uri in 1..=3 {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{uri},"method":"resources/subscribe","params":{{"uri":"{uri}"}}}}"#
+        );
+        let outgoing = attached.outgoing(body.as_bytes());
+        let Begin::Run(mut run, _sent) = client.begin(&attached, outgoing) else {
+            panic!("it passes")
+        };
+        let step = run.response(&mut client, &head(None)).unwrap();
+        let Step::Deliver(Handover { watch: Some(mut watch), .. }) = step else {
+            panic!("{step:?}")
+        };
+        let answer = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{uri},\"result\":{{}}}}\n\n");
+        let _out = watch.piece(&mut client, answer.as_bytes());
+    }
+    let Begin::Run(mut run, _sent) = client.begin(&attached, attached.outgoing(CALL)) else {
+        panic!("it passes")
+    };
+    let step = run.response(&mut client, &ResponseHead::new(StatusCode::NOT_FOUND)).unwrap();
+    let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
+    let _initialize = recovery.message().unwrap();
+    let json = ResponseHead { content_type: Some("application/json"), ..head(Some("second")) };
+    let _read = recovery.response(&mut client, &json).unwrap();
+    let _more = recovery.piece(RESULT);
+    let _initialized = recovery.body_ended(&mut client).unwrap();
+    let mut step =
+        recovery.response(&mut client, &ResponseHead::new(StatusCode::ACCEPTED)).unwrap();
+    let mut told = Vec::new();
+    while let RecoveryStep::Send(message) = step {
+        told.push(String::from_utf8(message.body).unwrap());
+        step = recovery.failed(&mut client, RecoveryFailure::Error("ReadError")).unwrap();
+    }
+
+    let subscribed = told.iter().filter(|it| it.contains("resources/subscribe"));
+    assert_eq!(3, subscribed.count(), "{told:?}");
+    assert!(matches!(&step, RecoveryStep::Done(RecoveryEnd { replaced_by: Some(_), .. })));
+    let events = core::iter::from_fn(|| recovery.next_event(&mut client));
+    let refused = events.filter_map(|it| {
+        let Event::Reinitialized { refused, .. } = it else { return None };
+        Some(refused.len())
+    });
+    assert_eq!([3], *refused.collect::<Vec<_>>());
+}

@@ -13,17 +13,21 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::awaited::{Awaited, Fate};
 use super::followed::{FollowedSession, Interrupted, RESUMPTIONS};
 use super::large_event::LargeEvent;
 use super::local_answer::{CallError, event};
 use super::registry::Slot;
-use super::server_message::PendingAnswers;
+use super::server_message::{PendingAnswers, unanswered};
 use super::{Client, Shield};
-use crate::session::{Generation, Incoming, Stream};
+use crate::session::{Generation, Stream};
 use crate::sse::{EndSeen, EventReader, EventView};
 
 /// An event that is longer than this goes out as its bytes come in.
 const HELD_BACK: usize = 64 * 1024;
+
+/// The same while a question may have to be shown under another id: servers write it last.
+const HELD_BACK_FOR_ITS_ID: usize = EventReader::DEFAULT_LIMIT;
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,7 @@ pub struct Watch {
     guard: Shield,
     source: Source,
     reader: EventReader,
-    pending: PendingAnswers,
+    awaited: Awaited,
     /// The ID of the last event, or the one that the stream was resumed with.
     last_event_id: Option<Arc<str>>,
     /// Whether an event with an ID of its own has come in.
@@ -54,9 +58,20 @@ pub struct Watch {
     in_vain: u32,
     /// The beginning of an event that is not whole yet, and has not gone out.
     held_back: Vec<u8>,
-    /// Whether the beginning of the current event has gone out.
-    is_within_event: bool,
+    /// What became of the beginning of the current event.
+    beginning: Beginning,
     large: LargeEvent,
+}
+
+/// What became of the beginning of an event that is not whole yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// It is held back, if there is one.
+    HeldBack,
+    /// It has gone out.
+    Sent,
+    /// It is left out.
+    LeftOut,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +96,12 @@ impl Watch {
             guard,
             source: Source::Answer,
             reader: EventReader::default(),
-            pending,
+            awaited: Awaited::new(pending, guard),
             last_event_id: None,
             has_progressed: true,
             in_vain: 0,
             held_back: Vec::new(),
-            is_within_event: false,
+            beginning: Beginning::HeldBack,
             large: LargeEvent::default(),
         }
     }
@@ -104,7 +119,7 @@ impl Watch {
             None => Self { source: Source::Standalone, ..watch },
             Some((interrupted, event_id)) => Self {
                 source: Source::Resumption,
-                pending: PendingAnswers::of(&interrupted.ids),
+                awaited: Awaited::new(PendingAnswers::of(&interrupted.ids), guard),
                 last_event_id: Some(event_id.into()),
                 has_progressed: false,
                 in_vain: interrupted.in_vain,
@@ -133,14 +148,14 @@ impl Watch {
     /// Takes what came in, decoded; gives what goes out, in the same order.
     ///
     /// What goes out may be empty: the beginning of an event that is not whole waits for its
-    /// end, up to 64 KiB of it.
+    /// end, up to 64 KiB of it, or 4 MiB while a question of another session is open.
     pub fn piece<'p>(&mut self, client: &mut Client, piece: &'p [u8]) -> Cow<'p, [u8]> {
         let Some(followed) = client.registry.session(self.slot) else {
             return Cow::Borrowed(piece);
         };
         let mut output = Output { piece, sent: 0, made: Vec::new() };
         let mut start = 0;
-        if !self.is_within_event && self.held_back.is_empty() {
+        if self.beginning == Beginning::HeldBack && self.held_back.is_empty() {
             let notices = followed.take_notices();
             if !notices.is_empty() && piece.starts_with(b"\n") {
                 // It may end the line of which the carriage return went out.
@@ -153,7 +168,7 @@ impl Watch {
             }
         }
         let mut last_event_id = Arc::clone(self.reader.shared_last_event_id());
-        let Self { reader, stream, pending, held_back, is_within_event, large, .. } = self;
+        let Self { reader, stream, awaited, held_back, beginning, large, .. } = self;
         let mut events = reader.read_in_place(piece);
         while let Some(EndSeen { end, event, event_id }) = events.next_end() {
             let raw = piece.get(start..end).unwrap_or_default();
@@ -165,34 +180,57 @@ impl Watch {
                 }
                 last_event_id = Arc::clone(event_id);
             }
-            let rewritten = match event {
-                Some(EventView::Message { data, .. }) => {
-                    let message = Incoming::from(data.as_bytes());
-                    pending.saw(&message);
-                    followed.saw_message(*stream, message)
+            let fate = match event {
+                Some(EventView::Message { event: "message", data, .. }) => {
+                    awaited.saw(followed, *stream, data.as_bytes())
                 }
                 Some(EventView::TooLong) => {
-                    large.end(held_back, raw, pending);
-                    None
+                    if let Some(question) = large.end(held_back, raw, &mut awaited.pending) {
+                        // It goes out under its own id, whatever else is open.
+                        let _seen = followed.saw_message(*stream, question.as_bytes());
+                    }
+                    Fate::GoesOut
                 }
-                None => None,
+                // No message: the SDKs read no event of another type.
+                Some(EventView::Message { .. }) | None => Fate::GoesOut,
             };
-            match rewritten.filter(|_| !*is_within_event) {
-                Some(data) => {
+            let (data, behind) = match fate {
+                Fate::GoesOut => (None, None),
+                Fate::GoesOutAs(data) => (Some(data), None),
+                Fate::LeftOut => (None, Some(Vec::new())),
+                Fate::Replaced(events) => (None, Some(events)),
+            };
+            let changes = data.is_some() || behind.is_some();
+            match beginning {
+                Beginning::HeldBack if changes => {
                     output.send_until(start);
                     held_back.extend_from_slice(raw);
-                    output.push(&with_data(held_back, &data));
+                    output.push(&with_data(held_back, data.as_deref()));
+                    output.push(&behind.unwrap_or_default());
                     output.skip_until(end);
                 }
-                None => output.push_first(held_back),
+                Beginning::LeftOut => {
+                    output.send_until(start);
+                    output.push(&behind.unwrap_or_default());
+                    output.skip_until(end);
+                }
+                Beginning::HeldBack | Beginning::Sent => {
+                    output.push_first(held_back);
+                    if let Some(behind) = behind {
+                        output.copy_until(end);
+                        output.push(&behind);
+                    }
+                }
             }
             held_back.clear();
-            *is_within_event = false;
+            *beginning = Beginning::HeldBack;
             *large = LargeEvent::default();
             start = end;
         }
         drop(events);
-        self.hold_back(&mut output, start);
+        let limit =
+            if followed.session.asks_elsewhere(*stream) { HELD_BACK_FOR_ITS_ID } else { HELD_BACK };
+        self.hold_back(&mut output, start, limit);
         output.into_bytes()
     }
 
@@ -205,23 +243,25 @@ impl Watch {
         }
         let notices: Vec<u8> =
             followed.take_notices().iter().flat_map(|it| message_event(it)).collect();
-        if self.guard == Shield::Down || self.pending.is_empty() || self.is_to_be_resumed(followed)
-        {
+        if self.awaited.is_over() || self.is_to_be_resumed(followed) {
             return match end {
                 StreamEnd::Clean if notices.is_empty() => held_back,
                 StreamEnd::Clean | StreamEnd::Cut(_) | StreamEnd::Outlived => {
-                    [self.end_of_event(), &notices].concat()
+                    [self.end_of_event(), notices].concat()
                 }
             };
         }
         let detail = match end {
-            StreamEnd::Clean => "no answer came: its stream ended".into(),
+            StreamEnd::Clean => match self.awaited.said() {
+                Some(said) => unanswered(said),
+                None => "no answer came: its stream ended".into(),
+            },
             StreamEnd::Cut(kind) => format!("no answer came: its stream was cut ({kind})"),
             StreamEnd::Outlived => "no answer came: its session has ended".into(),
         };
         let error = CallError::connection_closed(detail);
-        let mut last = [self.end_of_event(), &notices].concat();
-        last.extend(self.pending.unanswered().flat_map(|id| event(&error, id)));
+        let mut last = [self.end_of_event(), notices].concat();
+        last.extend(self.awaited.pending.unanswered().flat_map(|id| event(&error, id)));
         last
     }
 
@@ -229,34 +269,51 @@ impl Watch {
     fn is_to_be_resumed(&self, followed: &mut FollowedSession) -> bool {
         let Some(event_id) = &self.last_event_id else { return false };
         let in_vain = if self.has_progressed { 0 } else { self.in_vain + 1 };
-        let ids = self.pending.unanswered().map(Into::into).collect();
+        let ids = self.awaited.pending.unanswered().map(Into::into).collect();
         in_vain < RESUMPTIONS
             && followed.interrupted.note(event_id, Interrupted { ids, in_vain }).is_ok()
     }
 
-    /// Of an event cut short neither its data nor its type may count as part of what follows.
-    fn end_of_event(&self) -> &'static [u8] {
-        if self.is_within_event { b"\nevent: cut\n\n" } else { b"" }
+    /// Of an event cut short neither its data nor its type may count as part of what follows, and
+    /// not its ID either: who resumes the stream asks for what comes behind the last whole event.
+    fn end_of_event(&self) -> Vec<u8> {
+        match self.beginning {
+            Beginning::Sent => {
+                let last_event_id = self.last_event_id.as_deref().unwrap_or_default();
+                format!("\nid: {last_event_id}\nevent: cut\n\n").into_bytes()
+            }
+            Beginning::HeldBack | Beginning::LeftOut => Vec::new(),
+        }
     }
 
     /// Keeps the beginning of an event that is not whole, unless it is long.
-    fn hold_back(&mut self, output: &mut Output<'_>, start: usize) {
+    fn hold_back(&mut self, output: &mut Output<'_>, start: usize, limit: usize) {
         let tail = output.piece.get(start..).unwrap_or_default();
-        if self.is_within_event {
+        if self.beginning == Beginning::LeftOut {
+            output.send_until(start);
+            output.skip_until(output.piece.len());
+        } else if self.beginning == Beginning::Sent {
             self.large.go_on(tail);
         } else if self.reader.is_between_events() {
             // Comments, and fields without data: nothing in them waits for more.
             output.push_first(&self.held_back);
             self.held_back.clear();
-        } else if self.held_back.len() + tail.len() <= HELD_BACK {
+        } else if self.held_back.len() + tail.len() <= limit {
             output.send_until(start);
             output.skip_until(output.piece.len());
             self.held_back.extend_from_slice(tail);
         } else {
             self.large = LargeEvent::begin(&self.held_back, tail);
-            output.push_first(&self.held_back);
+            let is_left_out = self.awaited.leaves_out_large(&self.large);
+            if is_left_out {
+                output.send_until(start);
+                output.skip_until(output.piece.len());
+                self.beginning = Beginning::LeftOut;
+            } else {
+                output.push_first(&self.held_back);
+                self.beginning = Beginning::Sent;
+            }
             self.held_back.clear();
-            self.is_within_event = true;
         }
         output.send_until(output.piece.len());
     }
@@ -290,6 +347,10 @@ impl<'p> Output<'p> {
         if self.made.is_empty() && self.sent == 0 && end == self.piece.len() {
             return;
         }
+        self.copy_until(end);
+    }
+
+    fn copy_until(&mut self, end: usize) {
         self.made.extend_from_slice(self.piece.get(self.sent..end).unwrap_or_default());
         self.sent = end;
     }
@@ -311,19 +372,26 @@ fn message_event(message: &[u8]) -> Vec<u8> {
     [b"event: message\ndata: ", message, b"\n\n"].concat()
 }
 
-/// The same event with other data; its ID, its type and its comments stay.
-fn with_data(raw: &[u8], data: &[u8]) -> Vec<u8> {
+/// The same event with other data, or with none; its ID, its comments and its retry time stay.
+fn with_data(raw: &[u8], data: Option<&[u8]>) -> Vec<u8> {
     let mut event = Vec::with_capacity(raw.len());
     for line in raw.split(|byte| matches!(byte, b'\r' | b'\n')) {
-        let is_data =
-            line.strip_prefix(b"data").is_some_and(|rest| matches!(rest, [] | [b':', ..]));
-        if !line.is_empty() && !is_data {
+        let is_field = |name: &[u8]| {
+            line.strip_prefix(name).is_some_and(|rest| matches!(rest, [] | [b':', ..]))
+        };
+        let is_of_data = is_field(b"data") || (data.is_none() && is_field(b"event"));
+        if !line.is_empty() && !is_of_data {
             event.extend_from_slice(line);
             event.push(b'\n');
         }
     }
-    event.extend_from_slice(b"data: ");
-    event.extend_from_slice(data);
-    event.extend_from_slice(b"\n\n");
+    if let Some(data) = data {
+        event.extend_from_slice(b"data: ");
+        event.extend_from_slice(data);
+        event.push(b'\n');
+    }
+    if !event.is_empty() {
+        event.push(b'\n');
+    }
     event
 }

@@ -56,6 +56,13 @@ pub fn peek(body: &[u8]) -> Message<'_> {
     json::text(body).map_or(Message::MALFORMED, Message::of)
 }
 
+/// Whether a body is a single request of the method `initialize`.
+///
+/// As [`Message::is_initialize`], for bodies of which nothing else is asked: most are not read.
+pub(crate) fn is_initialize(body: &[u8]) -> bool {
+    may_name_initialize(body) && peek(body).is_initialize()
+}
+
 /// What a body is, in JSON-RPC's terms.
 ///
 /// Exhaustive on purpose: JSON-RPC has no further kinds.
@@ -156,6 +163,25 @@ impl<'a> Message<'a> {
         Members(array.map_or_else(Elements::none, Elements::of_valid))
     }
 
+    /// The members of a batch, each with its text.
+    pub(crate) fn members_with_text(&self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+        let mut members = self.members();
+        core::iter::from_fn(move || members.next_with_text())
+    }
+
+    /// Looks at the members of a batch that may be messages; returns whether there are others.
+    ///
+    /// Those that are none cost little: many fit into few bytes.
+    pub(crate) fn for_each_object(&self, mut look: impl FnMut(&Self)) -> bool {
+        let mut members = self.members();
+        let mut has_others = members.0.pass_over_others();
+        while let Some((_, message)) = members.next_with_text() {
+            look(&message);
+            has_others |= members.0.pass_over_others();
+        }
+        has_others
+    }
+
     /// Whether this is a response to the request of that id, or a batch that has one.
     ///
     /// A response has a `result`, or an `error` that is not `null`; ids are compared as JSON
@@ -175,7 +201,9 @@ impl<'a> Message<'a> {
                 && message.content.is_some()
                 && message.id.is_some_and(|answered| answered.is_same_value(id))
         };
-        is_answer(self) || self.members().any(|member| is_answer(&member))
+        let mut is_answered = is_answer(self);
+        self.for_each_object(|member| is_answered |= is_answer(member));
+        is_answered
     }
 
     /// The id of the request that a `notifications/cancelled` names.
@@ -184,11 +212,6 @@ impl<'a> Message<'a> {
             && self.method.is_some_and(|it| json::string_is(it, "notifications/cancelled"));
         let [id] = json::members(self.content.filter(|_| is_cancelled)?, ["requestId"])?;
         RequestId::from_json(id.last()?)
-    }
-
-    /// The members of a batch, as they stand; nothing for anything else.
-    pub(crate) fn elements(&self) -> Elements<'a> {
-        self.members().0
     }
 
     /// Whether it is a response with a result, and with no error beside it but `null`.
@@ -240,20 +263,48 @@ impl fmt::Debug for Message<'_> {
 #[derive(Clone, Debug)]
 pub struct Members<'a>(Elements<'a>);
 
+impl<'a> Members<'a> {
+    fn next_with_text(&mut self) -> Option<(&'a str, Message<'a>)> {
+        let (text, members) = self.0.next_with_members(NAMES)?;
+        let message = match members {
+            Some(members) => judged(members).unwrap_or(Message::MALFORMED),
+            None => Message::of(text),
+        };
+        Some((text, message))
+    }
+}
+
 impl<'a> Iterator for Members<'a> {
     type Item = Message<'a>;
 
     fn next(&mut self) -> Option<Message<'a>> {
-        self.0.next().map(Message::of)
+        self.next_with_text().map(|(_, message)| message)
     }
 }
 
 /// The member of a request's `params._meta` by which a modern request names its version.
 pub(crate) const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
+/// False for a body that has neither the rarest letter of the name nor a backslash: each other
+/// spelling of it has an escape.
+fn may_name_initialize(body: &[u8]) -> bool {
+    // Without a way out of the inner loop it is as fast as memory is.
+    let has_one = |bytes: &[u8]| {
+        bytes.iter().fold(false, |found, byte| found | (*byte == b'z') | (*byte == b'\\'))
+    };
+    body.chunks(1024).any(has_one)
+}
+
 fn single(text: &str) -> Option<Message<'_>> {
-    let names = ["id", "method", "params", "result", "error"];
-    let [id, method, params, result, error] = json::members_inlined(text, names)?;
+    judged(json::members_inlined(text, NAMES)?)
+}
+
+/// What tells messages apart.
+const NAMES: [&str; 5] = ["id", "method", "params", "result", "error"];
+
+/// What an object with these members is; `None` if it is no message.
+#[inline]
+fn judged<'a>([id, method, params, result, error]: [Member<'a>; 5]) -> Option<Message<'a>> {
     let request_id = id.last().and_then(RequestId::from_json);
     let kind = match (method, id, request_id) {
         (Member::Repeated(_), _, _) | (_, Member::Repeated(_), _) => return None,

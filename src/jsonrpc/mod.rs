@@ -7,4 +7,5 @@ pub mod message;
 
 pub use error::JsonRpcError;
 pub use id::{RequestId, RequestIdKey};
+pub(crate) use message::is_initialize;
 pub use message::{Kind, Members, Message, peek};

@@ -19,9 +19,9 @@
 //! 4. **Remembered only where it matters.** Of a request's body a byte is kept only if an ID
 //!    is attached, if it may still be a message with an id, up to
 //!    [`Options::max_request_bytes`], where a piece that is not the last counts for at least
-//!    512 bytes, and until there is a verdict. All exchanges under one [`Policy`] together
-//!    remember at most [`Options::max_remembered_bytes`]. What is beyond a bound counts as not
-//!    known.
+//!    512 bytes, and until there is a verdict. All exchanges and [`CollectedBody`]s under one
+//!    [`Policy`] together remember at most [`Options::max_remembered_bytes`]. What is beyond a
+//!    bound counts as not known.
 //! 5. **Constant work for each byte**, amortized, in whatever pieces they come.
 //! 6. **An ID is given out by a success alone**: whatever the request says of itself, it goes
 //!    out neither on the head nor in the trailers of any other answer.
@@ -32,6 +32,7 @@
 //! Admission by a table of sessions has its place in [`Exchange::before_handler`]: no handler
 //! runs before that says so.
 
+mod collected;
 mod head;
 mod options;
 mod paths;
@@ -47,9 +48,10 @@ use http::StatusCode;
 
 use crate::answer::Answer;
 use crate::exchange::{Method, Request, Response, Side};
-use crate::jsonrpc::{RequestId, peek};
-use crate::table::{Action, Rule, Verdict, classify, needs_more_body, needs_request_body};
+use crate::jsonrpc::{RequestId, is_initialize};
+use crate::table::{Action, Rule, Verdict, classify, classify_head, needs_request_body};
 
+pub use collected::CollectedBody;
 pub use head::{RequestHead, ResponseHead, is_session_header};
 pub use options::{EchoId, Effect, Options};
 pub use paths::{PathError, Paths};
@@ -240,8 +242,7 @@ impl Exchange {
                     return Entry::Read { at_most: body.room() };
                 }
                 (Effect::Correct, Posted::Whole(body))
-                    if self.request.bears_session_header()
-                        && peek(body.bytes()).is_initialize() =>
+                    if self.request.bears_session_header() && is_initialize(body.bytes()) =>
                 {
                     self.request.withhold_session_header();
                 }
@@ -403,14 +404,17 @@ impl Exchange {
 
     fn look(&mut self, head: ResponseHead, so_far: SoFar) -> Step<'_> {
         let request = self.request.request(self.posted.message());
-        if needs_more_body(Side::Server, &request, &self.response(&head, Some(&so_far.bytes))) {
-            self.stage = Stage::Looking(head, so_far);
-            return self.settled();
-        }
+        let response = self.response(&head, Some(&so_far.bytes));
         // Whatever follows, the verdict is this one; the rest is not waited for.
-        let verdict = classify(Side::Server, &request, &self.response(&head, None));
-        let judged = Judged::of(&verdict, &request);
-        self.conclude(&head, judged)
+        let judged = classify_head(Side::Server, &request, &response)
+            .map(|verdict| Judged::of(&verdict, &request));
+        match judged {
+            Some(judged) => self.conclude(&head, judged),
+            None => {
+                self.stage = Stage::Looking(head, so_far);
+                self.settled()
+            }
+        }
     }
 
     fn decide(&mut self, head: &ResponseHead, body: Option<&[u8]>) -> Step<'_> {

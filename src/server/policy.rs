@@ -33,9 +33,9 @@ impl Policy {
         self.0.remembered.load(Ordering::Relaxed)
     }
 
-    /// Room for the bytes of one request; there is none in it yet.
-    pub(super) fn reserve(&self) -> Reserved {
-        Reserved { policy: self.clone(), bytes: 0 }
+    /// Room for at most so many bytes of one request; there is none in it yet.
+    pub(super) fn reserve(&self, at_most: usize) -> Reserved {
+        Reserved { policy: self.clone(), bytes: 0, at_most }
     }
 }
 
@@ -43,27 +43,38 @@ impl Policy {
 pub(super) struct Reserved {
     policy: Policy,
     bytes: usize,
+    at_most: usize,
+}
+
+/// Which bound there is no more room within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// That of the request.
+    Own,
+    /// That of all requests together.
+    Sum,
 }
 
 impl Reserved {
     /// Makes room for more bytes, if that is within both bounds.
-    #[must_use]
-    pub(super) fn grow(&mut self, bytes: usize) -> Option<()> {
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Beyond> {
         if bytes > self.room() {
-            return None;
+            return Err(Beyond::Own);
         }
         let Policy(shared) = &self.policy;
-        let Options { max_remembered_bytes, max_request_bytes, .. } = shared.options;
-        let most = max_remembered_bytes.max(max_request_bytes);
+        let most = shared.options.max_remembered_bytes.max(self.at_most);
         let sum = |so_far: usize| so_far.checked_add(bytes).filter(|sum| *sum <= most);
-        shared.remembered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).ok()?;
+        shared
+            .remembered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
+            .map_err(|_| Beyond::Sum)?;
         self.bytes += bytes;
-        Some(())
+        Ok(())
     }
 
     /// How many more bytes of the request are of use.
     pub(super) fn room(&self) -> usize {
-        self.policy.options().max_request_bytes.saturating_sub(self.bytes)
+        self.at_most.saturating_sub(self.bytes)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is known of the body of a request.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::head::RequestHead;
-use super::policy::{Policy, Reserved};
+use super::policy::{Beyond, Policy, Reserved};
 use crate::exchange::Method;
 use crate::jsonrpc::{Message, peek};
 
@@ -48,7 +49,7 @@ impl Posted {
             Method::Post
                 if request.attached_id().is_some() && request.content_length().is_none_or(fits) =>
             {
-                Self::Begun(Remembered { bytes: Vec::new(), reserved: policy.reserve() })
+                Self::Begun(Remembered::new(policy, most))
             }
             Method::Post | Method::Get | Method::Delete | Method::Other => Self::Unknown,
         }
@@ -56,7 +57,10 @@ impl Posted {
 
     pub(super) fn add(&mut self, piece: &[u8], rest: Rest) {
         *self = match core::mem::replace(self, Self::Unknown) {
-            Self::Begun(body) => body.add(piece, rest),
+            Self::Begun(mut body) => match body.add(piece, rest) {
+                Ok(()) => body.posted(rest),
+                Err(Beyond::Own | Beyond::Sum) => Self::Unknown,
+            },
             posted @ (Self::Unknown | Self::Whole(_) | Self::WithoutId) => posted,
         };
     }
@@ -71,6 +75,11 @@ impl Posted {
 }
 
 impl Remembered {
+    /// Nothing yet, and at most so many bytes.
+    pub(super) fn new(policy: &Policy, at_most: usize) -> Self {
+        Self { bytes: Vec::new(), reserved: policy.reserve(at_most) }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -80,18 +89,33 @@ impl Remembered {
         self.reserved.room()
     }
 
-    fn add(mut self, piece: &[u8], rest: Rest) -> Posted {
+    /// Takes a piece, if there is room for it.
+    pub(super) fn add(&mut self, piece: &[u8], rest: Rest) -> Result<(), Beyond> {
         // The last piece is the handler's as soon as it is here.
         let least = if rest == Rest::Ended { 0 } else { LEAST_PIECE };
-        if self.reserved.grow(piece.len().max(least)).is_none() {
-            return Posted::Unknown;
-        }
+        self.reserved.grow(piece.len().max(least))?;
         self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// Takes the bytes out; the room for them stays reserved.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.bytes)
+    }
+
+    fn posted(self, rest: Rest) -> Posted {
         let first = self.bytes.trim_ascii_start().first();
         match rest {
             _ if first.is_some_and(|first| *first != b'{') => Posted::WithoutId,
             Rest::Ended => Posted::Whole(self),
             Rest::Follows => Posted::Begun(self),
         }
+    }
+}
+
+/// Shows nothing of the body.
+impl fmt::Debug for Remembered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Remembered").finish_non_exhaustive()
     }
 }

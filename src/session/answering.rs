@@ -10,7 +10,7 @@ use super::identity::{AdoptedId, Foreign, Generation};
 use super::machine::{Death, Session, State};
 use super::outgoing::Errand;
 use super::reason::Reason;
-use super::steps::{After, AfterStep, Answer, Attempt, Delivery, Exchange, Run, Waited};
+use super::steps::{After, AfterStep, Answer, Attempt, Delivery, Exchange, Opening, Run, Waited};
 use super::streams::Stream;
 use crate::exchange::{Response, SessionId};
 use crate::table::{Action, Rule};
@@ -40,7 +40,7 @@ impl Session {
         &mut self,
         answer: Answer<'_, B>,
     ) -> Result<After<B>, Foreign<Exchange<B>>> {
-        let Answer { exchange, status, id, rule, action } = answer;
+        let Answer { exchange, status, id, rule, action, opening } = answer;
         if !exchange.run.ticket.is_of(&self.owner) {
             return Err(Foreign(exchange));
         }
@@ -51,6 +51,12 @@ impl Session {
         let mut generation = exchange.generation;
         let mut revived_session = false;
         let step = match (action, rule) {
+            (Action::AdoptSession, _) | (_, Rule::NoSessionAssigned)
+                if opening == Opening::Refused =>
+            {
+                let orphan = self.orphan(id.map(|id| id.as_str().into()));
+                AfterStep::Deliver(Delivery { orphan, ..delivery(exchange) })
+            }
             (Action::AdoptSession, _) | (_, Rule::NoSessionAssigned) => {
                 let delivery = self.initialized_by_caller(exchange, id);
                 generation = delivery.stream.generation;

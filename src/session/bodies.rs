@@ -3,16 +3,17 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::jsonrpc::{Message, peek};
+use crate::jsonrpc::Message;
 
-/// Looks at each member of a batch, and at where it stands.
+/// Looks at each member of a batch, and at where it stands in the body.
 pub(super) fn for_each_member<'a>(
     body: &'a [u8],
+    batch: &Message<'a>,
     mut look: impl FnMut(Range<usize>, &Message<'a>),
 ) {
-    for member in peek(body).elements() {
-        if let Some(range) = range_of(body, member.as_bytes()) {
-            look(range, &peek(member.as_bytes()));
+    for (text, member) in batch.members_with_text() {
+        if let Some(range) = range_of(body, text.as_bytes()) {
+            look(range, &member);
         }
     }
 }

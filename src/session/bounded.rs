@@ -79,7 +79,11 @@ impl<K: Ord + Clone, V, const CAPACITY: usize> Bounded<K, V, CAPACITY> {
         self.entries.values_mut().map(|(_, value)| value)
     }
 
-    fn pop_oldest(&mut self) -> Option<(K, V)> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.entries.keys()
+    }
+
+    pub(super) fn pop_oldest(&mut self) -> Option<(K, V)> {
         let (_, key) = self.ages.pop_first()?;
         let (_, value) = self.entries.remove(&key)?;
         Some((key, value))

@@ -69,11 +69,20 @@ impl<T> fmt::Display for Foreign<T> {
 
 impl<T> core::error::Error for Foreign<T> {}
 
-/// What a request keeps from its first step to its last: whose it is, and whether its caller
-/// has cancelled it.
+/// What a request keeps from its first step to its last: whose it is, whether its caller has
+/// cancelled it, and whether its driver has something else to do before it sends it.
 pub(super) struct Ticket {
     owner: Arc<Owner>,
     cancelled: AtomicBool,
+    kept_back: AtomicBool,
+}
+
+/// Whether a request that may go out has not gone out yet.
+#[cfg(feature = "client")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeptBack {
+    Yes,
+    No,
 }
 
 /// Tells one session from another, by its address.
@@ -81,7 +90,11 @@ pub(super) struct Owner;
 
 impl Ticket {
     pub(super) fn new(owner: &Arc<Owner>) -> Self {
-        Self { owner: Arc::clone(owner), cancelled: AtomicBool::new(false) }
+        Self {
+            owner: Arc::clone(owner),
+            cancelled: AtomicBool::new(false),
+            kept_back: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn is_of(&self, owner: &Arc<Owner>) -> bool {
@@ -94,5 +107,14 @@ impl Ticket {
 
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_kept_back(&self) -> bool {
+        self.kept_back.load(Ordering::Acquire)
+    }
+
+    #[cfg(feature = "client")]
+    pub(super) fn keep_back(&self, now: KeptBack) {
+        self.kept_back.store(now == KeptBack::Yes, Ordering::Release);
     }
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::bodies::{for_each_member, range_of, spliced};
+use super::bodies::{range_of, spliced};
 use super::restores::Answered;
 use crate::jsonrpc::{Kind, Message, RequestId, peek};
 
@@ -48,7 +48,9 @@ impl<'a> From<&'a [u8]> for Incoming<'a> {
         let mut parts = Vec::new();
         let message = peek(data);
         match message.kind() {
-            Kind::Batch => for_each_member(data, |_, member| parts.extend(part(member))),
+            Kind::Batch => {
+                message.for_each_object(|member| parts.extend(part(member)));
+            }
             Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
                 parts.extend(part(&message));
             }
@@ -63,16 +65,7 @@ impl fmt::Debug for Incoming<'_> {
     }
 }
 
-impl<'a> Incoming<'a> {
-    /// The ids of the requests that it answers.
-    #[cfg(feature = "client")]
-    pub(crate) fn answered(&self) -> impl Iterator<Item = RequestId<'a>> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Answers(id, _) => Some(*id),
-            Part::Asks(_) | Part::Cancels(_) => None,
-        })
-    }
-
+impl Incoming<'_> {
     /// The message with these ids in place of its own.
     pub(super) fn rewritten(&self, ids: &[(RequestId<'_>, Box<str>)]) -> Seen {
         if ids.is_empty() {

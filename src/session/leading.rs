@@ -12,10 +12,11 @@ use super::machine::{Death, Session};
 use super::reason::Reason;
 use super::recovery::{Failure, Initialized, Lead, Recovered, Replaced, Restore, Restoring};
 use super::restores::{Planned, Refusal, RefusedRestore, RestoreAnswer};
+use super::steps::Opening;
 use crate::exchange::{Method, Quirks, Response, SessionId};
 use crate::jsonrpc::{RequestId, json};
 use crate::table::{
-    Attachment, Columns, RequestKind, Rule, UNSUPPORTED_PROTOCOL_VERSION, error_code,
+    Attachment, Columns, RequestKind, Rule, UNSUPPORTED_PROTOCOL_VERSION, error_code, is_json,
 };
 
 /// What came back to a leader's `initialize`, read once.
@@ -174,13 +175,32 @@ impl Session {
             state.refused.push(RefusedRestore::new(state.told.method(), refusal));
             self.restores.refused(&state.told);
         }
+        Ok(self.next_restore(lead, state))
+    }
+
+    /// Takes that a [`Restore`] got no answer, and that the next may be told all the same: a
+    /// broken connection. It is reported in the end, and the session after this one is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Foreign`]: the handle is of another session.
+    pub fn restore_unanswered(&mut self, restore: Restore) -> Result<Recovered, Foreign<Restore>> {
+        if !restore.lead.is_of(&self.owner) {
+            return Err(Foreign(restore));
+        }
+        let Restore { lead, mut state } = restore;
+        state.refused.push(RefusedRestore::new(state.told.method(), Refusal::Unanswered));
+        Ok(self.next_restore(lead, state))
+    }
+
+    fn next_restore(&mut self, lead: Lead, mut state: Box<Restoring>) -> Recovered {
         let stands = !self.is_closed() && self.generation == state.generation;
         let Some(told) = state.rest.pop_front().filter(|_| stands) else {
-            return Ok(self.replaced(lead, state.refused));
+            return self.replaced(lead, state.refused);
         };
         (state.request_id, state.body) = self.restore_request(&told);
         state.told = told;
-        Ok(Recovered::Restore(Restore { lead, state }))
+        Recovered::Restore(Restore { lead, state })
     }
 
     /// Takes the failure of a leader to get an answer to a [`Restore`]. The new session stands
@@ -259,6 +279,15 @@ impl Session {
         lead.outcome.fail(reason);
         self.circuit.strike();
         Failure { reason, orphan: self.orphan(id) }
+    }
+}
+
+impl Opening {
+    pub(super) fn of(response: &Response<'_>) -> Self {
+        match response.body.filter(|_| is_json(response.content_type)) {
+            Some(message) if negotiated_version(message).is_none() => Self::Refused,
+            Some(_) | None => Self::Possible,
+        }
     }
 }
 

@@ -226,6 +226,18 @@ impl Session {
         message.rewritten(&ids)
     }
 
+    /// The time in which no new session is made, if there is one now.
+    #[cfg(feature = "client")]
+    pub(crate) fn cooldown(&self) -> Option<Cooldown> {
+        self.circuit.cooldown()
+    }
+
+    /// Whether a question that comes in on this stream may have to be shown under another id.
+    #[cfg(feature = "client")]
+    pub(crate) fn asks_elsewhere(&self, stream: Stream) -> bool {
+        self.questions.are_open_outside(stream.generation)
+    }
+
     /// Takes the ID of an event that came in on a stream, so that it is never sent to
     /// another generation.
     pub fn saw_event_id(&mut self, stream: Stream, event_id: &str) {

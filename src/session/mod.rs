@@ -65,7 +65,9 @@
 //!     is restored is what such an answer has accepted. (What ends without one is the driver's.)
 //! 15. Bounded in time and memory: each message costs a fixed number of look-ups in ordered
 //!     tables; ids and event IDs above 1,024 bytes are passed on and never remembered; each table
-//!     has about as many entries as there are open requests, at most 1,024 of each kind.
+//!     has about as many entries as there are open requests, at most 1,024 of each kind. Of the
+//!     caller's own open requests 8 MiB of ids are remembered, those of about 100,000; past that
+//!     the oldest can be called off at the server only.
 //!
 //! A replacement succeeds when the new `initialize` (the saved one, without ID, version or event
 //! ID) was answered 2xx with a whole `InitializeResult` *and* `notifications/initialized` was

@@ -263,43 +263,41 @@ fn read(body: &[u8]) -> Facts {
             let member = Member { range, reply: reply(body, &message) };
             Facts { members: Vec::from([member]), ..Facts::new(Errand::Replies) }
         }
-        Kind::Batch => batch(body),
+        Kind::Batch => batch(body, &message),
         Kind::Malformed => Facts::new(Errand::Malformed),
     };
     Facts { kind: Some(kind), id_range, ..facts }
 }
 
-fn batch(body: &[u8]) -> Facts {
+fn batch(body: &[u8], message: &Message<'_>) -> Facts {
     let mut facts = Facts { repeatable: Repeatable::Always, ..Facts::new(Errand::Replies) };
     let mut has_reply = false;
-    for_each_member(body, |range, member| {
-        let reply = match member.kind() {
-            Kind::Request => {
-                facts.errand = Errand::Batch;
-                facts.repeatable = facts.repeatable.and(Repeatable::of(member));
-                facts.tells.extend(tells(member));
-                None
-            }
-            // A member that is none of these is answered too: with an error.
-            Kind::Batch | Kind::Malformed => {
-                facts.errand = Errand::Batch;
-                facts.repeatable = Repeatable::Never;
-                None
-            }
-            Kind::Notification => {
-                facts.repeatable = Repeatable::Never;
-                None
-            }
-            Kind::Response => {
-                facts.repeatable = Repeatable::Never;
-                reply(body, member)
-            }
-        };
-        has_reply |= reply.is_some();
-        facts.members.push(Member { range, reply });
+    let mut is_malformed = false;
+    let has_others = message.for_each_object(|member| match member.kind() {
+        Kind::Request => {
+            facts.errand = Errand::Batch;
+            facts.repeatable = facts.repeatable.and(Repeatable::of(member));
+            facts.tells.extend(tells(member));
+        }
+        Kind::Batch | Kind::Malformed => is_malformed = true,
+        Kind::Notification => facts.repeatable = Repeatable::Never,
+        Kind::Response => {
+            facts.repeatable = Repeatable::Never;
+            has_reply |= reply(body, member).is_some();
+        }
     });
-    if !has_reply {
-        facts.members = Vec::new();
+    if has_others || is_malformed {
+        // A member that is no message is answered too: with an error.
+        facts.errand = Errand::Batch;
+        facts.repeatable = Repeatable::Never;
+    }
+    if has_reply {
+        // Else nothing is ever taken out of it.
+        for_each_member(body, message, |range, member| {
+            let is_response = member.kind() == Kind::Response;
+            let reply = is_response.then(|| reply(body, member)).flatten();
+            facts.members.push(Member { range, reply });
+        });
     }
     facts
 }

@@ -195,6 +195,13 @@ impl Questions {
         self.shown.get_mut(shown)?.end()
     }
 
+    /// Whether questions of other generations are open.
+    #[cfg(feature = "client")]
+    pub(super) fn are_open_outside(&self, generation: Generation) -> bool {
+        let ends = [self.asked.first_key_value(), self.asked.last_key_value()];
+        ends.into_iter().flatten().any(|((asked_in, _), _)| *asked_in != generation)
+    }
+
     fn unused_id(&mut self) -> Option<(RequestIdKey, Box<str>)> {
         loop {
             self.aliases += 1;

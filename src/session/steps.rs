@@ -204,7 +204,10 @@ impl<B> Exchange<B> {
     /// [`Session`](super::Session) that is given the answer reads nothing.
     ///
     /// `response.body` may be `None`; whether it is needed,
-    /// [`needs_body`](crate::needs_body) says.
+    /// [`needs_body`](crate::needs_body) says. Of an `initialize` give the message that answered
+    /// as its body, with the content type of JSON, if it is at hand: one that is no whole
+    /// `InitializeResult` opens no session, whatever its head says. Where it is not known, the
+    /// head alone counts.
     pub fn answered<'a>(self, response: &Response<'a>) -> Answer<'a, B> {
         let attachment = if self.attached { Attachment::Attached } else { Attachment::NotAttached };
         let columns = Columns::of_client(
@@ -216,7 +219,11 @@ impl<B> Exchange<B> {
         );
         let (rule, action) = columns.decide();
         let id = response.session_id.and_then(SessionId::parse);
-        Answer { exchange: self, status: response.status, id, rule, action }
+        let opening = match self.issue {
+            Some(_) => Opening::of(response),
+            None => Opening::Possible,
+        };
+        Answer { exchange: self, status: response.status, id, rule, action, opening }
     }
 
     /// The request, for whoever ends it itself: the exchange is abandoned.
@@ -235,6 +242,15 @@ pub struct Answer<'a, B> {
     pub(super) id: Option<SessionId<'a>>,
     pub(super) rule: Rule,
     pub(super) action: Action,
+    pub(super) opening: Opening,
+}
+
+/// Whether an answer to an `initialize` of the caller's can open a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    Possible,
+    /// It is known, and no `InitializeResult`.
+    Refused,
 }
 
 impl<B> fmt::Debug for Answer<'_, B> {

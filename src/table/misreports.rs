@@ -33,7 +33,7 @@ macro_rules! with_misreports {
                 }
                 MisreportNoValidSessionIdOrNotInitializeRequest {
                     EverySide 400 Text "no valid session id provided or not an initialize request"
-                    "servers made from the TypeScript SDK's examples"
+                    "bnbchain-mcp, <https://github.com/bnb-chain/bnbchain-mcp/blob/877dd3e7e061936805cc07e204430d8f1b8223ef/src/server/http.ts>"
                 }
                 MisreportNeitherSessionIdNorInitialize {
                     EverySide 400 Text "no valid session id or not an initialize request"
@@ -41,7 +41,7 @@ macro_rules! with_misreports {
                 }
                 MisreportNoSessionId {
                     EverySide 400 Text "no valid session id"
-                    "servers made from the TypeScript SDK's examples"
+                    "imageat-mcp, <https://github.com/incendies/imageat-mcp/blob/3ab2b1f5d1658a7d65a3181ff56826a02619b566/src/http.ts>, and other servers made from the TypeScript SDK's examples"
                 }
                 MisreportInvalidOrMissingSessionId {
                     EverySide 400 Text "invalid or missing session id"
@@ -49,7 +49,7 @@ macro_rules! with_misreports {
                 }
                 MisreportMissingOrInvalidSessionId {
                     EverySide 400 Text "missing or invalid session id"
-                    "servers made from the TypeScript SDK's examples"
+                    "mcp-web3-stats, <https://github.com/dennisonbertram/mcp-web3-stats/blob/0fa11f6dcdf1acfce1ff737382d2bb3c005f8570/src/streamable-http-server.ts>"
                 }
                 MisreportInvalidSessionId {
                     EverySide 400 Text "invalid session id"
@@ -61,7 +61,7 @@ macro_rules! with_misreports {
                 }
                 MisreportUnknownSessionId {
                     EverySide 400 Text "unknown session id"
-                    "servers that keep their sessions themselves"
+                    "SaviyntAPIMCP, <https://github.com/wellingtonestevao-png/SaviyntAPIMCP/blob/f165cabab01833430fef95fa10d631435b6f28ec/src/http-server.ts>"
                 }
                 MisreportUnknownSessionIdHeader {
                     EverySide 400 Text "unknown mcp-session-id header"
@@ -73,19 +73,19 @@ macro_rules! with_misreports {
                 }
                 MisreportSessionIdNotFound {
                     EverySide 400 Text "session id not found"
-                    "servers that keep their sessions themselves"
+                    "no public server is known to say so; listed beside its like"
                 }
                 MisreportSessionExpired {
                     EverySide 400 Text "session expired"
-                    "servers that keep their sessions themselves"
+                    "touchdesigner-mcp, <https://github.com/8beeeaaat/touchdesigner-mcp/blob/275e7d781dba4e537d62329380ae6715abfc5a09/src/transport/httpTransportManager.ts>"
                 }
                 MisreportSessionHasExpired {
                     EverySide 400 Text "session has expired"
-                    "servers that keep their sessions themselves"
+                    "no public server is known to say so; listed beside its like"
                 }
                 MisreportSessionTerminated {
                     EverySide 400 Text "session terminated"
-                    "servers that keep their sessions themselves"
+                    "no public server is known to say so; listed beside its like"
                 }
                 MisreportSessionIdRequired {
                     EverySide 400 Text "mcp-session-id header is required"

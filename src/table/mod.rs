@@ -20,7 +20,7 @@ mod response_body;
 mod rows;
 mod verdict;
 
-pub(crate) use response_body::{UNSUPPORTED_PROTOCOL_VERSION, error_code};
+pub(crate) use response_body::{UNSUPPORTED_PROTOCOL_VERSION, error_code, is_json};
 
 use crate::exchange::{Request, Response, Side};
 pub use columns::{Admission, Attachment, Columns, Lookup, RequestKind, ResponseSessionId};
@@ -120,14 +120,26 @@ pub fn needs_body(side: Side, request: &Request<'_>, response: &Response<'_>) ->
 /// assert!(!needs_more_body(Side::Server, &request, &so_far(b"unknown tool")));
 /// ```
 pub fn needs_more_body(side: Side, request: &Request<'_>, response: &Response<'_>) -> bool {
+    classify_head(side, request, response).is_none()
+}
+
+/// The verdict by the head alone, where [`needs_more_body`] says no: the facts are read once for
+/// both.
+pub(crate) fn classify_head<'a>(
+    side: Side,
+    request: &Request<'a>,
+    response: &Response<'a>,
+) -> Option<Verdict<'a>> {
     let unread = Columns::of(side, request, &Response { body: None, ..*response });
-    let (_, action) = decide(&unread);
+    let decided = decide(&unread);
     let so_far = response.body.unwrap_or_default();
-    response_body::readings(side, request, response)
+    let needs_more = response_body::readings(side, request, response)
         .filter(|response_kind| {
             response_body::may_be_read(*response_kind, so_far, side, request, response)
         })
-        .any(|response_kind| decide(&Columns { response_kind, ..unread }).1 != action)
+        .any(|response_kind| decide(&Columns { response_kind, ..unread }).1 != decided.1);
+    let verdict = || Verdict::new(decided, unread.session_header(), request, response.session_id);
+    (!needs_more).then(verdict)
 }
 
 /// Whether the body of the request can change what has to be done, its id in an answer

@@ -190,7 +190,7 @@ fn by_status(status: StatusCode) -> ResponseKind {
 }
 
 /// Whether a media type is `application/json`, parameters aside.
-fn is_json(content_type: Option<&[u8]>) -> bool {
+pub(crate) fn is_json(content_type: Option<&[u8]>) -> bool {
     content_type
         .and_then(|value| value.split(|byte| *byte == b';').next())
         .is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"application/json"))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 from mcp_session.testing import ScriptedServer, SmallServer, scripted_server
 
 import sdk
@@ -114,6 +115,12 @@ class Scene:
     @property
     def told(self) -> list[str]:
         return [type(event).__name__ for event in self.events]
+
+    async def until_held(self, calls: int) -> None:
+        """Wait until so many calls are held: of threads no event loop could tell."""
+        sessions = self.caller.http_client._driver._sessions  # noqa: SLF001  # nothing tells of it
+        while sum(it.waiting.count for it in sessions.values()) < calls:  # noqa: ASYNC110
+            await anyio.sleep(0.005)
 
 
 @asynccontextmanager

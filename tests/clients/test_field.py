@@ -1,5 +1,6 @@
 """What the field reported of clients: each rule at work, on exact exchanges and their like."""
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncGenerator
@@ -142,6 +143,103 @@ async def test_an_answer_whose_id_is_the_requests_as_a_json_value_goes_through_a
 EVENTS = {"content-type": "text/event-stream"}
 
 
+LONG_OF_ANOTHER = '{"jsonrpc":"2.0","id":999,"result":{"text":"' + "x" * 2**17 + '"}}'
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        '{"jsonrpc":"2.0","id":999,"result":{}}',
+        '{"jsonrpc":"2.0","id":"1","result":{}}',
+        '{"jsonrpc":"2.0","id":"server-error","error":{"code":1,"message":"not now"}}',
+        '[{"jsonrpc":"2.0","id":998,"result":{}},{"jsonrpc":"2.0","id":999,"result":{}}]',
+        LONG_OF_ANOTHER,
+    ],
+)
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_answer_to_another_request_is_left_out_of_a_stream(
+    foreign: str, *, ends: bool
+) -> None:
+    own = '{"jsonrpc":"2.0","id":1,"result":{}}'
+
+    async def stream(exchange: Exchange) -> None:
+        body = f": still here\nid: e1\nevent: message\ndata: {foreign}\n\n"
+        body += "" if ends else f"data: {own}\n\n"
+        await exchange.answer(200, body.encode(), EVENTS)
+
+    async with session() as scene:
+        scene.script.parts |= {"tools/call": stream, "GET": refusal(400, b"no")}
+        response = await scene.caller.post(call_of(1))
+        if foreign != LONG_OF_ANOTHER:
+            assert "id: e1\n" in response.text
+        if not ends:
+            assert messages_in(response.text) == [json.loads(own)]
+            return
+        assert messages_in(response.text) == []
+        async with scene.caller.get("e1") as resumed:
+            await resumed.aread()
+        assert answer_in(resumed)["error"]["code"] == CONNECTION_CLOSED
+
+
+@pytest.mark.parametrize("named", ["", '"id":null,', '"id":[],'])
+async def test_an_error_that_names_no_request_ends_the_call_though_its_stream_goes_on(
+    named: str,
+) -> None:
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        error = '"error":{"code":-32000,"message":"not now"}'
+        await exchange.send(f'data: {{"jsonrpc":"2.0",{named}{error}}}\n\n'.encode())
+        await exchange.send(b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n: more\n')
+        await exchange.until_left()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = stream
+        response, text = await scene.caller.begin("POST", json=call_of(1)), ""
+        with anyio.fail_after(SOON_SECONDS):
+            async for piece in response.aiter_text():
+                text += piece
+                if ": more" in text:
+                    break
+        await response.aclose()
+
+        (answer,) = messages_in(text)
+        assert (answer["id"], answer["error"]["code"]) == (1, CONNECTION_CLOSED)
+        assert "not now" in answer["error"]["message"]
+
+
+async def test_an_event_that_is_no_message_is_no_answer() -> None:
+    body = b'event: result\ndata: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+    async with session() as scene:
+        scene.script.parts["tools/call"] = refusal(200, body, **EVENTS)
+        response = await scene.caller.post(call_of(1))
+
+        assert response.content.startswith(body)
+        assert messages_in(response.text)[-1]["error"]["code"] == CONNECTION_CLOSED
+
+
+async def test_without_the_guard_a_stream_goes_out_byte_for_byte() -> None:
+    body = b'data: {"jsonrpc":"2.0","id":999,"result":{}}\n\ndata: {"error":"not now"}\n\n'
+    async with session(stream_guard=False) as scene:
+        scene.script.parts["tools/call"] = refusal(200, body, **EVENTS)
+
+        assert (await scene.caller.post(call_of(1))).content == body
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/octet-stream", ""])
+async def test_what_can_be_no_answer_is_read_no_further_than_a_refusal(content_type: str) -> None:
+    async def page(exchange: Exchange) -> None:
+        await exchange.begin(200, {"content-type": content_type} if content_type else {})
+        while True:
+            await exchange.send(b"x" * 2**16)
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = page
+        with anyio.fail_after(SOON_SECONDS):
+            answer = answer_in(await scene.caller.post(call_of(1)))
+
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+
+
 async def test_of_a_batch_each_request_without_an_answer_ends_with_an_error() -> None:
     answers = [{"jsonrpc": "2.0", "id": 1, "result": {}}]
     async with session() as scene:
@@ -203,6 +301,31 @@ async def test_a_resumed_stream_that_ends_before_any_event_is_resumed_again() ->
         assert messages_in(texts[2]) == [{"jsonrpc": "2.0", "id": 7, "result": {}}]
 
 
+@pytest.mark.parametrize("size", [100, 200_000])
+async def test_the_id_of_an_event_that_was_cut_is_not_resumed_from(size: int) -> None:
+    async def cut(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(None, "e8")
+        text = "x" * size
+        await exchange.send(f'id: e9\ndata: {{"jsonrpc":"2.0","id":1,"result":"{text}'.encode())
+        exchange.reset()
+
+    async def resume(exchange: Exchange) -> None:
+        assert exchange.request.header("last-event-id") == "e8"
+        await exchange.answer(200, b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n', EVENTS)
+
+    async with session() as scene:
+        scene.script.parts |= {"tools/call": cut, "GET": resume}
+        response = await scene.caller.post(call_of(1))
+        # What a reader takes for the last event's ID, as the SDKs' readers do.
+        ids = [line[4:] for line in response.text.splitlines() if line.startswith("id: ")]
+        assert ids[-1] == "e8"
+        async with scene.caller.get(ids[-1]) as resumed:
+            await resumed.aread()
+
+        assert messages_in(resumed.text) == [{"jsonrpc": "2.0", "id": 1, "result": {}}]
+
+
 async def test_a_resumed_stream_that_never_brings_its_answer_ends_with_an_error() -> None:
     async with session() as scene:
         scene.script.parts |= {
@@ -260,6 +383,8 @@ async def test_a_call_that_is_cancelled_while_its_404_is_drained_is_not_sent_aga
         assert "cancelled" in answers[0]["error"]["message"]
         sent = [(it.message["id"], it.session) for it in scene.server.seen("tools/call")]
         assert (7, "session-2") not in sent
+        # The new session was never asked for it, and hears nothing of it.
+        assert scene.server.seen("notifications/cancelled") == []
 
 
 async def test_a_call_that_is_held_too_long_ends_with_an_error() -> None:
@@ -275,6 +400,44 @@ async def test_a_call_that_is_held_too_long_ends_with_an_error() -> None:
 
         assert answer["error"]["code"] == CONNECTION_CLOSED
         assert "in time" in answer["error"]["message"]
+
+
+async def test_a_call_that_waits_for_the_hook_is_held_no_longer_than_any_other() -> None:
+    going_on = anyio.Event()
+
+    async def on_event(event: object) -> None:
+        if type(event).__name__ == "SessionReinitialized":
+            await going_on.wait()
+
+    async with session(on_event=on_event, hold_timeout=0.3, recovery_timeout=3600.0) as scene:
+        late = anyio.Event()
+
+        async def refuse_late(exchange: Exchange) -> None:
+            if exchange.request.message["id"] == "late":
+                await late.wait()
+            await scene.script.usual(exchange)
+
+        scene.script.parts["tools/call"] = refuse_late
+        answers: list[Any] = []
+
+        async def call(request_id: str) -> None:
+            answers.append(answer_in(await scene.caller.post(call_of(request_id))))
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call, "late")
+                await scene.server.until(lambda server: server.seen("tools/call"))
+                scene.script.forget()
+                tasks.start_soon(call, "leads")
+                await scene.server.until(
+                    lambda server: len(server.seen("notifications/initialized")) == 2
+                )
+                late.set()
+                await scene.server.until(lambda _: answers)
+                going_on.set()
+
+        assert answers[0]["id"] == "late"
+        assert "in time" in answers[0]["error"]["message"]
 
 
 # 9: questions of two sessions.
@@ -308,6 +471,39 @@ async def test_a_question_of_the_next_session_is_answered_though_one_of_the_last
 
         (reply,) = scene.server.seen("reply")
         assert (reply.session, reply.message["id"]) == ("session-2", 0)
+
+
+@pytest.mark.parametrize("size", [200_000, 5_000_000])
+async def test_a_long_question_is_answered_though_one_of_the_last_session_is_open(
+    size: int,
+) -> None:
+    async def question(exchange: Exchange) -> None:
+        if exchange.request.session not in scene.script.live:
+            await scene.script.usual(exchange)
+            return
+        is_first = exchange.request.session == "session-1"
+        # As the Python SDK's servers write it: the id comes last.
+        params = {"text": "x" * (10 if is_first else size)}
+        request_id = 0 if is_first or size < 2**22 else 1
+        asked = {"method": "sampling/createMessage", "params": params, "jsonrpc": "2.0"}
+        await exchange.begin_events()
+        await exchange.send_event(asked | {"id": request_id})
+        await exchange.send_event(scene.script.result(exchange.request))
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = question
+        await scene.caller.post(call_of(1))
+        scene.script.forget()
+        text = (await scene.caller.post(call_of(2))).text
+        (asked,) = (it for it in messages_in(text) if it.get("method") == "sampling/createMessage")
+        assert len(asked["params"]["text"]) == size
+
+        assert (await scene.caller.post(reply_to(asked["id"]))).status_code == 202
+
+        (reply,) = scene.server.seen("reply")
+        own = 0 if size < 2**22 else 1
+        assert (reply.session, reply.message["id"]) == ("session-2", own)
 
 
 async def test_the_open_questions_of_a_dead_session_are_called_off_on_the_next_stream() -> None:
@@ -357,8 +553,11 @@ async def test_a_delete_that_is_not_answered_ends_within_its_time(
     async with session() as scene:
         scene.script.parts["DELETE"] = dribble
         client, named = scene.caller.http_client, {"mcp-session-id": "session-1"}
-        with anyio.fail_after(SOON_SECONDS), pytest.raises(sdk.http.ReadTimeout):
+        with anyio.fail_after(SOON_SECONDS), pytest.raises(sdk.http.ReadTimeout) as raised:
             await client.delete(scene.server.url, headers=named)
+
+        # As the library's own, which would have come in its own time.
+        assert raised.value.request.method == "DELETE"
 
 
 @pytest.mark.parametrize("status", [307, 401, 405, 500, 503])
@@ -513,6 +712,21 @@ async def test_a_json_rpc_error_of_a_refusal_reaches_the_caller_with_its_id(
         assert (response.status_code, response.content) == (status, body)
 
 
+@pytest.mark.parametrize("kind", ["POST", "DELETE"])
+async def test_a_refusal_that_is_slow_reaches_its_caller_with_what_came_of_it(kind: str) -> None:
+    async def slow(exchange: Exchange) -> None:
+        await exchange.begin(400)
+        await exchange.send(b"because ")
+        await exchange.until_left()
+
+    async with session(status_shield=False) as scene:
+        scene.script.parts |= {"tools/call": slow, "DELETE": slow}
+        with anyio.fail_after(SOON_SECONDS):
+            response = await scene.caller.send(kind, json=call_of(1) if kind == "POST" else None)
+
+        assert (response.status_code, response.content) == (400, b"because ")
+
+
 # 13: push.
 
 
@@ -639,6 +853,23 @@ async def test_past_the_bound_calls_end_at_once_and_one_may_lead_when_its_time_h
         assert {it.reason for it in scene.events if hasattr(it, "reason")} >= {Reason.BOUND_REACHED}
 
 
+async def test_the_time_without_new_sessions_begins_when_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("mcp_session._client.driver.time.monotonic", lambda: now)
+    async with session() as scene:
+        scene.script.parts["initialize"] = refusal(429)
+        scene.script.forget()
+        for _ in range(3):
+            await scene.caller.call()
+        del scene.script.parts["initialize"]
+        # Nobody calls meanwhile.
+        now += 61.0
+
+        assert await scene.caller.current() == "session-2"
+
+
 async def test_a_404_of_one_tool_costs_no_session_while_others_succeed() -> None:
     async with session() as scene:
 
@@ -728,6 +959,104 @@ async def test_a_token_that_was_renewed_keeps_its_session_once_its_server_accept
         answer = answer_in(await caller.post(call_of(2), authorization="new"))
 
         assert answer["result"]["content"][0]["text"] == "session-3"
+
+
+@pytest.mark.parametrize("form", ["auth", "userinfo", "instance"])
+async def test_callers_whose_credentials_are_added_later_are_told_apart_as_well(form: str) -> None:
+    async with session() as scene:
+        client = scene.caller.http_client
+        instances = {name: sdk.http.BasicAuth(name, "pw") for name in ("alice", "bob")}
+
+        async def post(name: str, message: object, **headers: str) -> Any:
+            url, options = scene.server.url, dict[str, Any]()
+            if form == "userinfo":
+                url = url.replace("//", f"//{name}:pw@")
+            else:
+                options["auth"] = (name, "pw") if form == "auth" else instances[name]
+            return await client.post(url, json=message, headers=headers, **options)
+
+        named = {"mcp-session-id": (await post("alice", INITIALIZE)).headers["mcp-session-id"]}
+        assert (await post("alice", call_of(1), **named)).json()["result"]
+        scene.script.forget()
+        before = len(scene.server.requests)
+
+        assert (await post("bob", call_of(2), **named)).status_code == 404
+
+        assert len(scene.server.requests) == before + 1
+        assert (await post("alice", call_of(3), **named)).json()["result"]
+        assert (await post("bob", call_of(4), **named)).status_code == 404
+        assert scene.server.requests[-1].session == named["mcp-session-id"]
+
+
+async def test_servers_that_are_reached_under_one_host_are_two() -> None:
+    async with (
+        session(headers={"host": "mcp.example"}) as scene,
+        scripted_server(SmallServer()) as other,
+    ):
+        scene.script.forget()
+        assert await scene.caller.current() == "session-2"
+        stranger = Caller(scene.caller.http_client, other.url)
+        stranger.session = "session-1"
+
+        assert (await stranger.post(call_of(1))).status_code == 404
+
+        assert [it.session for it in other.requests] == ["session-1"]
+        assert await scene.caller.current() == "session-2"
+
+
+class AsksFirst(sdk.http.Auth):  # type: ignore[misc]  # of either library
+    """An auth flow that asks for a token, and raises for a refusal of that, as they do."""
+
+    def __init__(self) -> None:
+        self.url: str | None = None
+
+    def auth_flow(self, request: Any) -> Any:
+        if self.url is not None:
+            response = yield sdk.http.Request("POST", self.url)
+            response.raise_for_status()
+        yield request
+
+
+@pytest.mark.parametrize("status", [400, 404, 503])
+async def test_a_refusal_of_a_token_is_no_answer_to_the_call(status: int) -> None:
+    auth = AsksFirst()
+    async with (
+        scripted_server(refusal(status, b"no such realm")) as tokens,
+        session(auth=auth, status_shield=True) as scene,
+    ):
+        auth.url = tokens.url
+        for _ in range(3):
+            with pytest.raises(sdk.http.HTTPStatusError) as raised:
+                await scene.caller.call()
+            assert raised.value.response.status_code == status
+        auth.url = None
+
+        assert await scene.caller.current() == "session-1"
+        assert scene.events == []
+
+
+async def test_a_session_is_made_anew_with_the_token_that_is_valid_now() -> None:
+    valid = "old"
+    async with session() as scene:
+
+        async def only_valid(exchange: Exchange) -> None:
+            if exchange.request.header("authorization") == valid:
+                await scene.script(exchange)
+            else:
+                await exchange.answer(401)
+
+        scene.server.script = only_valid
+        caller = Caller(scene.caller.http_client, scene.server.url)
+        caller.session = (await caller.post(INITIALIZE, authorization="old")).headers[
+            "mcp-session-id"
+        ]
+        valid = "new"
+        assert answer_in(await caller.post(call_of(1), authorization="new"))["result"]
+        scene.script.forget()
+
+        for number in (2, 3):
+            answer = answer_in(await caller.post(call_of(number), authorization="new"))
+            assert answer["result"]["content"][0]["text"] == "session-3"
 
 
 async def test_a_caller_who_takes_the_newest_id_is_followed_as_well() -> None:
@@ -1060,11 +1389,25 @@ async def test_those_who_wait_are_let_go_when_the_hook_has_set_up_the_new_sessio
         assert [answer for answer in answers if "error" in answer] == []
 
 
-@pytest.mark.parametrize("harm", ["hangs", "raises", "is cancelled"])
+async def meet_a_cancellation() -> None:
+    waited_for = asyncio.ensure_future(asyncio.sleep(3600))
+    waited_for.cancel()
+    await waited_for
+
+
+HARMS = ["hangs", "raises", "is cancelled"]
+if sdk.BACKENDS == ("asyncio",):
+    # Those of trio come from the scopes around a task only.
+    HARMS.append("meets a cancellation")
+
+
+@pytest.mark.parametrize("harm", HARMS)
 async def test_a_hook_that_does_not_return_harms_nobody(harm: str) -> None:
     async def on_event(event: object) -> None:
         if type(event).__name__ != "SessionReinitialized":
             return
+        if harm == "meets a cancellation":
+            await meet_a_cancellation()
         if harm == "hangs":
             await anyio.sleep_forever()
         if harm == "raises":
@@ -1101,6 +1444,65 @@ async def test_a_hook_that_does_not_return_harms_nobody(harm: str) -> None:
                 going_on.set()
 
         assert answers == ["session-2"] * 5
+
+
+@pytest.mark.parametrize("ends", ["in time", "by its caller"])
+async def test_a_new_session_stands_though_its_last_answer_never_ends(ends: str) -> None:
+    async def never_end(exchange: Exchange) -> None:
+        await exchange.begin(202)
+        await exchange.send(b"x")
+        await exchange.until_left()
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.until_left()
+
+    async with session(recovery_timeout=0.5) as scene:
+        leading, answers = anyio.CancelScope(), list[Any]()
+
+        async def lead() -> None:
+            with leading:
+                answers.append(await scene.caller.call())
+
+        scene.script.parts["GET"] = stream
+        async with scene.caller.get() as pushed:
+            scene.script.parts["notifications/initialized"] = never_end
+            scene.script.forget()
+            with anyio.fail_after(SOON_SECONDS):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(lead)
+                    if ends == "by its caller":
+                        await scene.server.until(
+                            lambda server: len(server.seen("notifications/initialized")) == 2
+                        )
+                        await anyio.wait_all_tasks_blocked()
+                        leading.cancel()
+                # The stream of the dead session ends, so that its reader opens the next.
+                await pushed.aread()
+        if ends == "in time":
+            assert answers[0]["result"]["content"][0]["text"] == "session-2"
+        assert await scene.caller.current() == "session-2"
+
+
+async def test_a_broken_connection_costs_one_restore() -> None:
+    async with session() as scene:
+        for number, uri in enumerate(("a://", "b://", "c://")):
+            subscribe = {"jsonrpc": "2.0", "id": number, "method": "resources/subscribe"}
+            await scene.caller.post(subscribe | {"params": {"uri": uri}})
+        scene.script.forget()
+        before = len(scene.server.seen("resources/subscribe"))
+
+        async def break_the_first(exchange: Exchange) -> None:
+            if len(scene.server.seen("resources/subscribe")) == before + 1:
+                exchange.reset()
+            else:
+                await scene.script.usual(exchange)
+
+        scene.script.parts["resources/subscribe"] = break_the_first
+        assert await scene.caller.current() == "session-2"
+
+        assert len(scene.server.seen("resources/subscribe")) == before + 3
+        assert scene.events[-1].refused == ("resources/subscribe",)
 
 
 # Restores.

@@ -257,8 +257,7 @@ async def test_ten_thousand_held_requests_end_in_a_time_that_grows_with_them() -
         message = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
         message["params"] = {"requestId": number}  # type: ignore[assignment]
         client.begin("POST", "http", b"/", headers, json.dumps(message).encode())
-    # As many can be ended as are remembered.
-    assert all(run.is_settled for run in held[-1000:])
+    assert all(run.is_settled for run in held)
     for run in held:
         run.abandon()
     del lead
@@ -375,6 +374,71 @@ async def test_what_a_server_says_is_quoted_without_ids_bounded_and_escaped(
         shown = shown_by(scene, caplog)
         assert "session-1" not in shown
         assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("kind", ["initialize", "notifications/initialized", "tools/call"])
+async def test_an_id_that_came_with_a_refusal_is_shown_nowhere(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "mcp_session")
+
+    async def refuse(exchange: Exchange) -> None:
+        new = "hunter2" if kind == "initialize" else exchange.request.session
+        error = {"code": -32001, "message": f"Session not found: {new or 'hunter2'}"}
+        message = {"jsonrpc": "2.0", "id": None, "error": error}
+        await exchange.answer_json(message, 400, {"mcp-session-id": new or "hunter2"})
+
+    async def welcome(exchange: Exchange) -> None:
+        headers = {"mcp-session-id": "hunter2"}
+        await exchange.answer_json(scene.script.initialize_result(exchange.request), 200, headers)
+
+    async with session(status_shield=True) as scene:
+        await scene.caller.current()
+        scene.script.parts |= {"initialize": welcome, kind: refuse}
+        if kind != "tools/call":
+            scene.script.forget()
+        answer = await scene.caller.call()
+
+        assert "error" in answer
+        shown = shown_by(scene, caplog, *([] if kind == "tools/call" else [json.dumps(answer)]))
+        assert "hunter2" not in shown
+        assert "session-1" not in shown
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_an_encoding_of_any_bytes_is_as_without_us(status: int, content_type: str) -> None:
+    own = b'{"jsonrpc":"2.0","id":1,"result":{}}'
+    body = own if content_type == "application/json" else b"data: " + own + b"\n\n"
+    head = b"HTTP/1.1 %d X\r\ncontent-type: %s\r\ncontent-encoding: \xff\r\ncontent-length: %d"
+
+    async def answer(exchange: Exchange) -> None:
+        raw = head % (status, content_type.encode(), len(body)) + b"\r\n\r\n" + body
+        await exchange.connection.send(raw)
+        exchange.hang_up()
+
+    async with session(status_shield=False) as scene:
+        scene.script.parts["tools/call"] = answer
+        response = await scene.caller.post(call_of(1))
+
+        assert (response.status_code, response.content) == (status, body)
+
+
+async def test_a_session_whose_id_is_very_long_is_not_followed() -> None:
+    async with session() as scene:
+
+        async def welcome(exchange: Exchange) -> None:
+            headers = {"mcp-session-id": "x" * 5000}
+            result = scene.script.initialize_result(exchange.request)
+            await exchange.answer_json(result, 200, headers)
+
+        scene.script.parts["initialize"] = welcome
+        caller = Caller(scene.caller.http_client, scene.server.url)
+        await caller.post(INITIALIZE)
+        caller.session = "x" * 5000
+
+        assert (await caller.post(call_of(1))).status_code == 404
+        assert len(scene.server.seen("initialize")) == 2
 
 
 async def test_a_stream_that_cannot_be_decoded_is_a_cut() -> None:

@@ -783,7 +783,7 @@ async def test_a_delete_is_not_held_by_a_recovery_and_lets_go_of_who_waits() -> 
                 tasks.start_soon(call)
                 await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
                 tasks.start_soon(call)
-                await anyio.wait_all_tasks_blocked()
+                await scene.until_held(1)
                 assert (await scene.caller.delete()).status_code == 204
                 await scene.server.until(lambda _: answers)
                 tasks.cancel_scope.cancel()
@@ -1368,7 +1368,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_not_sent_again() -> No
                 tasks.start_soon(call)
                 await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
                 tasks.start_soon(call_and_be_cancelled)
-                await anyio.wait_all_tasks_blocked()
+                await scene.until_held(1)
                 cancelled = {
                     "method": "notifications/cancelled",
                     "params": {"requestId": "cancelled"},

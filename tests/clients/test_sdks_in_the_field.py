@@ -6,11 +6,12 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_session._client import recovery
 from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
 from callers import CONNECTION_CLOSED
-from servers import GENERATIONS, Servers
+from servers import GENERATIONS, RealServer, Servers
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +49,8 @@ def with_id(body: str) -> Script:
         "",
         'data: {"error":"not now"}\n\n',
         'data: {"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"not now"}}\n\n',
+        'data: {"jsonrpc":"2.0","id":"server-error","error":{"code":1,"message":"not now"}}\n\n',
+        'data: {"jsonrpc":"2.0","id":999,"result":{}}\n\n',
     ],
 )
 async def test_no_call_hangs_because_its_answer_is_for_another(kind: str, body: str) -> None:
@@ -59,12 +62,51 @@ async def test_no_call_hangs_because_its_answer_is_for_another(kind: str, body: 
         await client.call("session")
         small.parts["tools/call"] = with_id(body)
         error = await call_and_fail(client)
-        if not body.startswith("data"):
-            assert error.code == CONNECTION_CLOSED
-            assert "not now" in error.message or "not now" not in body
+        assert error.code == CONNECTION_CLOSED
+        assert "not now" in error.message or "not now" not in body
 
         del small.parts["tools/call"]
         assert await client.call("session") == "session-1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_call_gets_its_own_answer_whatever_else_is_in_its_stream(kind: str) -> None:
+    small = SmallServer()
+
+    async def answer(exchange: Exchange) -> None:
+        wrong = {"content": [{"type": "text", "text": "another's"}]}
+        await exchange.begin_events()
+        await exchange.send_event({"jsonrpc": "2.0", "id": 999, "result": wrong}, "e1")
+        await exchange.send_event(small.result(exchange.request), "e2")
+        await exchange.finish()
+
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        small.parts["tools/call"] = answer
+        with anyio.fail_after(SOON_SECONDS):
+            for _ in range(3):
+                assert await client.call("session") == "session-1"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_client_is_closed_in_time_though_its_delete_is_never_answered(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recovery.DELETE_SECONDS == 5.0
+    monkeypatch.setattr(recovery, "DELETE_SECONDS", 0.3)
+
+    async def never_answer(exchange: Exchange) -> None:
+        await exchange.until_left()
+
+    small = SmallServer({"DELETE": never_answer})
+    async with scripted_server(small) as server:
+        # The SDK would wait for as long as it waits for an answer to a call, and raises nothing.
+        with anyio.fail_after(SOON_SECONDS):
+            async with sdk.connect(kind, server.url, sdk.create_http_client) as client:
+                assert await client.call("session") == "session-1"
+        assert len(server.seen("DELETE")) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -239,13 +281,12 @@ async def test_a_stray_404_and_a_server_that_knows_its_client_cost_one_call(kind
         assert await client.call("session") == "session-1"
 
 
-@pytest.mark.skipif(not sdk.MODERN_SDK, reason="mcp 1.x reads on when a question is answered")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_question_of_the_new_session_is_answered_though_an_old_one_is_open(
     kind: str,
 ) -> None:
     small = SmallServer()
-    never = anyio.Event()
+    going_on = anyio.Event()
     asked: list[str] = []
 
     async def question(exchange: Exchange) -> None:
@@ -257,6 +298,9 @@ async def test_a_question_of_the_new_session_is_answered_though_an_old_one_is_op
         if exchange.request.session == "session-1":
             await exchange.until_left()
             return
+        if not sdk.MODERN_SDK:
+            # mcp 1.x reads on when the question before is answered.
+            going_on.set()
         await exchange.server.until(lambda server: server.seen("reply"))
         await exchange.send_event(small.result(exchange.request))
         await exchange.finish()
@@ -264,7 +308,7 @@ async def test_a_question_of_the_new_session_is_answered_though_an_old_one_is_op
     async def answer(text: str) -> str:
         asked.append(text)
         if text == "session-1":
-            await never.wait()
+            await going_on.wait()
         return "yes"
 
     async with (
@@ -283,8 +327,45 @@ async def test_a_question_of_the_new_session_is_answered_though_an_old_one_is_op
                 assert await client.call("session") == "session-2"
                 tasks.cancel_scope.cancel()
 
-        assert [it.session for it in server.seen("reply")][-1] == "session-2"
-        assert server.seen("reply")[-1].message["id"] == 0
+        replies = [(it.session, it.message["id"]) for it in server.seen("reply")]
+        assert replies == [("session-2", 0)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("generation", GENERATIONS)
+async def test_a_server_that_counts_its_questions_anew_is_answered(
+    kind: str, generation: str, servers: Servers
+) -> None:
+    """As in the test before, with real servers: both questions have the id 0."""
+
+    def asked_anew(server: RealServer) -> list[Any]:
+        seen = [it for it in server.wire() if it.tool == "ask" and it.status == 200]
+        return [it for it in seen if it.session != seen[0].session]
+
+    async def answer(question: str) -> str:
+        if question == "first":
+            await server.until(asked_anew)
+        return f"{question} answer"
+
+    async with (
+        servers.use(generation) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client, answer=answer) as client,
+    ):
+        with anyio.fail_after(2 * SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask_and_fail, client)
+                await client.until(lambda client: client.questions)
+                await server.restart()
+                assert await client.call("ask", question="second") == "second answer"
+
+        (call,) = asked_anew(server)
+        replies = [(it.session, it.status) for it in server.wire() if it.is_reply]
+        assert replies == [(call.session, 202)]
+
+
+async def ask_and_fail(client: sdk.Connected) -> None:
+    with pytest.raises(sdk.CallError):
+        await client.call("ask", question="first")
 
 
 async def only_live(small: SmallServer, script: Script, exchange: Exchange) -> None:

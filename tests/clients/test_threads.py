@@ -6,11 +6,12 @@ from typing import Any
 import anyio
 import mcp_session
 import pytest
-from mcp_session.testing import Exchange, SmallServer, scripted_server
+from mcp_session._client import streams
+from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
 import threads
-from callers import CONNECTION_CLOSED, Caller, call_of
+from callers import CONNECTION_CLOSED, Caller, answer_in, call_of
 from servers import Servers
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +41,121 @@ async def test_threads_that_fail_together_get_one_new_session(
         assert [answer.status_code for answer in answers] == [200] * CALLS
         assert len(server.executions("echo")) == CALLS
         assert [seen.message for seen in server.wire()].count("initialize") == 2
+
+
+async def test_threads_read_long_answers_and_streams_together() -> None:
+    small, padding = SmallServer(), "x" * 300_000
+
+    async def answer(exchange: Exchange) -> None:
+        message = small.result(exchange.request) | {"padding": padding}
+        if int(exchange.request.message["id"]) % 2:
+            await exchange.answer_json(message)
+        else:
+            await exchange.begin_events()
+            await exchange.send_event(message)
+            await exchange.finish()
+
+    small.parts["tools/call"] = answer
+    async with scripted_server(small) as server, threads.create_http_client() as http_client:
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        ends = 0
+
+        async def call_on(first: int) -> None:
+            nonlocal ends
+            for number in range(first, first + 25):
+                ended = answer_in(await caller.post(call_of(number)))
+                assert (ended["id"], ended["padding"]) == (number, padding)
+                ends += 1
+
+        async with anyio.create_task_group() as tasks:
+            for first in range(0, 200, 25):
+                tasks.start_soon(call_on, first)
+
+        assert ends == 200
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_hook_that_raises_for_a_status_hides_no_end_of_a_session(*, reads: bool) -> None:
+    def hook(response: Any) -> None:
+        if reads:
+            response.read()
+        response.raise_for_status()
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(event_hooks={"response": [hook]}) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
+
+
+async def test_a_call_that_is_sent_again_has_as_much_time_as_before() -> None:
+    small = SmallServer()
+
+    async def slow(exchange: Exchange) -> None:
+        if exchange.request.session in small.live:
+            # Longer than what is left of a refusal is read for.
+            await anyio.sleep(streams.DRAIN_SECONDS + 0.5)
+        await small.usual(exchange)
+
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(timeout=30) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.parts |= {"tools/call": slow, "initialize": slow_initialize(small)}
+        small.forget()
+
+        assert await caller.current() == "session-2"
+
+
+def slow_initialize(small: SmallServer) -> Script:
+    async def answer(exchange: Exchange) -> None:
+        await anyio.sleep(streams.DRAIN_SECONDS + 0.5)
+        await small.usual(exchange)
+
+    return answer
+
+
+async def test_a_hook_that_gives_what_cannot_be_awaited_here_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Hook:
+        async def __call__(self, _event: object) -> None:
+            pass
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(on_event=Hook()) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
+    assert "TypeError" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["recovery_timeout", "hold_timeout"])
+async def test_a_limit_of_years_is_one(option: str) -> None:
+    small = SmallServer()
+    years: dict[str, Any] = {option: 1e10}
+    async with (
+        scripted_server(small) as server,
+        threads.create_http_client(**years) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert await caller.current() == "session-2"
 
 
 async def test_a_stream_that_a_thread_waits_for_ends_when_its_session_was_replaced() -> None:

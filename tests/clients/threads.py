@@ -90,14 +90,29 @@ class ThreadedResponse:
             await self._client.run(self._response.close)
 
     def aiter_raw(self) -> AsyncIterator[bytes]:
-        return self._each(self._response.iter_raw())
+        return Pieces(self._client, self._response.iter_raw())
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
-        return self._each(self._response.iter_bytes())
+        return Pieces(self._client, self._response.iter_bytes())
 
     def aiter_text(self) -> AsyncIterator[str]:
-        return self._each(self._response.iter_text())
+        return Pieces(self._client, self._response.iter_text())
 
-    async def _each(self, pieces: Iterator[Any]) -> AsyncIterator[Any]:
-        while (piece := await self._client.run(next, pieces, None)) is not None:
-            yield piece
+
+class Pieces:
+    """What is read of a response, in threads.
+
+    No generator: trio warns of each of these that is left before its end.
+    """
+
+    def __init__(self, client: Threaded, pieces: Iterator[Any]) -> None:
+        self._client = client
+        self._pieces = pieces
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if (piece := await self._client.run(next, self._pieces, None)) is None:
+            raise StopAsyncIteration
+        return piece

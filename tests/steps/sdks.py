@@ -107,7 +107,7 @@ def servers(session: nox.Session, sdk: str) -> None:
 def workers(session: nox.Session, sdk: str) -> None:
     """One application in several workers and replicas, plain clients of one SDK generation."""
     prepare_node(session, "workers")
-    run_workers(session, sdk)
+    run_workers(session, sdk, "other_servers")
 
 
 @nox.session(name="workers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])
@@ -116,15 +116,19 @@ def workers_whole(session: nox.Session, sdk: str) -> None:
     """The same with every client and server, and the soak at its full size."""
     prepare_node(session, "workers")
     build_peer(session, "workers/rmcp-client")
-    run_workers(session, sdk, "--whole", "-s")
+    run_workers(session, sdk, "sessions", "owner_gone", "other_servers", options=("--whole", "-s"))
 
 
-def run_workers(session: nox.Session, sdk: str, *options: str) -> None:
-    """Run the tests of several processes; with fastmcp, those of its application."""
+def run_workers(
+    session: nox.Session, sdk: str, *of_fastmcp: str, options: tuple[str, ...] = ()
+) -> None:
+    """Run the tests of several processes; with fastmcp, these of its application."""
     # Its client is one of those that come to the others' servers.
     python_of(session, "fastmcp4")
-    tests = "tests/workers" if sdk in OFFICIAL else "tests/workers/test_other_servers.py"
-    session.run(python_of(session, sdk), "-m", "pytest", tests, *options, *session.posargs)
+    tests = [f"tests/workers/test_{name}.py" for name in of_fastmcp]
+    if sdk in OFFICIAL:
+        tests = ["tests/workers"]
+    session.run(python_of(session, sdk), "-m", "pytest", *tests, *options, *session.posargs)
 
 
 @nox.session(name="servers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])

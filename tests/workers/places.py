@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -30,6 +31,8 @@ class Place:
     port: int
     notes: Path
     environment: dict[str, str]
+    # How many processes serve, if they are workers of one.
+    count: int = 0
     ports: list[int] = field(default_factory=list[int])
     processes: list[subprocess.Popen[bytes]] = field(
         default_factory=list["subprocess.Popen[bytes]"]
@@ -114,7 +117,7 @@ def workers(
 ) -> Generator[Place]:
     """One server with so many workers, which share a table ("sqlite", or a URL; "" for none)."""
     with folder() as notes:
-        place = Place(free_port(), notes, environment(table, notes, settings))
+        place = Place(free_port(), notes, environment(table, notes, settings), count)
         options = ["--workers", str(count)]
         if server == "uvicorn":
             # It gives up on a worker that is slow to start.
@@ -153,7 +156,13 @@ def start_replica(place: Place, port: int) -> "subprocess.Popen[bytes]":
 
 
 def kill(place: Place, pid: int) -> None:
-    """Kill a process that serves. A uvicorn makes another worker; a replica is started again."""
+    """Kill a process that serves. A uvicorn makes another worker; a replica is started again.
+
+    Of workers all have to be there before: of one that was killed while it was asked for its
+    health, uvicorn knows only when the time for that is over, and makes no other until then.
+    """
+    if place.count:
+        wait_for(partial(all_workers_serve, place))
     os.kill(pid, signal.SIGKILL)
     for number, process in enumerate(place.processes):
         if process.pid == pid:
@@ -165,6 +174,13 @@ def all_serve(place: Place) -> None:
     """Wait until what was killed is there again, so that the next can be."""
     for port in place.ports:
         wait_until_it_serves(port)
+    if place.count:
+        wait_for(partial(all_workers_serve, place))
+
+
+def all_workers_serve(place: Place) -> bool:
+    begun = set(place.noted("serving"))
+    return sum(str(worker) in begun for worker in place.workers()) >= place.count
 
 
 class Redis:
@@ -222,7 +238,8 @@ def wait_until_it_serves(port: int) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + TIMEOUT
+    # With what uvicorn may take to see that workers are gone.
+    ends = time.monotonic() + 3 * TIMEOUT
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.05)

@@ -37,6 +37,7 @@ class Answer(BaseModel):
 
 def create() -> Any:
     """Make the application, as the environment says."""
+    note("serving", str(os.getpid()))
     application = streamable(server())
     if "TABLE" not in os.environ:
         return SessionMiddleware(application) if "MIDDLEWARE" in os.environ else application

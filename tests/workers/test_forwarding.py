@@ -6,7 +6,7 @@ import socket
 import stat
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,29 @@ async def test_a_connection_is_used_again() -> None:
             idle = vars(upstream)["_idle"]  # not to be seen from outside
             assert len(idle) == 1
         await upstream.aclose()
+
+
+async def test_a_connection_that_the_other_side_may_be_closing_is_not_used_again() -> None:
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"hello"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    upstream = Upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    for expected in (1, 2):
+        # That is what gunicorn keeps one for.
+        await asyncio.sleep(2 * (expected - 1))
+        async with upstream.exchange("POST", b"/", HEADERS, receiving(b"hello")) as given:
+            await given.relay(Sent())
+        assert connections == expected
+    await upstream.aclose()
+    server.close()
 
 
 async def test_each_piece_goes_on_as_it_comes_in_both_directions() -> None:

@@ -5,17 +5,15 @@ questions of the server's, DELETE. Every request opens a connection of its own.
 """
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 import anyio.to_thread
 import pytest
+from other_clients import ENVIRONMENTS, fastmcp, there, typescript
 
 import raw
 from places import TIMEOUT, Place, balancer, redis, replicas, workers
@@ -23,23 +21,16 @@ from served import GENERATION
 
 pytestmark = pytest.mark.anyio
 
-HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parents[1] / ".environments"
-
-
-def fastmcp() -> list[str]:
-    python = os.environ.get("MCP_SESSION_PYTHON_FASTMCP4")
-    python = python or str(ENVIRONMENTS / "fastmcp4" / "bin" / "python")
-    return [python, "-W", "ignore", str(HERE / "programs" / "fastmcp_client.py")]
-
-
 CLIENTS = {
-    "fastmcp 4": fastmcp(),
-    "TypeScript 2.4": ["node", str(ENVIRONMENTS / "node-workers" / "client.js")],
+    "fastmcp 4": fastmcp("client"),
+    "TypeScript 2.4": typescript("client"),
     "rmcp 3.9": [str(ENVIRONMENTS / "cargo-peers" / "debug" / "workers-client")],
 }
-# What is built in a minute or more is for the whole run, and so are the servers of mcp 1.x.
-SHORT = {"fastmcp 4", "TypeScript 2.4"} if GENERATION == "mcp2" else set[str]()
+# The rest is for the whole run: what is built in a minute or more, and the servers of mcp 1.x.
+SHORT = {
+    ("fastmcp 4", "three replicas, Redis"),
+    ("TypeScript 2.4", "four workers, SQLite"),
+}
 
 
 @contextmanager
@@ -56,7 +47,7 @@ PLACES = {
 
 @pytest.fixture(scope="module", params=PLACES)
 def place(request: pytest.FixtureRequest) -> Generator[Place]:
-    if not (request.config.getoption("--whole") or SHORT):
+    if not (request.config.getoption("--whole") or GENERATION == "mcp2"):
         pytest.skip("of the whole run")
     with PLACES[request.param]() as opened:
         yield opened
@@ -66,9 +57,11 @@ def place(request: pytest.FixtureRequest) -> Generator[Place]:
 async def test_a_client_of_another_maker_notices_nothing_of_the_processes(
     place: Place,
     name: str,
+    request: pytest.FixtureRequest,
     whole: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    if not (whole or name in SHORT):
+    where = request.node.callspec.params["place"]
+    if not (whole or (name, where) in SHORT):
         pytest.skip("of the whole run")
     answers, session_id = await anyio.to_thread.run_sync(played, name, place)
 
@@ -89,11 +82,7 @@ async def test_a_client_of_another_maker_notices_nothing_of_the_processes(
 
 def played(name: str, place: Place) -> tuple[dict[str, list[str]], str]:
     """Run a client; what it was answered, and the session that it had."""
-    command = CLIENTS[name]
-    if shutil.which(command[0]) is None or not Path(command[-1]).exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have {command}")
-        pytest.skip(f"{command[-1]} is not on this machine: {name} is NOT TESTED")
+    command = there(CLIENTS[name])
     seen = bytearray()
     with balancer([place.port], seen) as port:
         done = subprocess.run(

@@ -14,13 +14,12 @@ import pytest
 
 import raw
 from clients import call, connected
-from places import Place, until, workers
+from places import Place, all_workers_serve, kill, until, workers
 from served import GENERATION
 
 pytestmark = pytest.mark.anyio
 
 # With the SDK alone, uvicorn's are in all the other tests.
-WORKERS = 4
 SERVERS = ("uvicorn", "gunicorn", "hypercorn")
 # A part of them in each environment.
 SHORT = {"mcp1": (), "mcp2": ("hypercorn",), "fastmcp": ("gunicorn",)}
@@ -28,9 +27,10 @@ SHORT = {"mcp1": (), "mcp2": ("hypercorn",), "fastmcp": ("gunicorn",)}
 
 @pytest.fixture(scope="module", params=SERVERS)
 def place(request: pytest.FixtureRequest) -> Generator[Place]:
-    if not (request.config.getoption("--whole") or request.param in SHORT[GENERATION]):
+    is_whole = request.config.getoption("--whole")
+    if not (is_whole or request.param in SHORT[GENERATION]):
         pytest.skip("of the whole run")
-    with workers("sqlite", server=request.param, count=WORKERS) as opened:
+    with workers("sqlite", server=request.param, count=4 if is_whole else 2) as opened:
         yield opened
 
 
@@ -88,7 +88,7 @@ async def test_a_session_goes_on_when_all_workers_are_replaced(place: Place) -> 
         await session.open()
         before = set(place.workers())
         os.kill(place.processes[0].pid, signal.SIGHUP)
-        await until(lambda: len(place.workers()) == WORKERS and not before & set(place.workers()))
+        await until(lambda: not before & set(place.workers()) and all_workers_serve(place))
         with anyio.fail_after(60):
             answer = await session.call(2, "run", {"text": "replaced"})
             while answer.status_code == 503:
@@ -101,7 +101,7 @@ async def test_a_session_goes_on_when_its_worker_is_killed(place: Place) -> None
         pytest.skip("hypercorn ends altogether when one of its workers is killed")
     async with connected(place.url) as session:
         owner = int(await call(session, "whoami"))
-        os.kill(owner, signal.SIGKILL)
+        kill(place, owner)
         assert await call(session, "run", text="after") == "after"
         assert int(await call(session, "whoami")) != owner
     assert place.noted("runs").count("after") == 1

@@ -32,10 +32,8 @@ pub fn body(kind: &str, length: usize) -> Option<Vec<u8>> {
 
 /// Bodies that are meant to hurt, and ordinary ones of the same lengths to hold them against.
 pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
-    const LONG: usize = 64 << 20;
     const DEEP: usize = 1_000_000;
-    let repeated = |unit: &str| unit.repeat(LONG / unit.len());
-    vec![
+    let mut bodies = vec![
         ("ordinary, 2 MB", body("dense", 2 * DEEP).unwrap_or_default()),
         (
             "nested 1,000,000 deep",
@@ -46,37 +44,67 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
             request(&format!("{}1{}", r#"{"a":"#.repeat(300_000), "}".repeat(300_000)))
                 .into_bytes(),
         ),
-        ("ordinary, 64 MiB", body("dense", LONG).unwrap_or_default()),
-        ("`[`, 64 MiB", "[".repeat(LONG).into_bytes()),
-        (r"`\u0000`, 64 MiB", request(&format!("\"{}\"", repeated(r"\u0000"))).into_bytes()),
-        (r"`\ud800`, 64 MiB", request(&format!("\"{}\"", repeated(r"\ud800"))).into_bytes()),
+    ];
+    bodies.extend(hostile_of(64 << 20));
+    bodies
+}
+
+/// Bodies of about this length that are meant to hurt; the first is an ordinary one.
+pub fn hostile_of(length: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let repeated = |unit: &str| unit.repeat(length / unit.len());
+    let members = |unit: &str| format!(r#"{{{}"method":"m"}}"#, repeated(unit)).into_bytes();
+    let argument = |unit: &str| request(&format!("\"{}\"", repeated(unit))).into_bytes();
+    let half = length / 2;
+    vec![
+        ("ordinary", body("dense", length).unwrap_or_default()),
+        ("nested arrays", request(&format!("{}{}", "[".repeat(half), "]".repeat(half))).into()),
         (
-            "an id of `\\u0030`, 64 MiB",
+            "nested objects",
+            request(&format!("{}1{}", r#"{"a":"#.repeat(length / 6), "}".repeat(length / 6)))
+                .into(),
+        ),
+        ("`[`", "[".repeat(length).into_bytes()),
+        (r"`\u0000`", argument(r"\u0000")),
+        (r"`\ud800`", argument(r"\ud800")),
+        (r"`\n`", argument(r"\n")),
+        (r"`\na`", argument(r"\na")),
+        (
+            "an id of `\\u0030`",
             format!(r#"{{"method":"m","id":"{}"}}"#, repeated(r"\u0030")).into_bytes(),
         ),
         (
-            "the key `id` again and again, 64 MiB",
-            format!(r#"{{{}"method":"m"}}"#, repeated(r#""id":1,"#)).into_bytes(),
+            "a method of `\\u0069`",
+            format!(r#"{{"id":1,"method":"{}"}}"#, repeated(r"\u0069")).into_bytes(),
         ),
+        ("the key `id` again and again", members(r#""id":1,"#)),
+        ("the key `params` again and again", members(r#""params":1,"#)),
+        ("escaped keys", members(r#""\u0069\u0064":1,"#)),
+        ("escaped keys that may repeat", members(r#""\u0070\u0061\u0072\u0061\u006d\u0073":1,"#)),
+        ("keys spelled with an escape", members(r#""\u0061":1,"#)),
+        ("keys of one escape", members(r#""\n":1,"#)),
+        ("keys that begin as `id`, escaped", members(r#""i\u0065":1,"#)),
+        ("empty keys", members(r#""":1,"#)),
+        ("short keys", members(r#""a":1,"#)),
         (
-            "escaped keys, 64 MiB",
-            format!(r#"{{{}"method":"m"}}"#, repeated(r#""\u0069\u0064":1,"#)).into_bytes(),
-        ),
-        (
-            "keys spelled with an escape, 64 MiB",
-            format!(r#"{{{}"method":"m"}}"#, repeated(r#""\u0061":1,"#)).into_bytes(),
-        ),
-        (
-            "escapes in keys, 64 MiB",
+            "escapes in keys",
             format!(r#"{{"{}":1,"method":"m"}}"#, repeated(r"\u0069")).into_bytes(),
         ),
-        ("a number of 64 MiB", request(&"9".repeat(LONG)).into_bytes()),
+        ("a number", request(&"9".repeat(length)).into_bytes()),
+        ("numbers", request(&format!("[{}1]", repeated("1,"))).into_bytes()),
+        ("space", request(&format!("[{}1]", repeated(" "))).into_bytes()),
+        ("space between numbers", request(&format!("[{}1]", repeated("1 , "))).into_bytes()),
+        ("empty strings", request(&format!("[{}1]", repeated(r#""","#))).into_bytes()),
+        ("empty objects", request(&format!("[{}1]", repeated("{},"))).into_bytes()),
+        ("members of one letter", request(&format!("[{}1]", repeated(r#"{"":1},"#))).into_bytes()),
         (
-            "a byte that is not UTF-8 at the end, 64 MiB",
-            [body("dense", LONG).unwrap_or_default(), vec![0xFF]].concat(),
+            "a byte that is not UTF-8 at the end",
+            [body("dense", length).unwrap_or_default(), vec![0xFF]].concat(),
         ),
-        ("a batch of ones, 64 MiB", format!("[{}1]", repeated("1,")).into_bytes()),
-        ("a batch of empty objects, 64 MiB", format!("[{}{{}}]", repeated("{},")).into_bytes()),
+        ("zeros", request(&format!("[{}1]", repeated("0,"))).into_bytes()),
+        ("a batch of zeros", format!("[{}1]", repeated("0,")).into_bytes()),
+        ("a batch of ones", format!("[{}1]", repeated("1,")).into_bytes()),
+        ("a batch of empty objects", format!("[{}{{}}]", repeated("{},")).into_bytes()),
+        ("a batch of requests", format!("[{}1]", repeated(r#"{"id":1,"method":"m"},"#)).into()),
     ]
 }
 

@@ -138,7 +138,8 @@ fn event_case() -> Case {
     })
 }
 
-fn live() -> Session {
+/// A session that has begun.
+pub fn live() -> Session {
     let mut session = Session::new(Options::default());
     let initialize = Outgoing::post(br#"{"id":0,"method":"initialize"}"#);
     if let Before::Transmit(sent) = session.before_request(initialize) {

@@ -6,10 +6,13 @@
 //!   nanoseconds, and allocations and bytes allocated in one run.
 //! - `measure hostile`: times bodies that are meant to hurt, beside an ordinary one of the same
 //!   length; prints for each its length, nanoseconds a byte, and the most memory it took.
+//! - `measure readers`, `measure hostile-bodies LENGTH`: the names of the functions, and of the
+//!   bodies with their lengths, that `measure read-hostile LENGTH` reads, each with each.
 //! - `measure body KIND LENGTH`: writes one of the bodies to standard output.
 
 mod bodies;
 mod cases;
+mod hostile;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -33,6 +36,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["time", rounds] => time(rounds.parse()?),
         ["hostile"] => hostile(),
+        ["readers"] => hostile::READERS.iter().for_each(|reader| println!("{}", reader.name)),
+        ["hostile-bodies", length] => {
+            for (name, body) in bodies::hostile_of(length.parse()?) {
+                println!("{name}\t{}", body.len());
+            }
+        }
+        ["read-hostile", length] => hostile::read_all(length.parse()?),
         ["body", kind, length] => {
             io::stdout().write_all(&bodies::body(kind, length.parse()?).ok_or("no such body")?)?;
         }

@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 _CONNECT_SECONDS = 1.0
-_IDLE_SECONDS = 30.0
+# Less than the other side keeps a connection that is not in use, or a request meets its end: it may
+# have run then, and is not sent again. gunicorn closes after 2 s, uvicorn and node after 5 s.
+_IDLE_SECONDS = 1.5
 _IDLE_AT_MOST = 64
 # The longest end of an event.
 _TAIL_BYTES = 4

@@ -55,6 +55,10 @@ class RequestReader:
             return self._receive_in_turn()
         return self._receive()
 
+    def forget_what_was_read(self) -> None:
+        """Leave out what was read so far: it is given in another way."""
+        self._unseen.clear()
+
     def read_at_hand(self) -> Awaitable[None] | None:
         """Read what there is; return the read that would have to wait, and has to be awaited."""
         try:

@@ -14,6 +14,7 @@ from mcp_session._asgi._connection import described, target
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
+from mcp_session._core import CollectedBody
 from mcp_session.replica import (
     AwaitRun,
     Find,
@@ -33,7 +34,7 @@ from mcp_session.replica import (
     Swap,
 )
 
-__all__ = ["RequestBody", "Serve", "SessionRequest", "caller"]
+__all__ = ["Serve", "SessionRequest", "caller"]
 
 _HOP = b"mcp-session-hop"
 _SESSION_ID = b"mcp-session-id"
@@ -63,42 +64,6 @@ _RESTORED_HEADERS = [
 ]
 
 
-class RequestBody:
-    """Collects the body of a request, as `RequestReader` reads for a machine."""
-
-    def __init__(self, limit: int) -> None:
-        """Read up to `limit` bytes."""
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self.reads_on = True
-        self.whole: bytes | None = None
-
-    @property
-    def remembers_request(self) -> bool:
-        """Whether it has to be told of what is read."""
-        return self.reads_on
-
-    def request(self, message: Message | None) -> None:
-        """Tell of what the server's `receive` returned; of `None` if it raised."""
-        if not self.reads_on:
-            return
-        if message is None or message["type"] != "http.request":
-            self.reads_on = False
-            return
-        piece = message.get("body", b"")
-        self._pieces.append(piece)
-        self._size += max(len(piece), 512)
-        if not message.get("more_body", False):
-            self.whole, self.reads_on = b"".join(self._pieces), False
-        elif self._size > self._limit:
-            self.reads_on = False
-
-    def wait_over(self) -> None:
-        """Tell that the time to read is over."""
-        self.reads_on = False
-
-
 class SessionRequest:
     """Drives the machine for one request."""
 
@@ -117,7 +82,9 @@ class SessionRequest:
         self._replica, self._run = replica, run
         self._application, self._serve = application, serve
         self._scope, self._receive, self._send = scope, receive, send
+        # Read whole, and counted, until the answer begins.
         self._body: bytes | None = None
+        self._collected: CollectedBody | None = None
         self._asked: InProcessAnswer | None = None
         self._on_restored = on_restored
         # Of the session, once it was looked up.
@@ -130,9 +97,16 @@ class SessionRequest:
         self._replica.lease.look_at_the_clock()
         return self._run
 
-    async def serve(self, body: bytes | None, step: Step) -> None:
+    async def read(self, collected: CollectedBody) -> None:
+        """Go on with the body, which was read as far as it is of use."""
+        self._body, self._collected = collected.take(), collected
+        if collected.has_no_room:
+            await self.serve(self._told.no_room_for_body())
+        else:
+            await self.serve(self._told.body_read(self._body))
+
+    async def serve(self, step: Step) -> None:
         """Go on with a step, until the request is answered."""
-        self._body = body
         running = self._running = self._replica.running.add(self._run)
         try:
             with running.scope:
@@ -202,10 +176,11 @@ class SessionRequest:
         if self._asked is not None and self._on_restored is not None:
             await self._on_restored(_attached(self._scope), _text(step.session_id))
             self._asked = None
+        self._answer.on_begun = self._let_go_of_the_body
         answer = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
         send = self._answer.send if answer is None else answer.send
         try:
-            knew_the_session = await self._serve(scope, self._receive_again(), send)
+            knew_the_session = await self._serve(scope, self._body, self._receive_again(), send)
         except _ThrownAwayError:
             knew_the_session = True
         except CutOff as cut:
@@ -218,6 +193,10 @@ class SessionRequest:
         if not knew_the_session:
             return self._told.app_forgot()
         return None if answer is None else answer.next_step
+
+    def _let_go_of_the_body(self) -> None:
+        self._run.answer_begun()
+        self._body = self._collected = None
 
     async def _restore(self, step: RestoreInApp) -> Step:
         headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
@@ -297,15 +276,13 @@ class SessionRequest:
         async def receive() -> Message:
             if given:
                 return {"type": "http.request", "body": given.pop(), "more_body": False}
-            while (message := await self._receive())["type"] == "http.request":
-                # Its pieces were given as one.
-                pass
-            return message
+            return await self._receive()
 
         return receive
 
 
-Serve = Callable[[Scope, Receive, Send], Awaitable[bool]]
+# With the body of the request, where it was read whole.
+Serve = Callable[[Scope, bytes | None, Receive, Send], Awaitable[bool]]
 OnRestored = Callable[[str, str | None], Awaitable[None]]
 
 
@@ -319,11 +296,14 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.is_begun = self.is_whole = False
+        self.on_begun: Callable[[], None] | None = None
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             self.is_begun = True
+            if self.on_begun is not None:
+                self.on_begun()
         elif kind == "http.response.body":
             self.is_whole = not message.get("more_body", False)
         await self._send(message)

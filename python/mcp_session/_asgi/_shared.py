@@ -11,8 +11,8 @@ from inspect import isawaitable
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
 from mcp_session._asgi._request import RequestReader
-from mcp_session._asgi._session_request import RequestBody, Serve, SessionRequest, caller
-from mcp_session._core import admit
+from mcp_session._asgi._session_request import Serve, SessionRequest, caller
+from mcp_session._core import CollectedBody, ServerPolicy, admit
 from mcp_session._enums import Lookup
 from mcp_session.replica import ReadBody, SessionRun
 from mcp_session.sessions import SessionTableError
@@ -47,6 +47,7 @@ class SharedSessions:
         self,
         options: ReplicaOptions,
         *,
+        policy: ServerPolicy,
         entrance: Application,
         application: Application,
         serve: Serve,
@@ -54,7 +55,7 @@ class SharedSessions:
         on_restored: OnRestored | None,
     ) -> None:
         """Serve by `serve`; restore in `application`; others' requests come in by `entrance`."""
-        self._options, self._on_restored = options, on_restored
+        self._options, self._policy, self._on_restored = options, policy, on_restored
         self._entrance = Entrance(entrance)
         self._application, self._serve = application, serve
         self._request_seconds = request_seconds
@@ -101,16 +102,16 @@ class SharedSessions:
     ) -> None:
         step = run.step
         if not isinstance(step, ReadBody):
-            request = self._request(replica, run, scope, receive, send)
-            await request.serve(None, step)
+            await self._request(replica, run, scope, receive, send).serve(step)
             return
-        body = RequestBody(step.limit)
+        body = CollectedBody(self._policy, step.limit)
         reader = RequestReader(body, receive)
         request = self._request(replica, run, scope, reader.receive, send)
 
         async def go_on() -> None:
-            replica.lease.look_at_the_clock()
-            await request.serve(body.whole, run.body_read(body.whole))
+            if body.is_whole:
+                reader.forget_what_was_read()
+            await request.read(body)
 
         begun = reader.read_at_hand()
         seconds = self._request_seconds if step.is_timed else math.inf
@@ -177,7 +178,7 @@ class SharedSessions:
             known=Lookup.UNAVAILABLE,
         )
         if (answer := verdict.response) is None:
-            await self._serve(scope, receive, send)
+            await self._serve(scope, None, receive, send)
             return
         headers = [(name.encode(), value.encode()) for name, value in answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -26,6 +26,8 @@ __all__ = ["blocking_library", "blocking_send", "blocking_source", "run"]
 
 T = TypeVar("T")
 
+LONGEST_WAIT = 86_400.0
+
 
 def run(awaitable: Awaitable[T]) -> T:
     """Take it to its end and return what it returns.
@@ -54,34 +56,49 @@ def blocking_send(
     """Make the `send` of a client one that can be awaited, and that our limits end."""
 
     async def blocking(request: Any, **send_options: Any) -> Any:  # noqa: ANN401 - the library's
-        if (seconds := seconds_left()) is not None:
-            own: dict[str, float | None] = request.extensions.get("timeout") or {}
-            limited = {
-                name: seconds if (value := own.get(name)) is None else min(value, seconds)
-                for name in ("connect", "read", "write", "pool")
-            }
-            request.extensions = request.extensions | {"timeout": limited}
+        # The transport looks here whenever it waits: what we limit is not the caller's own.
+        extensions, seconds = request.extensions, seconds_left()
+        timeouts: dict[str, float | None] = dict(extensions.get("timeout") or {})
+        if seconds is not None:
+            for name in ("connect", "read", "write", "pool"):
+                own = timeouts.get(name)
+                timeouts[name] = seconds if own is None else min(own, seconds)
+        request.extensions = extensions | {"timeout": timeouts}
         try:
             response = send(request, **send_options)
         except library.outages:
             end_if_over()
             raise
-        response.stream = blocking_source(response.stream, library, response)
+        except library.refused as error:
+            # An event hook raised for its status: it may be read all the same.
+            refused = error.response
+            refused.stream = blocking_source(refused.stream, library, refused, timeouts)
+            raise
+        finally:
+            request.extensions = extensions
+        response.stream = blocking_source(response.stream, library, response, timeouts)
         return response
 
     return blocking
 
 
-def blocking_source(source: Any, library: Library, response: Any = None) -> Any:  # noqa: ANN401
+def blocking_source(
+    source: Any,  # noqa: ANN401 - of either library
+    library: Library,
+    response: Any = None,  # noqa: ANN401 - as above
+    timeouts: dict[str, float | None] | None = None,
+) -> Any:  # noqa: ANN401 - as above
     """Make a stream that is read with `for` one that is read with `async for` too.
 
-    `response` is the one that it is of, if it is of one.
+    `response` is the one that it is of, if it is of one, and `timeouts` are those of its request.
     """
 
     async def close() -> None:
         source.close()
 
-    return library.body(Afresh(source) if response is None else chunks_of(source, response), close)
+    if response is None:
+        return library.body(Afresh(source), close)
+    return library.body(chunks_of(source, response, timeouts), close)
 
 
 class Afresh:
@@ -92,16 +109,19 @@ class Afresh:
         self._source = source
 
     def __aiter__(self) -> AsyncGenerator[bytes]:
-        return chunks_of(self._source, None)
+        return chunks_of(self._source, None, None)
 
 
-async def chunks_of(source: Any, response: Any) -> AsyncGenerator[bytes]:  # noqa: ANN401 - as above
+async def chunks_of(
+    source: Any,  # noqa: ANN401 - as above
+    response: Any,  # noqa: ANN401 - as above
+    timeouts: dict[str, float | None] | None,
+) -> AsyncGenerator[bytes]:
     """Read it piece by piece, each within the limits of who asks for it."""
-    if response is not None and (seconds := seconds_left()) is not None:
+    if timeouts is not None and (seconds := seconds_left()) is not None:
         # The transport looks here when it begins to read.
-        timeouts = response.request.extensions.get("timeout")
-        if timeouts is not None:
-            timeouts["read"] = min(timeouts.get("read") or math.inf, seconds)
+        own = timeouts.get("read")
+        timeouts["read"] = seconds if own is None else min(own, seconds)
 
     def shut_down() -> None:
         # A connection of HTTP/2 has other streams, and stays.
@@ -248,11 +268,17 @@ def token() -> Token:
     return TOKEN
 
 
+async def call_here(function: Callable[[], Awaitable[None]]) -> None:
+    """Call it in this thread."""
+    await function()
+
+
 def seconds_left() -> float | None:
     """Say for how long this thread may wait; `None` is for ever."""
     deadline = min((scope.deadline for scope in LIMITS.scopes), default=math.inf)
-    # A timeout of nothing would be an error to a socket.
-    return None if deadline == math.inf else max(0.001, deadline - time.monotonic())
+    # A timeout of nothing would be an error to a socket, and one of years too.
+    left = deadline - time.monotonic()
+    return None if deadline == math.inf else min(max(0.001, left), LONGEST_WAIT)
 
 
 def end_if_over() -> None:
@@ -262,4 +288,11 @@ def end_if_over() -> None:
 
 
 waits: Any = Waits
-WAITS: Waits = waits(move_on_after=Scope, cancel_scope=Scope, event=Event, current_token=token)
+WAITS: Waits = waits(
+    move_on_after=Scope,
+    cancel_scope=Scope,
+    event=Event,
+    current_token=token,
+    call_apart=call_here,
+    can_await=False,
+)

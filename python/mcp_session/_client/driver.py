@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_session._client import recovery, streams
 from mcp_session._client.library import Library, Wire
-from mcp_session._client.recovery import FollowedSession, Opening
+from mcp_session._client.recovery import FollowedSession, Leader, Opening
 from mcp_session._client.waiting import Waiting
 from mcp_session._core import (
     CircuitOpen,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from mcp_session.client import Step
 
 __all__ = ["Driver"]
+
+READS = Read, ReadAnswer
 
 logger = logging.getLogger("mcp_session")
 
@@ -127,17 +129,17 @@ class RequestDriver:
                     try:
                         response = await wire.send(request, stream=True, **self._send_options)
                     except Exception as error:  # noqa: BLE001 - raised again there
-                        step, response = self._failed(error)
+                        step, response = self._failed(error, request)
                     else:
                         step = run.response(response.status_code, raw_headers(response.headers))
                 elif isinstance(step, LocalAnswer):
                     response = await self._answer(step)
                     break
                 else:
-                    step = await self._released(await self._wait(step))
+                    step = await self._before_it_goes_out(await self._wait(step))
             else:
-                self._tried()
-                if not step.is_plain or response.next_request is not None or self._raised:
+                is_plain = step.is_plain and response.is_success
+                if not is_plain or self._is_trial or self._raised:
                     await self._hand_over(step, response)
                 self._guard(response, step.watch)
         except BaseException:
@@ -157,6 +159,8 @@ class RequestDriver:
             library.raw_headers(request.headers),
             body,
             wire.client.headers,
+            wire.own_auth(url, self._send_options),
+            url.netloc,
         )
         if run is None:
             return wire.send(request, stream=stream, **self._send_options)
@@ -180,13 +184,16 @@ class RequestDriver:
         with library.waits.move_on_after(recovery.DELETE_SECONDS):
             return await self.send(stream=stream)
         message = "the session was not ended in time"
-        raise library.timeout(message)
+        raise library.timeout(message, request=self._request)
 
     async def _look(
         self, step: Step, response: httpx2.Response
     ) -> tuple[Step, httpx2.Response | None]:
         """Do a step with a response in hand."""
         run, library = self._run, self._wire.library
+        if self._raised and isinstance(step, READS) and not response.is_stream_consumed:
+            # The library has closed it: a misreport cannot be read any more.
+            self._driver.warn_of_hooks()
         if isinstance(step, ReadAnswer):
             try:
                 if response.is_stream_consumed:
@@ -204,37 +211,42 @@ class RequestDriver:
             return run.refusal_read(await streams.read_refusal(response, step, library)), response
         await streams.drain(response, library)
         self._raised = None
-        step = run.drained() or step
-        self._tried()
-        return await self._released(step), None
+        self._was_sent(None)
+        return await self._before_it_goes_out(step), None
 
     @cached_property
     def _session(self) -> FollowedSession | None:
         number = self._run.session
         return None if number is None else self._driver.sessions.get(number)
 
-    def _failed(self, error: Exception) -> tuple[Step, httpx2.Response | None]:
+    def _failed(
+        self, error: Exception, request: httpx2.Request
+    ) -> tuple[Step, httpx2.Response | None]:
         """Take what the HTTP library has raised: say what to do, if it is not for the caller."""
         run, library = self._run, self._wire.library
         if isinstance(error, library.outages):
             is_unsent = isinstance(error, library.unsent)
             step = run.failed(type(error).__name__, is_unsent=is_unsent)
             if not isinstance(step, Raise):
-                self._tried()
+                self._was_sent(None)
                 return step, None
         elif isinstance(error, library.refused):
-            # An event hook raised for the status, which may be the end of the session.
-            self._raised, response = error, error.response
-            headers = library.raw_headers(response.headers)
-            return run.response(response.status_code, headers), response
+            if is_answer_to(request, error.response):
+                # An event hook raised for the status, which may be the end of the session.
+                self._raised, response = error, error.response
+                headers = library.raw_headers(response.headers)
+                return run.response(response.status_code, headers), response
         else:
             self._driver.warn_of_hooks()
         raise error
 
-    def _tried(self) -> None:
+    def _was_sent(self, response: httpx2.Response | None) -> None:
+        """Let go who waits for what came of it; nothing may have, or no success."""
         if self._is_trial:
             self._is_trial = False
             self._wake_all()
+        if self._session is not None and (response is None or not response.is_success):
+            self._session.note_cooldown(self._run.cooldown)
 
     def _wake_all(self) -> None:
         if self._session is not None:
@@ -258,6 +270,7 @@ class RequestDriver:
 
     async def _hand_over(self, handover: Handover, response: httpx2.Response) -> None:
         """Do what is to be done before the caller gets a response."""
+        self._was_sent(response)
         if self._raised is not None:
             raise self._raised
         wire, session, run, request = self._wire, self._session, self._run, self._request
@@ -275,7 +288,7 @@ class RequestDriver:
             # The caller follows it, with the ID by which it is known here.
             following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
             url = following.url
-            run.redirected(url.scheme, following.headers["host"], url.raw_path)
+            run.redirected(url.scheme, following.headers["host"], url.raw_path, url.netloc)
         if events := run.events():
             await wire.options.tell(events, wire.library.waits)
 
@@ -290,8 +303,9 @@ class RequestDriver:
         run, session = self._run, self._session
         match step:
             case Recover() if session is not None:
-                timeouts = self._request.extensions.get("timeout")
-                await recovery.recover(self._wire, session, step.recovery, timeouts)
+                leader = Leader(self._request, self._send_options)
+                await recovery.recover(self._wire, session, step.recovery, leader)
+                session.note_cooldown(run.cooldown)
                 return run.hold_over()
             case HeldBack() if session is not None:
                 return await self._hold(session)
@@ -310,23 +324,35 @@ class RequestDriver:
                 raise RuntimeError(message)
 
     async def _hold(self, session: FollowedSession) -> Step:
-        run, begun = self._run, time.monotonic()
-        with self._wire.library.waits.move_on_after(
-            self._wire.options.hold_timeout - self._held
-        ) as scope:
-            await session.waiting.until(
-                lambda: run.is_settled and self._is_released(), run.waits_as
-            )
-        self._held += time.monotonic() - begun
-        return run.hold_over(timed_out=scope.cancelled_caught)
+        run = self._run
+        timed_out = await self._waits_in_vain(
+            session, lambda: run.is_settled and self._is_released()
+        )
+        return run.hold_over(timed_out=timed_out)
 
-    async def _released(self, step: Step) -> Step:
-        """Wait for the application's hook before anything is sent; give what is to be done then."""
-        session = self._session
-        if session is None or not session.hooks or not isinstance(step, Transmit):
-            return step
-        await session.waiting.until(self._is_released, self._run.waits_as)
-        return self._run.drained() or step
+    async def _before_it_goes_out(self, step: Step) -> Step:
+        """Wait for the application's hook; give what is to be done if it is not sent any more."""
+        session, run = self._session, self._run
+        while isinstance(step, Transmit) and not step.is_first:
+            hooked = session if session is not None and session.hooks else None
+            if hooked is not None and await self._waits_in_vain(hooked, self._is_released):
+                ended: Step | None = run.hold_over(timed_out=True)
+            else:
+                ended = run.goes_out()
+            if ended is None:
+                break
+            if step.is_trial:
+                self._wake_all()
+            step = ended
+        return step
+
+    async def _waits_in_vain(self, session: FollowedSession, is_over: Callable[[], bool]) -> bool:
+        """Wait until this is so; say whether it was held for too long in all."""
+        begun, left = time.monotonic(), self._wire.options.hold_timeout - self._held
+        with self._wire.library.waits.move_on_after(left) as scope:
+            await session.waiting.until(is_over, self._run.waits_as)
+        self._held += time.monotonic() - begun
+        return scope.cancelled_caught
 
     def _is_released(self) -> bool:
         return self._session is None or self._session.is_released(self._begun)
@@ -334,12 +360,14 @@ class RequestDriver:
     async def _leave(self, response: httpx2.Response | None) -> None:
         """Hand over what the request would have done, if it is stopped before its end."""
         step, session = self._run.step, self._session
+        if session is not None:
+            session.note_cooldown(self._run.cooldown)
         self._run.abandon()
         if isinstance(step, Recover) and session is not None:
             with step.recovery:
                 pass
             session.waiting.wake_all()
-        self._tried()
+        self._was_sent(None)
         if response is not None:
             await response.aclose()
 
@@ -368,3 +396,19 @@ class RequestDriver:
             content=body or None,
             extensions=request.extensions,
         )
+
+
+def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
+    """Say whether a response is to this request, which may have been redirected.
+
+    An auth flow sends requests of its own, and raises for their status.
+    """
+    name = "mcp-session-id"
+    try:
+        sent = response.request
+    except RuntimeError:  # made by hand
+        return False
+    if sent is request:
+        return True
+    is_of_session = name in request.headers and sent.headers.get(name) == request.headers[name]
+    return is_of_session and sent.method == request.method

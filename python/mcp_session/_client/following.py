@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mcp_session._client.blocking import blocking_send, blocking_source, run
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mcp_session._client.library import Library
 
 __all__ = ["FollowsSessions", "FollowsSessionsBlocking", "sdk_follows_redirects"]
+
+# Of two threads that make one client follow, the second finds that it does.
+FOLLOWING = Lock()
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -93,8 +97,12 @@ class Following:
         Raises `TypeError` that names the class of a client whose `send` cannot be another.
         """
         checked = Options(**options)
-        if isinstance(client, Following) or hasattr(client.send, "of_mcp_session"):
-            return
+        with FOLLOWING:
+            if not (isinstance(client, Following) or hasattr(client.send, "of_mcp_session")):
+                cls._follow(client, checked)
+
+    @classmethod
+    def _follow(cls, client: Any, checked: Options) -> None:  # noqa: ANN401 - as above
         given: object = client
         kind = type(given)
         send = cls._send_by(cls._drive(client, client.send, checked))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from operator import attrgetter
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mcp_session._client.waiting import Waits
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
         Callable,
         Coroutine,
         Iterable,
+        Mapping,
     )
 
     import httpx2
@@ -46,13 +49,15 @@ class Library:
     cuts: tuple[type[Exception], ...]
     """These, and errors of a body that cannot be decoded."""
     refused: type[httpx2.HTTPStatusError]
-    timeout: Callable[[str], Exception]
+    timeout: type[httpx2.ReadTimeout]
     raw_headers: Callable[[httpx2.Headers], Iterable[tuple[bytes, ...]]]
     """What headers hold, each a tuple of the name first and the value last."""
     raw_reader: str
     """By which name a response is read raw."""
     status_shield: bool
     """Whether the SDKs of this library end with an HTTP status."""
+    client_auth: object
+    """What a request is sent with that has no `auth` of its own."""
     waits: Waits
 
     @classmethod
@@ -86,6 +91,7 @@ class Library:
             raw_headers=attrgetter("_list" if keeps_tuples(http) else "raw"),
             raw_reader="aiter_raw" if waits is None else "iter_raw",
             status_shield=status_shield,
+            client_auth=http.USE_CLIENT_DEFAULT,
             waits=waits or Waits(),
         )
 
@@ -99,6 +105,24 @@ def keeps_tuples(http: Any) -> bool:  # noqa: ANN401 - one of the two
     return bool(getattr(http.Headers([("A", "b")]), "_list", None) == [(b"A", b"a", b"b")])
 
 
+class Identities:
+    """Tells apart what requests may be authenticated by."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._numbers = WeakKeyDictionary[Any, int]()
+        self._given = count(1)
+
+    def of(self, auth: object) -> bytes:
+        """Give what stands for it: the same for the same name and password, or object."""
+        if isinstance(auth, tuple):
+            return repr(auth).encode()
+        number = next(self._given)
+        with suppress(TypeError):  # what cannot be known again is another each time
+            number = self._numbers.setdefault(auth, number)
+        return b"%d" % number
+
+
 @dataclass(frozen=True)
 class Wire:
     """What a request is sent by: the client, and how it sends without us."""
@@ -107,6 +131,18 @@ class Wire:
     send: Callable[..., Coroutine[Any, Any, httpx2.Response]]
     library: Library
     options: Options
+    identities: Identities = field(default_factory=Identities)
+
+    def own_auth(self, url: httpx2.URL, send_options: Mapping[str, object]) -> bytes | None:
+        """Give what stands for the credentials that a request does not bear in its headers yet.
+
+        It is `None` for those of the client itself.
+        """
+        client_auth = self.library.client_auth
+        auth = send_options.get("auth", client_auth)
+        if auth is client_auth or auth is self.client.auth:
+            return url.userinfo or None
+        return self.identities.of(auth) + b"@" + url.userinfo
 
 
 class Body:

@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mcp_session._client.events import SessionEvent, event_of
@@ -72,14 +73,26 @@ class Options:
             logger.log(level, "%s", text)
             if self.on_event is None:
                 continue
-            try:
-                with waits.move_on_after(self.recovery_timeout):
-                    told = self.on_event(event)
-                    if inspect.isawaitable(told):
-                        await told
-            except Exception as error:  # noqa: BLE001 - its text is the application's own
-                name, kind = type(event).__name__, type(error).__name__
-                logger.error("the hook on_event failed with %s: %s", name, kind)  # noqa: TRY400
+            with waits.move_on_after(self.recovery_timeout):
+                await waits.call_apart(partial(call_hook, self.on_event, event, waits))
+
+
+async def call_hook(
+    hook: Callable[[SessionEvent], object], event: SessionEvent, waits: Waits
+) -> None:
+    """Call the application's hook, and log what it raises by its type."""
+    try:
+        told = hook(event)
+        if inspect.isawaitable(told):
+            if not waits.can_await:
+                if inspect.iscoroutine(told):
+                    told.close()
+                message = "there is no event loop to await it in"
+                raise TypeError(message)  # noqa: TRY301 - one line is logged for all
+            await told
+    except Exception as error:  # noqa: BLE001 - its text is the application's own
+        name, kind = type(event).__name__, type(error).__name__
+        logger.error("the hook on_event failed with %s: %s", name, kind)  # noqa: TRY400
 
 
 def _check_bool(name: str, value: object) -> None:

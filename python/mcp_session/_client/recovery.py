@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mcp_session._client.streams import StandingStream, drain, pieces
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp_session._client.waiting import Waiting
     from mcp_session._core import RecoveryRun
 
-__all__ = ["DELETE_SECONDS", "FollowedSession", "Opening"]
+__all__ = ["DELETE_SECONDS", "FollowedSession", "Leader", "Opening"]
 __all__ += ["delete", "newer_cookies", "recover"]
 
 DELETE_SECONDS = 5.0
@@ -63,6 +63,31 @@ class Opening:
         send_options = send_options | {"follow_redirects": False}
         return cls(request.url, headers, dict(request.extensions), send_options)
 
+    def led_by(self, leader: Leader, wire: Wire) -> Opening:
+        """Give the same with the credentials of the request that leads, if it has its own.
+
+        Its server has accepted them since; those of the opener may have expired.
+        """
+        own, headers, send_options = leader.request.headers, self.headers, self.send_options
+        authorization = own.get("authorization")
+        if authorization not in {None, wire.client.headers.get("authorization")}:
+            kept = [(name, value) for name, value in headers if name.lower() != b"authorization"]
+            headers = [*kept, (b"authorization", str(authorization).encode())]
+        if (
+            leader.send_options.get("auth", wire.library.client_auth)
+            is not wire.library.client_auth
+        ):
+            send_options = send_options | {"auth": leader.send_options["auth"]}
+        return replace(self, headers=headers, send_options=send_options)
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The request that makes a new session, and how it is sent."""
+
+    request: httpx2.Request
+    send_options: dict[str, object]
+
 
 @dataclass
 class FollowedSession:
@@ -75,6 +100,11 @@ class FollowedSession:
     """The last that was told of, and since when."""
     hooks: dict[int, float] = field(default_factory=dict[int, float])
     """Since when recoveries are over of which the application is being told, by number."""
+
+    def note_cooldown(self, cooldown: tuple[int, float] | None) -> None:
+        """Take that no new session is made for a while: its time begins."""
+        if cooldown is not None:
+            self.has_cooled(*cooldown)
 
     def has_cooled(self, number: int, seconds: float) -> bool:
         """Say whether so much time has passed since this cool-down was told of first."""
@@ -89,30 +119,33 @@ class FollowedSession:
 
 
 async def recover(
-    wire: Wire, session: FollowedSession, recovery: RecoveryRun, timeouts: object
+    wire: Wire, session: FollowedSession, recovery: RecoveryRun, leader: Leader
 ) -> None:
     """Make a new session, tell of it, and wake those who wait.
 
-    `timeouts` are those of the request that leads.
+    `leader` is the request that leads.
     """
-    options, end = wire.options, None
+    options, ended = wire.options, list[RecoveryEnd]()
+    opening = session.opening.led_by(leader, wire)
     try:
         with recovery:
             with wire.library.waits.move_on_after(options.recovery_timeout):
-                end = await _send_all(wire, session, recovery, timeouts)
-            if end is None:
-                end = recovery.failed(None)
-            if isinstance(end, RecoveryEnd):
+                await _send_all(wire, session, opening, recovery, leader, ended)
+            if not ended and isinstance(end := recovery.failed(None), RecoveryEnd):
+                ended.append(end)
+            for end in ended:
                 if end.has_replaced:
-                    for stream in tuple(session.streams):
-                        stream.end_if_outlived()
+                    session.opening = opening
                 if end.orphan is not None:
-                    await delete(wire, session.opening, end.orphan)
+                    await delete(wire, opening, end.orphan)
             # Whoever waits is let go when the application has set up the new session.
             await options.tell(recovery.events(), wire.library.waits)
     finally:
         session.hooks.pop(recovery.number, None)
-        has_new_session = isinstance(end, RecoveryEnd) and end.has_replaced
+        has_new_session = any(end.has_replaced for end in ended)
+        if has_new_session:
+            for stream in tuple(session.streams):
+                stream.end_if_outlived()
         session.waiting.wake_all(has_new_session=has_new_session)
 
 
@@ -133,10 +166,16 @@ def newer_cookies(request: httpx2.Request, client: httpx2.AsyncClient) -> httpx2
     return cookies if names <= {cookie.name for cookie in cookies.jar} else None
 
 
-async def _send_all(
-    wire: Wire, session: FollowedSession, recovery: RecoveryRun, timeouts: object
-) -> object:
-    opening = session.opening
+async def _send_all(  # noqa: PLR0913, PLR0917 - what a recovery is made of
+    wire: Wire,
+    session: FollowedSession,
+    opening: Opening,
+    recovery: RecoveryRun,
+    leader: Leader,
+    ended: list[RecoveryEnd],
+) -> None:
+    """Send one message after the other; `ended` has the end as soon as it is known."""
+    timeouts = leader.request.extensions.get("timeout")
     extensions = {"timeout": timeouts} if timeouts else {}
     step: object = recovery.message()
     while isinstance(step, RecoveryMessage):
@@ -155,12 +194,15 @@ async def _send_all(
                 if isinstance(step, RecoveryEnd):
                     # Before anything else can run: from now on requests go out again.
                     session.hooks[recovery.number] = time.monotonic()
+                    ended.append(step)
                 await drain(response, wire.library)
             finally:
                 await response.aclose()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait hear of it
-            return recovery.failed(type(error).__name__)
-    return step
+            if not ended:
+                step = recovery.failed(type(error).__name__)
+                if isinstance(step, RecoveryEnd):
+                    ended.append(step)
 
 
 async def _send(  # noqa: PLR0913, PLR0917 - what a request is made of

@@ -153,26 +153,29 @@ class StandingStream(GuardedStream):
 async def read_refusal(response: httpx2.Response, read: Read, library: Library) -> bytes | None:
     """Read a refusal's body and return it decoded; its reader gets it all the same.
 
-    It is `None` if it is not known whole: too long, too slow, cut off, or oddly encoded.
+    It is `None` if it is not known whole: too long, too slow, cut off, or oddly encoded. Of one
+    that is too slow its reader gets what came in time: the status is the answer.
     """
     limit = read.limit
     if response.is_stream_consumed:
         return response.content if len(response.content) <= limit else None
     stream = _stream(response)
     rest, beginning = aiter(stream), bytearray()
-    failed: Exception | None = library.timeout("the rest of the body did not come in time")
+    failed: Exception | None = None
+    is_in_time = False
     with library.waits.move_on_after(read.seconds):
         try:
             while len(beginning) <= limit:
                 beginning += await anext(rest)
-            failed = None
+            is_in_time = True
         except StopAsyncIteration:
             await stream.aclose()
             response.stream = library.whole_body(bytes(beginning))
             return await _decoded(bytes(beginning), response, limit, library)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
-            failed = error
-    response.stream = library.body(_replayed(bytes(beginning), rest, failed), stream.aclose)
+            failed, is_in_time = error, True
+    following = rest if is_in_time else _nothing_more()
+    response.stream = library.body(_replayed(bytes(beginning), following, failed), stream.aclose)
     return None
 
 
@@ -193,8 +196,7 @@ async def read_encoded(response: httpx2.Response, library: Library) -> bytes:
     finally:
         await stream.aclose()
     response.stream = library.whole_body(body)
-    headers = {"content-encoding": response.headers["content-encoding"]}
-    return library.response(200, headers=headers, content=body).content
+    return library.response(200, headers=_encoding(response), content=body).content
 
 
 def let_read_raw(response: httpx2.Response, body: bytes, library: Library) -> None:
@@ -223,13 +225,13 @@ def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]
         message = "the body is encoded in a way that is not read here"
         raise ValueError(message)
     small = library.body(_in_small_pieces(_stream(response)), _nothing)
-    headers = {"content-encoding": encoding}
-    return library.response(200, headers=headers, stream=small).aiter_bytes()
+    return library.response(200, headers=_encoding(response), stream=small).aiter_bytes()
 
 
 async def drain(response: httpx2.Response, library: Library) -> None:
     """Read the little that is left, so that the connection can be used again; then close."""
-    stream, is_over = _stream(response), response.is_stream_consumed
+    # Begun is not ended: a stream that is left before its end is to be reset.
+    stream, is_over = _stream(response), response.is_closed
     try:
         with suppress(Exception), library.waits.move_on_after(DRAIN_SECONDS):
             async with aclosing(response.aiter_raw()) as chunks:
@@ -291,12 +293,9 @@ def _stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
 
 
 def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterable[bytes]:
-    encoding = response.headers.pop("content-encoding")
-    encoded = library.response(
-        200,
-        headers={"content-encoding": encoding},
-        stream=library.body(_stream(response), _nothing),
-    )
+    stream = library.body(_stream(response), _nothing)
+    encoded = library.response(200, headers=_encoding(response), stream=stream)
+    del response.headers["content-encoding"]
     try:
         return pieces(encoded, library)
     except ValueError:
@@ -306,10 +305,9 @@ def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterabl
 async def _decoded(
     body: bytes, response: httpx2.Response, limit: int, library: Library
 ) -> bytes | None:
-    encoding = response.headers.get("content-encoding")
-    if encoding is None:
+    if "content-encoding" not in response.headers:
         return body
-    headers, decoded = {"content-encoding": encoding}, bytearray()
+    headers, decoded = _encoding(response), bytearray()
     encoded = library.response(200, headers=headers, stream=library.whole_body(body))
     with suppress(ValueError, *library.cuts):
         async with aclosing(pieces(encoded, library)) as chunks:
@@ -321,10 +319,21 @@ async def _decoded(
     return None
 
 
+def _encoding(response: httpx2.Response) -> list[tuple[bytes, bytes]]:
+    """How a body is encoded, as it came: its name may be of any bytes."""
+    raw = response.headers.raw
+    return [(name, value) for name, value in raw if name.lower() == b"content-encoding"]
+
+
 async def _in_small_pieces(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
     async for chunk in chunks:
         for start in range(0, len(chunk), PIECE_BYTES):
             yield chunk[start : start + PIECE_BYTES]
+
+
+async def _nothing_more() -> AsyncGenerator[bytes]:
+    return
+    yield b""
 
 
 async def _replayed(

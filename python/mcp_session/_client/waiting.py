@@ -11,11 +11,17 @@ import anyio
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 __all__ = ["Waiting", "Waits", "call_in"]
 
 NEW_SESSION = object()
+
+
+async def call_apart(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Call what may be cancelled for reasons of its own; those are not its caller's."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(function)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,9 @@ class Waits:
     cancel_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
     event: Callable[[], anyio.Event] = anyio.Event
     current_token: Callable[[], object] = current_token
+    call_apart: Callable[[Callable[[], Coroutine[Any, Any, None]]], Awaitable[None]] = call_apart
+    can_await: bool = True
+    """Whether there is an event loop."""
 
 
 class Waiting:
@@ -36,6 +45,12 @@ class Waiting:
         self._waits = waits
         self._waiters: dict[object, dict[anyio.Event, object]] = {}
         self._lock = Lock()
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        with self._lock:
+            return sum(map(len, self._waiters.values()))
 
     async def until(self, is_settled: Callable[[], bool], key: bytes | None) -> None:
         """Wait until this is so; it is asked again whenever somebody is woken."""

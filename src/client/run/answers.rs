@@ -10,18 +10,16 @@ use http::StatusCode;
 
 use super::state::{Answering, State};
 use super::{RequestRun, Role};
-use crate::client::followed::FollowedSession;
+use crate::client::followed::LONGEST_ID;
 use crate::client::head::{Media, ResponseHead};
 use crate::client::local_answer::{CallError, LocalAnswer, Posted};
 use crate::client::refusal::{self, IN_DOUBT, Refusal};
-use crate::client::server_message::{PendingAnswers, said};
-use crate::client::step::{AnswerBody, Handover, Step};
+use crate::client::server_message::{Heard, PendingAnswers, said, unanswered};
+use crate::client::step::{AnswerBody, Handover, ReadLimit, Step};
 use crate::client::watch::Watch;
 use crate::client::{Client, Misuse, Options, Shield};
 use crate::exchange::{Method, Request, SessionId, Side};
-use crate::session::{
-    AfterStep, Cooldown, Delivery, Exchange, GivenUp, Incoming, Outgoing, Reason, Stream,
-};
+use crate::session::{AfterStep, Cooldown, Delivery, Exchange, GivenUp, Outgoing, Reason, Stream};
 use crate::table::{Action, needs_body};
 
 impl<B: AsRef<[u8]>> RequestRun<B> {
@@ -46,14 +44,18 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 return Ok(self.ending(detail));
             }
         };
-        let message = Incoming::from(body);
-        let answered = pending.saw(&message);
-        let seen = followed.saw_message(stream, message);
+        let answered = pending.saw(body) == Heard::Answer;
+        let seen = followed.saw_message(stream, body);
         if pending.is_empty() {
             let body = seen;
             return Ok(Step::Deliver(Handover { body, ..Handover::plain() }));
         }
-        let detail = unanswered(status, body, followed);
+        let detail = match said(body) {
+            Some(text) => unanswered(&followed.shown(&text)),
+            None => {
+                unanswered(&format!("HTTP status {} without a response to it", status.as_u16()))
+            }
+        };
         followed.note_given_up(Reason::Transport, &detail);
         let error = CallError::connection_closed(detail);
         Ok(match (&self.facts.posted, answered) {
@@ -105,6 +107,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         let answer = exchange.answered(&head.with_body(body, &client.options.misreports));
         let followed = self.slot.and_then(|slot| client.registry.session(slot));
         let Some(followed) = followed else { return Step::deliver() };
+        if let Some(id) = head.session_id.filter(|id| !id.is_empty()) {
+            followed.had_id(id);
+        }
         let Ok(after) = followed.session.after_answer(answer) else {
             return Step::deliver();
         };
@@ -213,12 +218,16 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         let pending = PendingAnswers::of(self.facts.posted.ids());
         match head.media() {
             Media::EventStream => self.watched(client, stream, pending, handover),
-            Media::Json | Media::Other
+            media @ (Media::Json | Media::Other)
                 if client.options.stream_guard == Shield::Up && !pending.is_empty() =>
             {
                 let status = head.status;
                 self.state = State::Answering(Answering { stream, pending, status });
-                Step::ReadAnswer
+                match media {
+                    // A page, perhaps without an end: the SDKs read none of it.
+                    Media::Other => Step::Read(ReadLimit::REFUSAL),
+                    Media::Json | Media::EventStream => Step::ReadAnswer,
+                }
             }
             Media::Json | Media::Other => Step::Deliver(handover),
         }
@@ -259,7 +268,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// which the caller will name it, where that is another than the server's.
     fn opened(&self, client: &mut Client, head: &ResponseHead<'_>) -> Option<String> {
         let slot = self.slot?;
-        let id = head.session_id.filter(|id| SessionId::parse(id.as_bytes()).is_some())?;
+        let is_usable =
+            |id: &&str| SessionId::parse(id.as_bytes()).is_some() && id.len() <= LONGEST_ID;
+        let id = head.session_id.filter(is_usable)?;
         let endpoint = self.facts.endpoint.borrowed();
         let known_as = client.registry.name_for_caller(slot, endpoint, id);
         let followed = client.registry.session(slot)?;
@@ -415,18 +426,5 @@ fn may_pass(reason: Reason) -> bool {
         | Reason::NotResent
         | Reason::Cancelled
         | Reason::StreamLost => false,
-    }
-}
-
-/// What is said of an answer that answers nothing.
-fn unanswered(status: StatusCode, body: &[u8], followed: &FollowedSession) -> String {
-    let status = status.as_u16();
-    match said(body) {
-        Some(text) => {
-            format!("the server did not answer the request: {}", followed.shown(&text))
-        }
-        None => format!(
-            "the server did not answer the request: HTTP status {status} without a response to it"
-        ),
     }
 }

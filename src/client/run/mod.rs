@@ -21,12 +21,13 @@ use super::recovery::RecoveryRun;
 use super::refusal::{IN_DOUBT, Refusal};
 use super::registry::Slot;
 use super::step::{
-    Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial, Turn,
+    AnswerBody, Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial,
+    Turn,
 };
 use super::{Client, Misuse, SessionNumber};
 use crate::exchange::Method;
 use crate::jsonrpc::RequestIdKey;
-use crate::session::{Before, Hold, Lead, Outgoing, Reason, Transmit};
+use crate::session::{Before, Cooldown, Hold, Lead, Outgoing, Reason, Transmit};
 
 pub use begin::{Begin, Look};
 
@@ -127,6 +128,12 @@ impl<B> RequestRun<B> {
         self.followed(client).is_none_or(|followed| followed.events.is_empty())
     }
 
+    /// The time in which no new session is made, if there is one now. It begins when it is there:
+    /// to be asked after each recovery, and after each response that is no success.
+    pub fn cooldown(&self, client: &mut Client) -> Option<Cooldown> {
+        client.registry.session(self.slot?)?.session.cooldown()
+    }
+
     /// Hands out the oldest event of its session that nobody was told of.
     pub fn next_event(&self, client: &mut Client) -> Option<Event> {
         self.followed(client)?.events.pop()
@@ -163,12 +170,15 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         Ok(self.answered(client, exchange, head, None))
     }
 
-    /// Takes that the response in hand was drained; says what is next if that has changed.
+    /// Takes that the request goes out now, after whatever else its driver had to do: to be
+    /// told before each [`Transmission`] whose turn is a later one. Says what is done instead if
+    /// it was called off meanwhile.
     ///
-    /// A request that was called off meanwhile is not sent again.
-    pub fn drained(&mut self, client: &mut Client) -> Option<Step> {
-        let is_called_off = matches!(&self.state, State::Sent(exchange) if exchange.is_cancelled());
-        if !is_called_off {
+    /// Until then a `notifications/cancelled` that names it ends here too.
+    pub fn goes_out(&mut self, client: &mut Client) -> Option<Step> {
+        let State::Sent(exchange) = &self.state else { return None };
+        if !exchange.is_cancelled() {
+            exchange.let_out();
             return None;
         }
         self.state = State::Ended;
@@ -178,7 +188,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         Some(self.ending(detail))
     }
 
-    /// Takes what was read of a refusal; `None` if it is not known whole.
+    /// Takes what was read of a refusal, or of what is no JSON; `None` if it is not known whole.
     ///
     /// # Errors
     ///
@@ -188,6 +198,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         client: &mut Client,
         body: Option<&[u8]>,
     ) -> Result<Step, Misuse> {
+        if matches!(self.state, State::Answering(_)) {
+            return self.answer_read(client, AnswerBody::Whole(body.unwrap_or_default()));
+        }
         if let Some(status) = self.state.take_unfollowed_refused() {
             let refusal = Refusal::of(status, body, &client.options);
             return Ok(self.refused(client, refusal, Handover::plain()));
@@ -206,6 +219,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         client: &mut Client,
         failure: TransportFailure<'_>,
     ) -> Result<Step, Misuse> {
+        if matches!(self.state, State::Answering(_)) {
+            return self.answer_read(client, AnswerBody::Cut(failure.kind));
+        }
         let is_unfollowed =
             self.state.take_unfollowed() || self.state.take_unfollowed_refused().is_some();
         let outgoing = if is_unfollowed {
@@ -223,25 +239,28 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         Ok(self.unreachable(client, outgoing, detail))
     }
 
-    /// Takes the end of a hold, or of the recovery that this request has led.
+    /// Takes the end of a hold, or of the recovery that this request has led. One that may go
+    /// out already, and did not yet, can be held for too long as well.
     ///
     /// # Errors
     ///
     /// [`Misuse`]: the request is not held.
     pub fn hold_over(&mut self, client: &mut Client, end: HoldEnd) -> Result<Step, Misuse> {
-        let hold = self.state.take_held().ok_or(Misuse)?;
         self.turn = Turn::Later;
-        let Some(followed) = self.followed(client) else { return Ok(Step::Raise) };
         match end {
             HoldEnd::Settled => {
+                let hold = self.state.take_held().ok_or(Misuse)?;
+                let Some(followed) = self.followed(client) else { return Ok(Step::Raise) };
                 let before = followed.session.after_recovery(hold);
                 let Ok(before) = before else { return Ok(Step::Raise) };
                 Ok(self.proceed(client, before))
             }
             HoldEnd::TimedOut => {
+                let request = self.state.take_waiting_to_go_out().ok_or(Misuse)?;
+                let Some(followed) = self.followed(client) else { return Ok(Step::Raise) };
                 let detail = "the session has ended, and no new one came in time".to_owned();
                 followed.note_given_up(Reason::Transport, &detail);
-                Ok(self.ended_while_held(client, hold.into_request(), detail))
+                Ok(self.ended_while_held(client, request, detail))
             }
         }
     }
@@ -318,6 +337,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         let body = transmit.replaced_body().map(<[u8]>::to_vec);
         let turn = core::mem::replace(&mut self.turn, Turn::Later);
         let trial = if transmit.is_trial() { Trial::Yes } else { Trial::No };
+        if turn == Turn::Later {
+            transmit.exchange.keep_back();
+        }
         self.was_sent = true;
         self.state = State::Sent(transmit.exchange);
         Step::Transmit(Transmission { changes, body, turn, trial })

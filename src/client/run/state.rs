@@ -60,6 +60,14 @@ impl<B> State<B> {
         take!(self, Self::Held(hold) => hold)
     }
 
+    /// What is held, or may go out and has not.
+    pub(super) fn take_waiting_to_go_out(&mut self) -> Option<Outgoing<B>> {
+        if matches!(self, Self::Sent(exchange) if exchange.is_kept_back()) {
+            return Some(self.take_sent()?.into_request());
+        }
+        Some(self.take_held()?.into_request())
+    }
+
     pub(super) fn take_waiting(&mut self) -> Option<Outgoing<B>> {
         take!(self, Self::Waiting(request) => request)
     }

@@ -32,6 +32,12 @@ pub(super) fn value_end(text: &[u8], start: usize, depth_limit: usize) -> End {
     match byte(text, start)? {
         b'"' => Ok(string(text, start)?.behind),
         b'1'..=b'9' => whole_number_end(text, start),
+        b'0' => behind_digits(text, start + 1),
+        first @ (b'{' | b'[')
+            if depth_limit > 0 && text.get(start + 1) == Some(&closing(first)) =>
+        {
+            Ok(start + 2)
+        }
         _ => any_value_end(text, start, depth_limit),
     }
 }
@@ -52,12 +58,28 @@ fn any_value_end(text: &[u8], start: usize, depth_limit: usize) -> End {
         at = match first {
             b'"' => string(text, at)?.behind,
             b'0' => behind_digits(text, at + 1)?,
-            b'1'..=b'9' => whole_number_end(text, at)?,
+            b'1'..=b'9' => {
+                if levels.innermost_is_array() {
+                    numbers_end(text, at)?
+                } else {
+                    whole_number_end(text, at)?
+                }
+            }
             b'{' | b'[' => {
                 before_name = first == b'{';
-                at = space_end(text, at + 1);
                 levels.open(before_name, &mut further_out, depth_limit)?;
-                if text.get(at) != Some(&levels.closing()) {
+                at += 1;
+                let mut next = byte(text, at)?;
+                while next == b'[' && !before_name {
+                    levels.open(false, &mut further_out, depth_limit)?;
+                    at += 1;
+                    next = byte(text, at)?;
+                }
+                if next <= b' ' {
+                    at = space_end(text, at);
+                    next = byte(text, at)?;
+                }
+                if next != closing(first) {
                     continue 'value;
                 }
                 levels.close();
@@ -65,6 +87,10 @@ fn any_value_end(text: &[u8], start: usize, depth_limit: usize) -> End {
             }
             b't' | b'f' | b'n' => word_end(text, at)?,
             b'-' => negative_end(text, at)?,
+            b' ' => {
+                at += 1;
+                continue 'value;
+            }
             _ => {
                 at = behind_space(text, at)?;
                 continue 'value;
@@ -79,12 +105,21 @@ fn any_value_end(text: &[u8], start: usize, depth_limit: usize) -> End {
             } else if next == levels.closing() {
                 at += 1;
                 levels.close();
+            } else if next == b' ' {
+                at += 1;
             } else {
                 at = behind_space(text, at)?;
             }
         }
         return Ok(at);
     }
+}
+
+/// What ends an object or array that begins so. Of both pairs of brackets one stands two behind the
+/// other in ASCII.
+#[inline(always)]
+fn closing(opening: u8) -> u8 {
+    opening + 2
 }
 
 /// A string, by the places of its quotes.
@@ -123,7 +158,11 @@ pub(super) fn byte(text: &[u8], at: usize) -> Result<u8, Fault> {
 /// Where the space ends that may stand at `at`.
 #[inline(always)]
 pub(super) fn space_end(text: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\t' | b'\n' | b'\r') = text.get(at) {
+    while let Some(byte) = text.get(at) {
+        // Most bytes are beyond all space.
+        if *byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            break;
+        }
         at += 1;
     }
     at
@@ -167,7 +206,7 @@ impl Levels {
         further_out: &mut Vec<u64>,
         depth_limit: usize,
     ) -> Result<(), Fault> {
-        if self.kinds >> Self::IN_A_WORD == 1 {
+        if !self.have_room() {
             self.base = another_word(further_out, self.kinds, depth_limit)?;
             self.kinds = self.base;
         }
@@ -175,9 +214,21 @@ impl Levels {
         Ok(())
     }
 
+    /// Whether one more level fits the word at hand; that of the last is within the limit.
+    #[inline(always)]
+    fn have_room(&self) -> bool {
+        self.kinds >> Self::IN_A_WORD == 0
+    }
+
     #[inline(always)]
     fn close(&mut self) {
         self.kinds >>= 1;
+    }
+
+    /// It may say no of a level that is in the word further out.
+    #[inline(always)]
+    fn innermost_is_array(&self) -> bool {
+        !self.innermost_is_object() && self.kinds != self.base
     }
 
     #[inline(always)]
@@ -244,7 +295,7 @@ fn string_with_escape(text: &[u8], start: usize, mut at: usize) -> Result<Quoted
             _ => return Err(Fault::Broken),
         }
         // Escapes often stand together.
-        if text.get(at) != Some(&b'\\') {
+        if !matches!(text.get(at), Some(b'\\' | b'"')) {
             at = special(text, at);
         }
     }
@@ -258,13 +309,30 @@ fn escape_end(text: &[u8], at: usize) -> End {
         b'u' => {
             let (behind, digits) = (at + 6, text.get(at + 2..).unwrap_or_default());
             match digits.first_chunk::<4>() {
-                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(behind),
+                Some(digits) if are_hex_digits(*digits) => Ok(behind),
                 None if digits.iter().all(u8::is_ascii_hexdigit) => Err(Fault::Cut),
                 Some(_) | None => Err(Fault::Broken),
             }
         }
         _ => Err(Fault::Broken),
     }
+}
+
+/// Whether all of these are hexadecimal digits; the four are looked at together.
+#[inline(always)]
+fn are_hex_digits(digits: [u8; 4]) -> bool {
+    const EACH: u32 = u32::from_le_bytes([1; 4]);
+    const HIGH: u32 = EACH * 0x80;
+    // What is added to a byte below 0x80 sets its highest bit from a bound on, and carries nothing.
+    let from = |word: u32, bound: u8| word + EACH * (0x80 - u32::from(bound));
+    let word = u32::from_le_bytes(digits);
+    if word & HIGH != 0 {
+        return false;
+    }
+    let lower = word | EACH * 0x20;
+    let is_digit = from(word, b'0') & !from(word, b'9' + 1);
+    let is_letter = from(lower, b'a') & !from(lower, b'f' + 1);
+    (is_digit | is_letter) & HIGH == HIGH
 }
 
 /// Where the next byte stands that is more than a character of a string, or the end.
@@ -352,6 +420,22 @@ fn behind_digits(text: &[u8], at: usize) -> End {
     match text.get(at) {
         Some(b'.' | b'e' | b'E') => fraction_end(text, at),
         Some(_) | None => Ok(at),
+    }
+}
+
+/// Where a row of numbers ends that begins with a digit at `at`, in an array.
+#[inline(always)]
+pub(super) fn numbers_end(text: &[u8], mut at: usize) -> End {
+    loop {
+        at = if text.get(at) == Some(&b'0') {
+            behind_digits(text, at + 1)?
+        } else {
+            whole_number_end(text, at)?
+        };
+        let (Some(b','), Some(b'0'..=b'9')) = (text.get(at), text.get(at + 1)) else {
+            return Ok(at);
+        };
+        at += 1;
     }
 }
 

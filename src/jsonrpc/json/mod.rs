@@ -9,7 +9,7 @@ mod spelling;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use grammar::{Fault, space_end, value_end};
+use grammar::{Fault, numbers_end, space_end, value_end};
 use spelling::Spelled;
 
 /// Nesting beyond this many levels is not read; it bounds the memory a body can cost.
@@ -73,13 +73,23 @@ pub(crate) fn members_inlined<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
 ) -> Option<[Member<'a>; N]> {
+    let (found, end) = members_at(text, space_end(text.as_bytes(), 0), names)?;
+    is_end(text, end).then_some(found)
+}
+
+/// The members of these names of the object that stands at `start`, and where it ends.
+#[inline(always)]
+fn members_at<'a, const N: usize>(
+    text: &'a str,
+    start: usize,
+    names: [&str; N],
+) -> Option<([Member<'a>; N], usize)> {
     let mut found = [Member::Absent; N];
     let bytes = text.as_bytes();
-    let mut at = space_end(bytes, 0);
-    if bytes.get(at) != Some(&b'{') {
+    if bytes.get(start) != Some(&b'{') {
         return None;
     }
-    at = space_end(bytes, at + 1);
+    let mut at = space_end(bytes, start + 1);
     let mut is_closed = bytes.get(at) == Some(&b'}');
     while !is_closed {
         let name = grammar::name(bytes, at).ok()?;
@@ -108,7 +118,7 @@ pub(crate) fn members_inlined<'a, const N: usize>(
         };
         at += usize::from(!is_closed);
     }
-    (space_end(bytes, at + 1) == bytes.len()).then_some(found)
+    Some((found, at + 1))
 }
 
 /// The elements of an array.
@@ -129,17 +139,38 @@ impl<'a> Elements<'a> {
     pub(crate) fn none() -> Self {
         Self { text: "", at: 0 }
     }
-}
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a str;
+    /// Passes over those that are no objects, and over empty ones; says whether there were any.
+    #[inline]
+    pub(crate) fn pass_over_others(&mut self) -> bool {
+        let text = self.text.as_bytes();
+        let (begun, mut start) = (self.at, space_end(text, self.at + 1));
+        while text.get(start) != Some(&b'{') || text.get(start + 1) == Some(&b'}') {
+            let end = match text.get(start) {
+                Some(b'0'..=b'9') => numbers_end(text, start),
+                Some(_) | None => value_end(text, start, DEPTH_LIMIT),
+            };
+            let Ok(end) = end else { break };
+            self.at = space_end(text, end);
+            start = space_end(text, self.at + 1);
+        }
+        self.at != begun
+    }
 
-    fn next(&mut self) -> Option<&'a str> {
+    /// The next one; of an object, its members of these names as well, read in the same pass.
+    #[inline(always)]
+    pub(crate) fn next_with_members<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Option<(&'a str, Option<[Member<'a>; N]>)> {
         let text = self.text.as_bytes();
         let start = space_end(text, self.at + 1);
-        let end = value_end(text, start, DEPTH_LIMIT).ok()?;
+        let (members, end) = match members_at(self.text, start, names) {
+            Some((members, end)) => (Some(members), end),
+            None => (None, value_end(text, start, DEPTH_LIMIT).ok()?),
+        };
         self.at = space_end(text, end);
-        self.text.get(start..end)
+        Some((self.text.get(start..end)?, members))
     }
 }
 

@@ -70,25 +70,42 @@ impl<'a> Spelled<'a> {
 /// difference.
 #[inline(never)]
 pub(super) fn stands_for(inner: &[u8], expected: &str) -> bool {
-    let mut expected = expected.as_bytes();
-    for piece in Pieces(inner) {
-        let rest = match (piece, expected) {
-            (Piece::Escaped(it @ 0..0x80), [first, rest @ ..]) => {
-                (it == u32::from(*first)).then_some(rest)
+    let (mut expected, mut pieces) = (expected.as_bytes(), Pieces(inner));
+    loop {
+        let rest = match (pieces.0, expected) {
+            ([], _) => return expected.is_empty(),
+            ([b'\\', ..], _) => match (pieces.next(), expected) {
+                (Some(Piece::Escaped(it @ 0..0x80)), [first, rest @ ..]) => {
+                    (it == u32::from(*first)).then_some(rest)
+                }
+                (Some(Piece::Escaped(it)), _) => expected.strip_prefix(encoded(it).bytes()),
+                (Some(Piece::Plain(_)) | None, _) => None,
+            },
+            ([byte, behind @ ..], [first, rest @ ..]) => {
+                pieces.0 = behind;
+                (byte == first).then_some(rest)
             }
-            (Piece::Escaped(it), _) => expected.strip_prefix(encoded(it).bytes()),
-            (Piece::Plain(it), _) => expected.strip_prefix(it),
+            (_, []) => None,
         };
         match rest {
             Some(rest) => expected = rest,
             None => return false,
         }
     }
-    expected.is_empty()
 }
 
 /// The first byte that the inside of a string stands for.
+#[inline(always)]
 pub(super) fn first_byte(inner: &[u8]) -> Option<u8> {
+    match inner {
+        [] => None,
+        [b'\\', b'u', ..] => first_byte_decoded(inner),
+        [b'\\', escape, ..] => Some(escaped(*escape)),
+        [first, ..] => Some(*first),
+    }
+}
+
+fn first_byte_decoded(inner: &[u8]) -> Option<u8> {
     match Pieces(inner).next()? {
         Piece::Plain(it) => it.first().copied(),
         Piece::Escaped(it) => encoded(it).bytes().first().copied(),
@@ -132,14 +149,7 @@ impl<'a> Iterator for Pieces<'a> {
             }
             [b'\\', escape, ref rest @ ..] => {
                 self.0 = rest;
-                u32::from(match escape {
-                    b'b' => 0x08,
-                    b'f' => 0x0C,
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    itself => itself,
-                })
+                u32::from(escaped(escape))
             }
             [..] => {
                 let length = self.0.iter().position(|byte| *byte == b'\\');
@@ -153,12 +163,28 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+/// The character that a backslash and this one stand for.
+#[inline(always)]
+fn escaped(escape: u8) -> u8 {
+    match escape {
+        b'b' => 0x08,
+        b'f' => 0x0C,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        itself => itself,
+    }
+}
+
 /// The four digits that an escape ends in, and what stands behind.
 fn code_unit(text: &[u8]) -> Option<(u32, &[u8])> {
     let (digits, rest) = text.split_first_chunk::<4>()?;
-    // The low half of a digit is its value, that of a letter nine less.
-    let value = |digit: &u8| u32::from(digit & 0xF) + u32::from(digit >> 6) * 9;
-    Some((digits.iter().fold(0, |unit, digit| unit << 4 | value(digit)), rest))
+    // The low half of a digit is its value, that of a letter nine less. A byte each, then two
+    // together, then all.
+    let word = u32::from_be_bytes(*digits);
+    let halves = (word & 0x0F0F_0F0F) + (word >> 6 & 0x0101_0101) * 9;
+    let bytes = (halves | halves >> 4) & 0x00FF_00FF;
+    Some(((bytes | bytes >> 8) & 0xFFFF, rest))
 }
 
 /// The second half of a surrogate pair.

@@ -79,16 +79,42 @@ fn begins_object_by_serde(start: &str) -> Option<bool> {
     Some(start.starts_with('{') && error.is_none_or(|error| error.is_eof()))
 }
 
-fn elements(text: &str) -> Option<Elements<'_>> {
-    (first_byte(text) == Some(b'[') && is_valid(text)).then(|| Elements::of_valid(text))
+fn elements(text: &str) -> Option<Vec<&str>> {
+    (first_byte(text) == Some(b'[') && is_valid(text)).then(|| all(Elements::of_valid(text)))
+}
+
+/// The elements; of each the members that are read with it are those of its text, and those that
+/// may be passed over are no objects, or empty ones.
+fn all(mut elements: Elements<'_>) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut others = 0;
+    loop {
+        let mut passing = elements.clone();
+        let may_pass = passing.pass_over_others();
+        let Some((text, members)) = elements.next_with_members(NAMES) else { break };
+        assert_eq!(super::members(text, NAMES), members, "{text:?}");
+        let is_other = !text.starts_with('{') || text == "{}";
+        assert_eq!(is_other, may_pass, "{text:?}");
+        others += usize::from(is_other);
+        found.push(text);
+    }
+    let mut passing = Elements::of_valid(found.first().map_or("", |_| elements.text));
+    let mut objects = 0;
+    while {
+        passing.pass_over_others();
+        passing.next_with_members(NAMES).is_some()
+    } {
+        objects += 1;
+    }
+    assert_eq!(found.len() - others, objects);
+    found
 }
 
 /// Asserts that `serde_json` reads this text as it is read here.
 #[track_caller]
 fn assert_agrees(text: &str) {
     assert_eq!(members_by_serde(text, NAMES), members(text, NAMES), "{text:?}");
-    let elements: Option<Vec<&str>> = elements(text).map(Iterator::collect);
-    assert_eq!(elements_by_serde(text), elements, "{text:?}");
+    assert_eq!(elements_by_serde(text), elements(text), "{text:?}");
     assert_eq!(serde_json::from_str::<IgnoredAny>(text).is_ok(), is_valid(text), "{text:?}");
     if let Some(begins) = begins_object_by_serde(text) {
         assert_eq!(begins, begins_object(text.as_bytes()), "{text:?}");
@@ -125,10 +151,47 @@ fn what_is_no_array_has_no_elements() {
     for text in ["", "{}", "1", "[1", "[1]x", "[01]", "[1,]"] {
         assert!(elements(text).is_none(), "{text:?}");
     }
-    let seen: Vec<&str> = elements(r#" [1, {"a":[2]} ,"x"] "#).unwrap().collect();
+    let seen = elements(r#" [1, {"a":[2]} ,"x"] "#).unwrap();
     assert_eq!(["1", r#"{"a":[2]}"#, "\"x\""].as_slice(), seen);
-    assert_eq!(0, elements("[ ]").unwrap().count());
-    assert_eq!(0, Elements::none().count());
+    assert_eq!(0, elements("[ ]").unwrap().len());
+    assert_eq!(0, all(Elements::none()).len());
+}
+
+#[test]
+fn every_short_text_of_these_characters_is_read_as_serde_json_reads_it() {
+    const CHARACTERS: &[u8] = br#"[]{},:"01 "#;
+    for length in 1..=5 {
+        for number in 0..CHARACTERS.len().pow(length) {
+            let character =
+                |place| CHARACTERS[number / CHARACTERS.len().pow(place) % CHARACTERS.len()];
+            let text: Vec<u8> = (0..length).map(character).collect();
+            let text = String::from_utf8(text).unwrap();
+            assert_agrees(&text);
+            assert_agrees(&format!("[{text}]"));
+        }
+    }
+}
+
+#[test]
+fn every_four_characters_are_an_escape_only_if_they_are_hexadecimal_digits() {
+    for number in 0..=u16::MAX {
+        let [first, second] = number.to_be_bytes();
+        for digits in [[first, second, b'0', b'f'], [b'9', b'A', first, second]] {
+            let text = [br#""\u"#.as_slice(), &digits, b"\""].concat();
+            if let Ok(text) = String::from_utf8(text) {
+                assert_eq!(digits.iter().all(u8::is_ascii_hexdigit), is_valid(&text), "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_unit_is_read_in_every_case() {
+    for unit in 0..=u16::MAX {
+        for text in [format!("\"\\u{unit:04x}\""), format!("\"\\u{unit:04X}\"")] {
+            assert_eq!(Some(bytes_by_serde(&text)), string_bytes(&text), "{text:?}");
+        }
+    }
 }
 
 #[test]

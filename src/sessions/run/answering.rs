@@ -1,5 +1,7 @@
 //! A request that the application runs, of a session that is owned.
 
+use alloc::format;
+
 use super::super::entry::kept_body;
 use super::super::key::SessionKey;
 use super::super::options::Restore;
@@ -11,8 +13,12 @@ use super::state::{AfterHold, Answering, Attached, Ending, Matter, State};
 use super::taking::terminate_later;
 use crate::answer::Answer;
 use crate::exchange::Method;
+use crate::jsonrpc::Message;
 use crate::server::{ResponseHead, Rest};
 use crate::session::Told;
+
+/// A body up to this long is kept as long as its request.
+const SMALL: usize = 4096;
 
 impl Run {
     /// Takes the head of what the application answers.
@@ -94,6 +100,29 @@ impl Run {
                 self.state = other;
                 Err(Misuse)
             }
+        }
+    }
+
+    /// Takes that the application has begun to answer, and knew the session. The body of the
+    /// request, where nothing waits for it, is let go.
+    pub fn answer_begun(&mut self) {
+        let is_over = match &self.state {
+            State::Answering(Answering::Head { matter: Matter::Nothing, .. })
+            | State::Passed
+            | State::Ended => true,
+            State::Answering(_)
+            | State::Reading
+            | State::Finding
+            | State::Renewing(_)
+            | State::Writing(_)
+            | State::Forwarding(_)
+            | State::Held(_)
+            | State::Waiting
+            | State::Restoring(_)
+            | State::Opening(_) => false,
+        };
+        if is_over {
+            self.let_go_of_body();
         }
     }
 
@@ -182,7 +211,18 @@ impl Run {
     /// Sends the answer; nothing more is told of it.
     pub(super) fn end_passing(&mut self, session_id: Option<HiddenId>) -> Step {
         self.state = State::Ended;
+        self.let_go_of_body();
         Step::Pass(session_id)
+    }
+
+    /// Keeps of a body no more than the id, for an answer that breaks off.
+    fn let_go_of_body(&mut self) {
+        if self.body.as_ref().is_none_or(|body| body.len() <= SMALL) {
+            return;
+        }
+        let id = self.message().as_ref().and_then(Message::echoed_id);
+        let kept = id.map(|id| format!(r#"{{"id":{},"method":""}}"#, id.as_str()));
+        self.body = kept.map(|kept| kept.into_bytes().into());
     }
 
     pub(super) fn end(&mut self) -> Step {

@@ -152,6 +152,18 @@ impl Run {
         Ok(self.decide(replica))
     }
 
+    /// Takes that there was no room for the body of the request, among those of all others. Where
+    /// no session is attached it may be an `initialize`, and is to be sent again; any other goes
+    /// on without.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn no_room_for_body(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
+        let State::Reading = self.state else { return Err(Misuse) };
+        Ok(if self.attached.is_none() { self.unavailable() } else { self.decide(replica) })
+    }
+
     /// Takes what the table has of the session, and how its owner is reached, if the lease of
     /// that stands.
     ///

@@ -12,7 +12,8 @@ use mcp_session_core::client::{Options, Shield};
 use mcp_session_core::session::Reason;
 
 use super::words::{
-    Answered, Delivered, End, EventId, Head, Local, Media, Refused, Sending, Step, Welcome, What,
+    Answered, Content, Delivered, End, EventId, Fate, Head, Local, Media, Refused, Sending, Step,
+    Welcome, What,
 };
 use crate::session::model::{Model as SessionModel, Seen};
 use crate::session::words::{Answer, Step as SessionStep, What as SessionWhat};
@@ -130,6 +131,8 @@ struct Request {
     cooldown: usize,
     /// The response in hand.
     head: Option<Head>,
+    /// Whether it may be an answer, of no kind that answers have.
+    is_odd: bool,
 }
 
 #[derive(Clone)]
@@ -150,6 +153,8 @@ struct Stream {
     own_last: Option<u8>,
     has_progressed: bool,
     in_vain: u32,
+    /// Whether its calls have ended before it did.
+    has_failed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -238,6 +243,7 @@ impl Model {
             resumes: None,
             cooldown: 0,
             head: None,
+            is_odd: false,
         });
         let opens = what == What::Initialize
             && named.map_or_else(|| bears.is_none(), |session| self.sessions[session].is_closed);
@@ -295,6 +301,9 @@ impl Model {
     }
 
     pub fn refused(&mut self, request: usize, refused: Refused) -> Step {
+        if self.requests[request].is_odd {
+            return self.ended(request, Cause::NoAnswer).unwrap();
+        }
         let head = self.requests[request].head.unwrap();
         if !self.requests[request].is_followed {
             return self.refusal(request, head, refused);
@@ -322,6 +331,9 @@ impl Model {
     }
 
     pub fn failed(&mut self, request: usize) -> Step {
+        if self.requests[request].is_odd {
+            return self.ended(request, Cause::NoAnswer).unwrap();
+        }
         if self.requests[request].is_followed {
             self.let_go(request);
         }
@@ -355,11 +367,16 @@ impl Model {
         self.not_let_through(request)
     }
 
-    /// Takes that a response in hand was drained; says what is next, if that has changed.
-    pub fn drained(&mut self, request: usize, is_sent_again: bool) -> Option<Step> {
+    /// Takes that a response in hand was drained, and that the request goes out, if it is to be
+    /// sent again; says what is next, if that has changed.
+    pub fn goes_out(&mut self, request: usize, is_sent_again: bool) -> Option<Step> {
         let it = &self.requests[request];
-        let session = &self.sessions[it.session?].session;
-        if !is_sent_again || !session.is_cancelled(it.local) {
+        let (local, session) = (it.local, &mut self.sessions[it.session?].session);
+        if !is_sent_again {
+            return None;
+        }
+        if !session.is_cancelled(local) {
+            session.keep_back(local, false);
             return None;
         }
         self.let_go(request);
@@ -445,6 +462,8 @@ impl Model {
         let it = &mut self.requests[request];
         match step {
             SessionStep::Send(sending) | SessionStep::Resend(sending) => {
+                let session = &mut self.sessions[it.session.unwrap()].session;
+                session.keep_back(it.local, !it.is_first);
                 let is_first = core::mem::replace(&mut it.is_first, false);
                 it.was_sent = true;
                 Step::Transmit(Sending {
@@ -521,6 +540,7 @@ impl Model {
             id: id.filter(|_| !has_ill_formed_id).map(str::to_owned),
             has_ill_formed_id,
             misreport: refused == Refused::Misreport && matches!(head.status, 400 | 401),
+            says_error: false,
         };
         let followed = &mut self.sessions[it.session.unwrap()];
         let ends_by_delete = it.what == What::Delete
@@ -591,7 +611,13 @@ impl Model {
                 self.stream_opened(request, Source::Answer);
                 watched
             }
-            _ if has_ids && self.options.stream_guard == Shield::Up => Step::ReadAnswer,
+            _ if has_ids && self.options.stream_guard == Shield::Up => {
+                if head.media == Media::Json {
+                    return Step::ReadAnswer;
+                }
+                self.requests[request].is_odd = true;
+                Step::Read
+            }
             _ => plain,
         }
     }
@@ -753,7 +779,7 @@ impl Model {
             Welcome::Status(status) => (status, Some(Reason::InitializeRefused)),
         };
         let id = id.filter(|_| !has_ill_formed_id).map(str::to_owned);
-        let answer = Answer { status, id, has_ill_formed_id, misreport: false };
+        let answer = Answer { status, id, has_ill_formed_id, misreport: false, says_error: false };
         match self.sessions[session].session.initialize_answered(&answer, refusal, version) {
             Ok(()) => Led::GoesOn,
             Err((reason, orphan)) => Led::Failed(reason, orphan),
@@ -792,6 +818,11 @@ impl Model {
         &self.streams[stream].ids
     }
 
+    /// The last event that a stream has brought, or was resumed from.
+    pub fn last_event(&self, stream: usize) -> Option<u8> {
+        self.streams[stream].last
+    }
+
     pub fn is_outlived(&self, stream: usize) -> bool {
         let stream = &self.streams[stream];
         let followed = &self.sessions[stream.session];
@@ -802,8 +833,36 @@ impl Model {
             && followed.session.newest() != stream.generation
     }
 
-    pub fn saw_answer(&mut self, stream: usize, id: &str) {
-        self.streams[stream].ids.retain(|it| it != id);
+    /// Takes an event that has come in whole, with the calls that it answers.
+    pub fn heard(&mut self, stream: usize, content: Content, answers: &[String]) -> Fate {
+        let is_guarded = self.options.stream_guard == Shield::Up;
+        let it = &mut self.streams[stream];
+        let is_to_bring_answers = is_guarded && (it.has_failed || !it.ids.is_empty());
+        match content {
+            Content::Answer(_) | Content::LongAnswer(_) | Content::Batch if it.has_failed => {
+                if answers.is_empty() {
+                    Fate::AsItCame
+                } else {
+                    Fate::LeftOut
+                }
+            }
+            Content::Answer(_) | Content::LongAnswer(_) | Content::Batch => {
+                it.ids.retain(|id| !answers.contains(id));
+                Fate::AsItCame
+            }
+            Content::OtherAnswer if is_to_bring_answers => Fate::LeftOut,
+            Content::Garbage if it.has_failed => Fate::LeftOut,
+            Content::Garbage if is_to_bring_answers => {
+                it.has_failed = true;
+                Fate::Replaced(core::mem::take(&mut it.ids))
+            }
+            Content::OtherAnswer
+            | Content::Garbage
+            | Content::Question(_)
+            | Content::Notification
+            | Content::Comment
+            | Content::Nothing => Fate::AsItCame,
+        }
     }
 
     /// Takes a question, and the id under which its reader sees it; whether that may be.
@@ -924,6 +983,7 @@ impl Model {
             own_last: None,
             has_progressed: source != Source::Resumption,
             in_vain,
+            has_failed: false,
         });
     }
 

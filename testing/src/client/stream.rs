@@ -1,11 +1,10 @@
 //! Streams of events: how they are written, and how what went out is held against what came in.
 
-use super::words::{Content, EventId, Frame};
+use super::words::{Content, EventId, Fate, Frame};
 
 /// Of what goes out, this is ours and no server's of the world.
 const NOTICE: &str =
     "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\"";
-const CUT: &str = "\nevent: cut\n\n";
 /// What is longer is not held back.
 const HELD_BACK: usize = 64 * 1024;
 
@@ -113,10 +112,22 @@ impl Output {
     }
 
     /// Holds what went out against events that have come in whole.
-    pub fn take_events(&mut self, events: &[&Written]) -> Found {
+    pub fn take_events(&mut self, events: &[&Written], fates: &[Fate]) -> Found {
         let mut found = Found::default();
-        for event in events {
+        for (event, fate) in events.iter().zip(fates) {
             self.take_notices(&mut found);
+            match fate {
+                Fate::AsItCame => {}
+                Fate::LeftOut => {
+                    self.take_without_data(event);
+                    continue;
+                }
+                Fate::Replaced(ids) => {
+                    self.take_without_data(event);
+                    self.take_errors(ids);
+                    continue;
+                }
+            }
             let rest = &self.bytes[self.checked..];
             if rest.starts_with(&event.bytes[..event.complete_at]) {
                 self.checked += event.complete_at;
@@ -153,16 +164,54 @@ impl Output {
         found
     }
 
+    /// Of an event that is left out, nothing but its ID goes out.
+    fn take_without_data(&mut self, event: &Written) {
+        if !matches!(event.frame.content, Content::LongAnswer(_)) {
+            let kept = match event.frame.event_id {
+                EventId::Absent => String::new(),
+                EventId::Reset => "id:\n\n".to_owned(),
+                EventId::Is(event) => format!("id: event-{event}\n\n"),
+            };
+            let rest = &self.bytes[self.checked..];
+            assert!(rest.starts_with(kept.as_bytes()), "an event that is left out loses its ID");
+            self.checked += kept.len();
+        }
+        self.owes_line_feed = event.complete_at < event.bytes.len();
+    }
+
+    /// Errors of ours for these ids, each once.
+    fn take_errors(&mut self, ids: &[String]) {
+        let mut told = Vec::new();
+        for _ in ids {
+            let (event, length) = event_of(&self.bytes[self.checked..]);
+            let data = event.strip_prefix("event: message\ndata: ").expect("an event of ours");
+            let (code, id) = super::world::error_of(data.trim_end().as_bytes());
+            assert_eq!(-32000, code);
+            told.push(id);
+            self.checked += length;
+        }
+        assert_eq!(ids, told);
+    }
+
     /// Holds the last that went out against the beginning of an event that never came whole;
     /// returns the ids of the errors behind it.
-    pub fn take_end(&mut self, part: &[u8], is_clean: bool) -> (Found, Vec<(i64, String)>) {
+    ///
+    /// `last` is the ID of the last event that came whole, which is the last to be seen.
+    pub fn take_end(
+        &mut self,
+        part: &[u8],
+        is_clean: bool,
+        last: Option<u8>,
+    ) -> (Found, Vec<(i64, String)>) {
+        let last = last.map(|event| format!("event-{event}")).unwrap_or_default();
+        let cut = format!("\nid: {last}\nevent: cut\n\n");
         let mut found = Found::default();
         self.take_notices(&mut found);
         let rest = &self.bytes[self.checked..];
         let common = rest.iter().zip(part).take_while(|(out, came)| out == came).count();
         self.checked += common;
-        if common > 0 && self.bytes[self.checked..].starts_with(CUT.as_bytes()) {
-            self.checked += CUT.len();
+        if common > 0 && self.bytes[self.checked..].starts_with(cut.as_bytes()) {
+            self.checked += cut.len();
         } else if common > 0 {
             // An empty line begins nothing, and neither does a comment.
             let gone = String::from_utf8_lossy(&part[..common]);

@@ -242,6 +242,17 @@ pub enum EventId {
     Is(u8),
 }
 
+/// What goes out of an event that has come in whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All of it; of a question perhaps under another id.
+    AsItCame,
+    /// All but its data.
+    LeftOut,
+    /// All but its data, and an error for each of these calls.
+    Replaced(Vec<String>),
+}
+
 /// How a stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

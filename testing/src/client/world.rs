@@ -11,7 +11,7 @@ use mcp_session_core::client::{
     AnswerBody, Begin, Client, Credentials, Endpoint, Handover, HoldEnd, LocalAnswer, Look,
     Options, ReadOn, RecoveryEnd, RecoveryFailure, RecoveryRun, RecoveryStep, RequestHead,
     RequestRun, ResponseHead, Sent, Shield, Step as Machine, StreamEnd, Transmission,
-    TransportFailure, Watch,
+    TransportFailure, Turn, Watch,
 };
 use mcp_session_core::client::{Event as Told, Misuse};
 use mcp_session_core::session::OrphanId;
@@ -23,8 +23,8 @@ use super::laws::{self, Ledger, Outcome};
 use super::model::{Led, Model, OF_SERVER, StreamEnded};
 use super::stream::{Output, Written};
 use super::words::{
-    Answered, Bears, Delivered, End, Frame, Head, Header, Local, Media, Operation, Refused, Sender,
-    Sending, Step, Welcome, What,
+    Answered, Bears, Delivered, End, Fate, Frame, Head, Header, Local, Media, Operation, Refused,
+    Sender, Sending, Step, Welcome, What,
 };
 
 /// The mark by which an ID is found where it must not be.
@@ -447,15 +447,15 @@ impl World {
         let (expected, step) = match stage {
             Stage::Draining(step) => {
                 let is_sent_again = matches!(step, Machine::Transmit(_));
-                let now = run.drained(client);
-                let expected = self.model.drained(number, is_sent_again);
+                let now = run.goes_out(client);
+                let expected = self.model.goes_out(number, is_sent_again);
                 match (expected, now) {
                     (Some(expected), Some(now)) => {
                         self.takes(number, &expected, now);
                     }
                     (None, None) => self.enacts(number, step),
                     (expected, now) => {
-                        panic!("{expected:?} {now:?} once it is drained, after {}", self.told())
+                        panic!("{expected:?} {now:?} as it goes out, after {}", self.told())
                     }
                 }
                 return Some(());
@@ -716,15 +716,22 @@ impl World {
         }
         let output = stream.watch.piece(&mut self.client, &piece);
         stream.output.push(&output);
-        let found = stream.output.take_events(&complete);
+        let fates: Vec<Fate> = complete
+            .iter()
+            .map(|it| self.model.heard(number, it.frame.content, &it.answers))
+            .collect();
+        let found = stream.output.take_events(&complete, &fates);
         if is_at_boundary || !found.notices.is_empty() {
             assert_eq!(self.model.take_notices(number), found.notices, "questions that are void");
         }
         let mut questions = found.questions.into_iter();
-        for written in complete {
-            for id in &written.answers {
-                self.model.saw_answer(number, id);
-                self.ledger.call_answered(id);
+        for (written, fate) in complete.into_iter().zip(fates) {
+            match fate {
+                Fate::AsItCame => {
+                    written.answers.iter().for_each(|id| self.ledger.call_answered(id));
+                }
+                Fate::LeftOut => {}
+                Fate::Replaced(ids) => ids.iter().for_each(|id| self.ledger.call_failed(id)),
             }
             if let Some(own) = &written.asks {
                 let (_, shown) = questions.next().unwrap();
@@ -776,9 +783,11 @@ impl World {
             Some(first) if stream.fed < first.complete_at => &first.bytes[..stream.fed],
             _ => &[],
         };
+        let last_event = self.model.last_event(number);
         let expected = self.model.stream_ended(number, end, lived_long);
         let is_quiet = expected == StreamEnded::Quietly;
-        let (found, errors) = stream.output.take_end(part, end == End::Clean && is_quiet);
+        let (found, errors) =
+            stream.output.take_end(part, end == End::Clean && is_quiet, last_event);
         assert_eq!(self.model.take_notices(number), found.notices, "questions that are void");
         let ids: Vec<String> = errors.iter().map(|(_, id)| id.clone()).collect();
         assert!(errors.iter().all(|(code, _)| *code == -32000));
@@ -823,7 +832,12 @@ impl World {
             self.ended(number, &actual);
         }
         let stage = match step {
-            Machine::Transmit(_) => {
+            Machine::Transmit(transmission) => {
+                if transmission.turn == Turn::Later {
+                    let run = self.requests[number].run.as_mut().unwrap();
+                    assert!(run.goes_out(&mut self.client).is_none(), "it was called off");
+                    assert_eq!(None, self.model.goes_out(number, true));
+                }
                 if let Step::Transmit(sending) = &actual {
                     self.ledger.transmitted(number, sending, &self.told());
                 }
@@ -941,7 +955,7 @@ impl World {
             id: it.bears.clone(),
             version: None,
             keeps_event_id: true,
-            is_first: transmission.turn == mcp_session_core::client::Turn::First,
+            is_first: transmission.turn == Turn::First,
             reply: None,
         };
         for (name, value) in &transmission.changes {

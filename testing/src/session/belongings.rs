@@ -41,6 +41,14 @@ impl Model {
         (now, Ok(next))
     }
 
+    /// What restoring goes on with where one got no answer, which the next session is told again.
+    pub fn restore_unanswered(&mut self) -> (Restored, Result<Restored, usize>) {
+        let (level, subscribed) = (self.level, self.subscribed.clone());
+        let next = self.restore_answered(false);
+        (self.level, self.subscribed) = (level, subscribed);
+        next
+    }
+
     /// Returns how many were refused or not told.
     pub fn restore_failed(&mut self) -> usize {
         let Recovery::Restoring { rest, refused, .. } = self.led().clone() else {

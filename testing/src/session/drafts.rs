@@ -111,7 +111,7 @@ pub fn orphan(id: Option<&OrphanId>) -> Option<String> {
 pub fn answer_of(status: u16, header: Option<&str>, misreport: bool) -> Answer {
     let id = header.filter(|it| SessionId::parse(it.as_bytes()).is_some()).map(str::to_owned);
     let has_ill_formed_id = header.is_some() && id.is_none();
-    Answer { status, id, has_ill_formed_id, misreport }
+    Answer { status, id, has_ill_formed_id, misreport, says_error: false }
 }
 
 /// One of so many.

@@ -194,7 +194,8 @@ fn guarantee_7_ids_come_from_the_last_initialize_issued(past: &Past, event: &Hap
             let living =
                 past.ids.last().filter(|_| past.lives && !past.closed).and_then(Option::as_ref);
             let orphan = answer.id.clone().filter(|id| {
-                !past.adopts(*request) && living != Some(id) && !past.after_close.contains(request)
+                let adopts = past.adopts(*request) && !answer.says_error;
+                !adopts && living != Some(id) && !past.after_close.contains(request)
             });
             *step == Step::Deliver(orphan)
         }

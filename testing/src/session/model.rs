@@ -54,6 +54,8 @@ pub struct Request {
     /// The generation that was the newest when it began to wait.
     waited_in: Option<usize>,
     in_flight: bool,
+    /// Whether it is to go out, and its driver does something else first.
+    kept_back: bool,
     /// The trial that it is.
     trial: Option<usize>,
     cancelled: bool,
@@ -193,6 +195,11 @@ impl Model {
         self.requests[request].cancelled
     }
 
+    /// Takes that a request has not gone out yet, or has.
+    pub fn keep_back(&mut self, request: usize, now: bool) {
+        self.requests[request].kept_back = now;
+    }
+
     pub fn is_standalone(&self, request: usize) -> bool {
         self.requests[request].standalone
     }
@@ -208,6 +215,7 @@ impl Model {
             waits: None,
             waited_in: None,
             in_flight: false,
+            kept_back: false,
             trial: None,
             cancelled: false,
             stripped: false,
@@ -234,7 +242,7 @@ impl Model {
         let Some(request) = self.requests.get_mut(named).filter(|it| has_an_id(it.what)) else {
             return false;
         };
-        let waits = request.waits.is_some();
+        let waits = request.waits.is_some() || (request.in_flight && request.kept_back);
         let of_the_dead = request.in_flight && *request.sent.last().unwrap() != newest;
         request.cancelled |= waits || request.in_flight;
         waits || of_the_dead
@@ -537,7 +545,7 @@ impl Model {
             return None;
         }
         let issue = self.requests[request].issue?;
-        if self.closed || issue != self.issued {
+        if self.closed || issue != self.issued || answer.says_error {
             let living = self
                 .generations
                 .last()

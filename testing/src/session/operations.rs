@@ -42,6 +42,8 @@ pub enum Restoration {
     /// By a result for another id.
     Strange,
     Status(u16),
+    /// By nothing: its connection broke.
+    Broken,
 }
 
 /// What a request is answered with.
@@ -56,6 +58,9 @@ pub enum Status {
     Plain(u16),
     /// A 400 whose body is a known misreport.
     Misreport,
+    /// A 200 whose body is a JSON-RPC error; of an `initialize`, with a session header all the
+    /// same.
+    Error,
 }
 
 /// The session header of an answer to `initialize`.

@@ -306,7 +306,7 @@ impl Past {
             return;
         }
         match what {
-            What::Initialize if answer.has_ill_formed_id => {}
+            What::Initialize if answer.has_ill_formed_id || answer.says_error => {}
             What::Initialize if self.adopts(request) => {
                 self.replayable = true;
                 self.begin_generation(answer.id.clone());

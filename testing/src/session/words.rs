@@ -77,6 +77,8 @@ pub struct Answer {
     pub has_ill_formed_id: bool,
     /// Whether its body is a known misreport of a terminated session.
     pub misreport: bool,
+    /// Whether its body is known, and a JSON-RPC error.
+    pub says_error: bool,
 }
 
 impl Answer {

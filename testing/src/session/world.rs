@@ -16,9 +16,10 @@ use super::guarantees;
 use super::model::Model;
 pub use super::operations::{Answered, Happened, Header, Operation, Restoration, Status, Welcome};
 use super::past;
-use super::words::{Restored, Sending, Step, What, is_reply};
+use super::words::{Answer, Restored, Sending, Step, What, is_reply};
 
 const MISREPORT: &[u8] = b"Bad Request: Mcp-Session-Id header is required";
+const ERROR: &[u8] = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
 /// The mark by which an ID is found where it must not be.
 pub const CREDENTIAL: &str = "credential";
 const RESUMED: &str = "credential-resumed";
@@ -142,6 +143,9 @@ impl World {
         let before = self.history.len();
         match operation {
             Operation::Begin(what) => self.begin(what),
+            Operation::Respond(which, Status::Error) => {
+                self.respond(which, Status::Error, Header::New);
+            }
             Operation::Respond(which, status) => self.respond(which, status, Header::Absent),
             Operation::Welcome(which, header) => self.respond(which, Status::Plain(200), header),
             Operation::Abandon(which) => self.abandon(which),
@@ -238,21 +242,31 @@ impl World {
             What::Initialize => self.header(header),
             _ => None,
         };
-        let misreport = status == Status::Misreport;
+        let says = status;
+        let misreport = says == Status::Misreport;
         let status = match status {
             Status::Plain(status) => StatusCode::from_u16(status).unwrap(),
             Status::Misreport => StatusCode::BAD_REQUEST,
+            Status::Error => StatusCode::OK,
+        };
+        let (content_type, body) = match says {
+            Status::Plain(_) => (b"text/plain".as_slice(), None),
+            Status::Misreport => (b"text/plain".as_slice(), Some(MISREPORT)),
+            Status::Error => (b"application/json".as_slice(), Some(ERROR)),
         };
         let response = Response {
             session_id: header.as_deref().map(str::as_bytes),
-            content_type: Some(b"text/plain"),
-            body: misreport.then_some(MISREPORT),
+            content_type: Some(content_type),
+            body,
             ..Response::new(status)
         };
         let generation = self.model.generation_of(request);
         let after = self.session.after_response(exchange, &response).unwrap();
         self.check_shown(&after);
-        let answer = answer_of(status.as_u16(), header.as_deref(), misreport);
+        let answer = Answer {
+            says_error: says == Status::Error,
+            ..answer_of(status.as_u16(), header.as_deref(), misreport)
+        };
         let newest = self.model.newest();
         let reaction = self.model.answered(request, &answer);
         let (expected, ended) = (reaction.step, reaction.ended);
@@ -362,6 +376,12 @@ impl World {
         };
         let id = peek(restore.body()).id().map(|id| id.as_str().to_owned()).unwrap();
         let (status, message) = match how {
+            Restoration::Broken => {
+                let recovered = self.session.restore_unanswered(restore).unwrap();
+                let (_, expected) = self.model.restore_unanswered();
+                self.history.push(Happened::Restored { next: expected.ok() });
+                return self.take_recovered(recovered, expected);
+            }
             Restoration::Result => (200, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)),
             Restoration::Error => {
                 (200, format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601}}}}"#))

@@ -6,42 +6,28 @@ another process, deletes the session, and prints what it was answered. The last 
 
 import json
 import sys
-from importlib import import_module
 from typing import Any
 
 import anyio
 import httpx2
+from person import call, person, transports
 
-# Checkers run where it is not installed.
-Client: Any = import_module("fastmcp").Client
-Transport: Any = import_module("fastmcp.client.transports").StreamableHttpTransport
+
+def http_client(**options: Any) -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    options.setdefault("timeout", httpx2.Timeout(30, read=120))
+    return httpx2.AsyncClient(limits=limits, **options)
 
 
 async def main() -> None:
     """Call, and answer whatever the server asks."""
-
-    def http_client(**options: Any) -> httpx2.AsyncClient:
-        limits = httpx2.Limits(max_keepalive_connections=0)
-        options.setdefault("timeout", httpx2.Timeout(30, read=120))
-        return httpx2.AsyncClient(limits=limits, **options)
-
-    async def elicited(message: str, response_type: Any, *_: object) -> Any:
-        return response_type(text=f"said {message}")
-
-    async def sampled(messages: Any, *_: object) -> str:
-        return f"heard {messages[0].content.text}"
-
-    transport = Transport(sys.argv[-1], httpx_client_factory=http_client)
-    # Of the revisions that have sessions.
-    client = Client(
-        transport, mode="legacy", elicitation_handler=elicited, sampling_handler=sampled
-    )
+    transport = transports.StreamableHttpTransport(sys.argv[-1], httpx_client_factory=http_client)
     answers: dict[str, list[str]] = {}
-    async with client:
+    async with person(transport) as client:
         for tool, count in {"run": 30, "remember": 5, "elicit": 12, "ask": 12}.items():
             for number in range(count):
-                result = await client.call_tool(tool, {"text": f"{tool}-{number}"})
-                answers.setdefault(tool, []).append(result.content[0].text)
+                answer = await call(client, tool, f"{tool}-{number}")
+                answers.setdefault(tool, []).append(answer)
     print(json.dumps(answers))
 
 

@@ -2,27 +2,28 @@
 //! for each request so that each may reach another process, deletes the session, and prints what
 //! it was answered. The last argument is the URL.
 
+#![allow(deprecated, reason = "the revisions that have sessions have sampling")]
+
 use std::{env, error::Error};
 
-use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientInfo, CreateMessageRequestParams,
-    CreateMessageResult, ElicitRequestParams, ElicitResult, ElicitationAction, SamplingMessage,
+    CallToolRequestParams, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
+    ElicitRequestParams, ElicitResult, ElicitationAction, SamplingMessage,
 };
 use rmcp::service::{RequestContext, RoleClient, serve_client};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::ClientHandler;
+use rmcp::{ClientHandler, ErrorData};
 use serde_json::{Map, Value, json};
 
 /// Answers whatever the server asks.
 struct Person;
 
 impl ClientHandler for Person {
-    fn get_info(&self) -> ClientInfo {
-        let mut info = ClientInfo::default();
-        info.capabilities =
-            ClientCapabilities::builder().enable_elicitation().enable_sampling().build();
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.capabilities.elicitation = Some(Default::default());
+        info.capabilities.sampling = Some(Default::default());
         info
     }
 

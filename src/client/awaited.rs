@@ -1,0 +1,90 @@
+//! The answers that a stream is to bring, and what each of its messages is to them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Shield;
+use super::followed::FollowedSession;
+use super::large_event::LargeEvent;
+use super::local_answer::{CallError, event};
+use super::server_message::{Heard, PendingAnswers, said, unanswered};
+use crate::session::Stream;
+
+/// The answers that a stream is to bring.
+///
+/// The SDKs take whatever answer comes first in the stream of a call for its own: mcp 1.x stops
+/// reading there, mcp 2.x puts the call's id on it. So an answer to another request is left out
+/// while the call's own is waited for, and an error that names no request ends the call.
+pub(super) struct Awaited {
+    guard: Shield,
+    pub(super) pending: PendingAnswers,
+    /// What the server said in place of them, fit to be shown.
+    said: Option<String>,
+    /// Whether the requests have ended on an error before the stream did.
+    has_failed: bool,
+}
+
+/// What becomes of an event.
+pub(super) enum Fate {
+    GoesOut,
+    /// With other data.
+    GoesOutAs(Vec<u8>),
+    /// Its data does not.
+    LeftOut,
+    /// Its data does not; these events do, which end the requests that wait.
+    Replaced(Vec<u8>),
+}
+
+impl Awaited {
+    pub(super) fn new(pending: PendingAnswers, guard: Shield) -> Self {
+        Self { guard, pending, said: None, has_failed: false }
+    }
+
+    /// Takes the data of an event.
+    pub(super) fn saw(
+        &mut self,
+        followed: &mut FollowedSession,
+        stream: Stream,
+        data: &[u8],
+    ) -> Fate {
+        let leaves_out = self.leaves_out();
+        let heard = self.pending.saw(data);
+        match heard {
+            Heard::OthersAnswer | Heard::ErrorOfNone if leaves_out => {}
+            Heard::Answer | Heard::OthersAnswer | Heard::ErrorOfNone | Heard::NoAnswer => {
+                let seen = followed.saw_message(stream, data);
+                return seen.map_or(Fate::GoesOut, Fate::GoesOutAs);
+            }
+        }
+        if self.said.is_none() {
+            self.said = said(data).map(|text| followed.shown(&text));
+        }
+        if heard == Heard::ErrorOfNone && !self.has_failed {
+            self.has_failed = true;
+            let pending = core::mem::take(&mut self.pending);
+            let said = self.said.as_deref().unwrap_or("an error that names no request");
+            let error = CallError::connection_closed(unanswered(said));
+            return Fate::Replaced(pending.unanswered().flat_map(|id| event(&error, id)).collect());
+        }
+        Fate::LeftOut
+    }
+
+    /// Whether an event that is too long to be held back is to be left out, by its beginning.
+    pub(super) fn leaves_out_large(&self, event: &LargeEvent) -> bool {
+        self.leaves_out() && event.begins_answer_to_another(&self.pending)
+    }
+
+    /// Whether nobody has to be told that no answer came.
+    pub(super) fn is_over(&self) -> bool {
+        self.guard == Shield::Down || self.pending.is_empty()
+    }
+
+    /// What the server said in place of the answers.
+    pub(super) fn said(&self) -> Option<&str> {
+        self.said.as_deref()
+    }
+
+    fn leaves_out(&self) -> bool {
+        self.guard == Shield::Up && (self.has_failed || !self.pending.is_empty())
+    }
+}
