@@ -1509,7 +1509,7 @@ class Client:
         method: str,
         scheme: str,
         path: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
+        headers: Iterable[tuple[bytes, ...]],
         body: bytes | None,
         defaults: Mapping[str, str] | None = None,
         own_auth: bytes | None = None,
@@ -1517,12 +1517,13 @@ class Client:
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
-        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
-        `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
-        the HTTP client, with a method `get`: credentials that stand there too are the
-        client's, not the request's own. `own_auth` (`bytes` or `None`) stands for credentials of
-        its own that it will get on its way; only whether they are the same counts. `authority`
-        (`bytes` or `None`): the host and port that it is sent to, whatever its `Host` says.
+        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
+        `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+        streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
+        that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
+        `None`) stands for credentials of its own that it will get on its way; only whether they
+        are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+        whatever its `Host` says.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
         for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -1552,6 +1553,9 @@ class RequestRun:
     def session(self) -> int | None:
         """The number of its session (`int`), or `None` if it is of none."""
     @property
+    def is_ordinary(self) -> bool:
+        """Whether it neither opens a session nor closes one (`bool`)."""
+    @property
     def is_initialize(self) -> bool:
         """Whether it is an `initialize`, which opens a session (`bool`)."""
     @property
@@ -1569,11 +1573,10 @@ class RequestRun:
     @property
     def wakes(self) -> bytes | None:
         """Who is to be woken because this request has ended it (`bytes`), or `None`."""
-    def response(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], *, is_decoded: bool = False
-    ) -> _Step:
-        """Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-        `bytes`). `is_decoded` (`bool`): whether its body will be given decoded.
+    def response(self, status: int, headers: Iterable[tuple[bytes, ...]]) -> _Step:
+        """Take the head of the response: its `status` (`int`) and `headers` (iterable of
+        tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
+        told decoded.
         """
     def refusal_read(self, body: _Bytes | None) -> _Step:
         """Take the body of a refusal (`bytes`), or `None` if it is not known whole."""
@@ -1628,7 +1631,8 @@ class Transmit:
     lower case (`str`), with the value (`str`) or `None` where one does not go out. `body`
     (`bytes` or `None`): the body, where it is another than the request's own. `is_first`
     (`bool`): whether it goes out for the first time, before anything was waited for. `is_trial`
-    (`bool`): whether others wait for its outcome, and are to be woken by it.
+    (`bool`): whether others wait for its outcome, and are to be woken by it. `is_unchanged`
+    (`bool`): whether it goes out as its caller made it, for the first time, and nobody waits.
 
     >>> from mcp_session.client import Transmit
     >>> Transmit.__match_args__
@@ -1646,6 +1650,8 @@ class Transmit:
     def is_first(self) -> bool: ...
     @property
     def is_trial(self) -> bool: ...
+    @property
+    def is_unchanged(self) -> bool: ...
 
 @final
 class Read:
@@ -1750,7 +1756,8 @@ class Handover:
 
     `alias` (`str` or `None`): the ID that the caller sees in place of the server's. `body`
     (`bytes` or `None`): the body, where it is another than the server's. `watch` (`Watch` or
-    `None`): what its stream goes through. `orphan` (`str` or `None`): an ID to DELETE.
+    `None`): what its stream goes through. `orphan` (`str` or `None`): an ID to DELETE. `is_plain`
+    (`bool`): whether there is nothing to do but that, and to let its stream go through `watch`.
 
     >>> from mcp_session.client import Handover
     >>> Handover.__match_args__
@@ -1768,6 +1775,8 @@ class Handover:
     def watch(self) -> Watch | None: ...
     @property
     def orphan(self) -> str | None: ...
+    @property
+    def is_plain(self) -> bool: ...
 
 @final
 class LocalAnswer:
@@ -1836,10 +1845,10 @@ class RecoveryRun:
     def message(self) -> RecoveryMessage:
         """The message to send now (`RecoveryMessage`)."""
     def response(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]]
+        self, status: int, headers: Iterable[tuple[bytes, ...]]
     ) -> RecoveryMessage | ReadAnswer | RecoveryEnd:
-        """Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-        `bytes`).
+        """Take the head of the response: its `status` (`int`) and `headers` (iterable of
+        tuples of `bytes`, with the name first and the value last).
         """
     def piece(self, piece: bytes) -> bool:
         """Take a piece of the body, decoded (`bytes`); say whether more is wanted (`bool`)."""
@@ -1911,9 +1920,10 @@ class Watch:
         """Take what came in, decoded (`bytes`); return what goes out (`bytes`, which may be
         empty).
         """
-    def ended(self, kind: str | None, *, lived: float) -> bytes:
-        """Take the end of the stream, which was open for `lived` seconds (`float`): clean, or cut
-        by an error of this type (`str`). Returns the last that goes out (`bytes`).
+    def ended(self, kind: str | None, *, lived: float = 0.0) -> bytes:
+        """Take the end of the stream: clean (`None`), or cut by an error of this type (`str`).
+        `lived` (`float`): for how many seconds the stream of a GET was open. Returns the last
+        that goes out (`bytes`).
         """
     def outlived(self) -> bytes:
         """Take that the stream is ended because another session stands. Returns the last that
