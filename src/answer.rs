@@ -42,6 +42,7 @@ enum Occasion {
     SessionIdMissing,
     LookupFailed,
     OwnerLost,
+    Unanswered,
     NoUpstream,
     UpstreamLost,
 }
@@ -83,6 +84,12 @@ impl<'a> Answer<'a> {
         Self::new(Occasion::OwnerLost, id)
     }
 
+    /// The stream that was to bring the response has ended without it, and cannot be resumed.
+    /// Like [`owner_lost`](Self::owner_lost), it says nothing of whether the request has run.
+    pub fn unanswered(id: Option<RequestId<'a>>) -> Self {
+        Self::new(Occasion::Unanswered, id)
+    }
+
     /// 503: no server behind a gateway can be reached, and nothing was sent to one. Never 404:
     /// the session may be alive, and would be thrown away.
     pub fn no_upstream(id: Option<RequestId<'a>>) -> Self {
@@ -105,7 +112,9 @@ impl<'a> Answer<'a> {
             Occasion::SessionNotFound => StatusCode::NOT_FOUND,
             Occasion::SessionIdMissing => StatusCode::BAD_REQUEST,
             Occasion::LookupFailed | Occasion::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
-            Occasion::OwnerLost | Occasion::UpstreamLost => StatusCode::BAD_GATEWAY,
+            Occasion::OwnerLost | Occasion::Unanswered | Occasion::UpstreamLost => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 
@@ -132,6 +141,9 @@ impl<'a> Answer<'a> {
             Occasion::LookupFailed => r#"{"code":-32603,"message":"Session lookup failed"}"#,
             Occasion::OwnerLost => {
                 r#"{"code":-32603,"message":"Session owner lost; the request may have run"}"#
+            }
+            Occasion::Unanswered => {
+                r#"{"code":-32603,"message":"No answer came; the request may have run"}"#
             }
             Occasion::NoUpstream => r#"{"code":-32603,"message":"No upstream can be reached"}"#,
             Occasion::UpstreamLost => {
@@ -161,6 +173,7 @@ impl<'a> Answer<'a> {
             Occasion::SessionNotFound
             | Occasion::SessionIdMissing
             | Occasion::OwnerLost
+            | Occasion::Unanswered
             | Occasion::UpstreamLost => None,
             Occasion::LookupFailed | Occasion::NoUpstream => {
                 Some((RETRY_AFTER, HeaderValue::from_static("1")))

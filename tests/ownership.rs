@@ -51,12 +51,13 @@ fn cases() -> u32 {
 fn setting() -> impl Strategy<Value = Setting> {
     let restore = prop_oneof![9 => Just(Restore::Allowed), 1 => Just(Restore::Refused)];
     let durability = prop_oneof![Just(Durability::Durable), Just(Durability::Forgetful)];
-    (2..4_usize, restore, durability, any::<bool>()).prop_map(
-        |(processes, restore, durability, counts_ids)| Setting {
+    (2..4_usize, restore, durability, any::<bool>(), any::<bool>()).prop_map(
+        |(processes, restore, durability, counts_ids, reuses_addresses)| Setting {
             processes,
             restore,
             durability,
             counts_ids,
+            reuses_addresses,
         },
     )
 }
@@ -91,7 +92,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => place.clone().prop_map(Operation::Drain),
         2 => place.clone().prop_map(Operation::Upkeep),
         1 => place.clone().prop_map(Operation::Forget),
-        1 => place.prop_map(Operation::Refuse),
+        1 => place.clone().prop_map(Operation::Refuse),
         1 => Just(Operation::Flush),
+        2 => (1..4_u8).prop_map(Operation::RollBack),
+        1 => (0..2_usize).prop_map(Operation::Evict),
+        2 => place.clone().prop_map(Operation::Touch),
+        2 => place.prop_map(Operation::LookAfter),
     ]
 }

@@ -50,16 +50,15 @@ BUGS = [
     Bug(
         "an update by the owner keeps the number of its claim",
         *("sessions", "ownership", "src/sessions/run/taking.rs"),
-        "self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)\n"
-        "            }\n            None",
-        "self.write(replica, key, Some(claim), claim, value, purpose)\n"
-        "            }\n            None",
+        "let claim = replica.claim_above(over);",
+        "let keeps = matches!(purpose, Purpose::Record { .. });\n"
+        "        let claim = if keeps { over } else { replica.claim_above(over) };",
     ),
     Bug(
         "a hop that a client makes up is one",
         *("sessions", "ownership", "src/sessions/hop.rs"),
-        "key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?).then_some(claim)",
-        "(key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?) | true).then_some(claim)",
+        "is_ours.then_some(Hop { to, claim })",
+        "(is_ours | true).then_some(Hop { to, claim })",
     ),
     Bug(
         "a session that is looked up is for everybody",
@@ -72,6 +71,30 @@ BUGS = [
         *("sessions", "ownership", "src/sessions/replica.rs"),
         "self.owned.insert(key, owned);\n        self.pending.insert(key);",
         "self.owned.insert(key, owned);",
+    ),
+    Bug(
+        "what was meant for the process that was there before is run",
+        *("sessions", "ownership", "src/sessions/run/mod.rs"),
+        "if let Some(mark) = self.misdirected.take() {",
+        "if let Some(mark) = self.misdirected.take().filter(|_| self.is_upkeep) {",
+    ),
+    Bug(
+        "a session is written over an older claim of one that lives",
+        *("sessions", "ownership", "src/sessions/run/mod.rs"),
+        "if entry.claim < owned.claim && (is_mine || addresses.is_none()) {",
+        "if entry.claim < owned.claim {",
+    ),
+    Bug(
+        "an initialize that could not be written leaves its session in the application",
+        *("sessions", "ownership", "src/sessions/run/taking.rs"),
+        "Purpose::Open(opened) => self.not_opened(opened.inner),",
+        "Purpose::Open(_) => self.unavailable(),",
+    ),
+    Bug(
+        "what the table has thrown away is not written again",
+        *("sessions", "ownership", "src/sessions/replica.rs"),
+        "owned.confirmed = None;\n            self.pending.insert(key);\n            if",
+        "if",
     ),
     Bug(
         "a DELETE answered 405 leaves the session in use",
@@ -279,7 +302,7 @@ BUGS = [
     ),
     Bug(
         "any response is taken for the answer",
-        *("client", "client", "src/client/server_message.rs"),
+        *("client", "client", "src/jsonrpc/pending.rs"),
         "id.key().is_some_and(|key| self.waiting.remove(&key))",
         "id.key().is_some_and(|key| {\n"
         "            self.waiting.remove(&key) || self.waiting.pop_first().is_some()\n        })",

@@ -46,7 +46,7 @@ fn foreign_bytes(value: &[u8]) {
     let step = run.found(&mut replica, Some((entry, None))).expect("it was asked");
     match step {
         // What was readable is claimed as it stood.
-        Step::Swap(swap) if swap.entry.claim == 8 && !swap.entry.owner.is_empty() => {
+        Step::Swap(swap) if swap.entry.claim > 7 && !swap.entry.owner.is_empty() => {
             let again = Entry { value: swap.entry.value.clone(), ..swap.entry };
             let mut head = RequestHead::new(Method::Get, b"");
             head.add_header(b"mcp-session-id", b"1868a90c");
@@ -67,6 +67,8 @@ fn foreign_bytes(value: &[u8]) {
         | Step::Hold(_)
         | Step::Wait(_)
         | Step::Restore(_)
+        | Step::Announce(_)
+        | Step::EndInApp(_)
         | Step::RunApp(_)
         | Step::RelayRestored
         | Step::Relay
@@ -82,6 +84,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         restore: if input.ratio(1, 8)? { Restore::Refused } else { Restore::Allowed },
         durability: *input.choose(&[Durability::Forgetful, Durability::Durable])?,
         counts_ids: bool::arbitrary(input)?,
+        reuses_addresses: bool::arbitrary(input)?,
     };
     let mut world = World::opened(setting);
     let mut operations = 0;
@@ -94,7 +97,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fn operation(input: &mut Unstructured<'_>) -> Result<Operation> {
-    let kind = input.int_in_range(0..=63_u8)?;
+    let kind = input.int_in_range(0..=69_u8)?;
     let place = input.int_in_range(0..=1)?;
     Ok(match kind {
         0..=9 => {
@@ -117,7 +120,11 @@ fn operation(input: &mut Unstructured<'_>) -> Result<Operation> {
         59..=60 => Operation::Upkeep(place),
         61 => Operation::Forget(place),
         62 => Operation::Refuse(place),
-        63.. => Operation::Flush,
+        63 => Operation::Flush,
+        64..=65 => Operation::RollBack(input.int_in_range(1..=3)?),
+        66 => Operation::Evict(input.int_in_range(0..=1)?),
+        67 => Operation::Touch(place),
+        68.. => Operation::LookAfter(place),
     })
 }
 

@@ -16,6 +16,7 @@ from mcp_session._rules import Rule
 
 __all__ = [
     "AlreadyUsedError",
+    "Announce",
     "Answer",
     "AsgiMachine",
     "AwaitRun",
@@ -26,6 +27,7 @@ __all__ = [
     "Deliver",
     "Done",
     "Drop",
+    "EndInApp",
     "Event",
     "EventReader",
     "EventTooLong",
@@ -1507,7 +1509,7 @@ class Client:
         method: str,
         scheme: str,
         path: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
+        headers: Iterable[tuple[bytes, ...]],
         body: bytes | None,
         defaults: Mapping[str, str] | None = None,
         own_auth: bytes | None = None,
@@ -1515,12 +1517,13 @@ class Client:
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
-        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
-        `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
-        the HTTP client, with a method `get`: credentials that stand there too are the
-        client's, not the request's own. `own_auth` (`bytes` or `None`) stands for credentials of
-        its own that it will get on its way; only whether they are the same counts. `authority`
-        (`bytes` or `None`): the host and port that it is sent to, whatever its `Host` says.
+        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
+        `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+        streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
+        that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
+        `None`) stands for credentials of its own that it will get on its way; only whether they
+        are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+        whatever its `Host` says.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
         for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -1550,6 +1553,9 @@ class RequestRun:
     def session(self) -> int | None:
         """The number of its session (`int`), or `None` if it is of none."""
     @property
+    def is_ordinary(self) -> bool:
+        """Whether it neither opens a session nor closes one (`bool`)."""
+    @property
     def is_initialize(self) -> bool:
         """Whether it is an `initialize`, which opens a session (`bool`)."""
     @property
@@ -1567,11 +1573,10 @@ class RequestRun:
     @property
     def wakes(self) -> bytes | None:
         """Who is to be woken because this request has ended it (`bytes`), or `None`."""
-    def response(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], *, is_decoded: bool = False
-    ) -> _Step:
-        """Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-        `bytes`). `is_decoded` (`bool`): whether its body will be given decoded.
+    def response(self, status: int, headers: Iterable[tuple[bytes, ...]]) -> _Step:
+        """Take the head of the response: its `status` (`int`) and `headers` (iterable of
+        tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
+        told decoded.
         """
     def refusal_read(self, body: _Bytes | None) -> _Step:
         """Take the body of a refusal (`bytes`), or `None` if it is not known whole."""
@@ -1626,7 +1631,8 @@ class Transmit:
     lower case (`str`), with the value (`str`) or `None` where one does not go out. `body`
     (`bytes` or `None`): the body, where it is another than the request's own. `is_first`
     (`bool`): whether it goes out for the first time, before anything was waited for. `is_trial`
-    (`bool`): whether others wait for its outcome, and are to be woken by it.
+    (`bool`): whether others wait for its outcome, and are to be woken by it. `is_unchanged`
+    (`bool`): whether it goes out as its caller made it, for the first time, and nobody waits.
 
     >>> from mcp_session.client import Transmit
     >>> Transmit.__match_args__
@@ -1644,6 +1650,8 @@ class Transmit:
     def is_first(self) -> bool: ...
     @property
     def is_trial(self) -> bool: ...
+    @property
+    def is_unchanged(self) -> bool: ...
 
 @final
 class Read:
@@ -1748,7 +1756,8 @@ class Handover:
 
     `alias` (`str` or `None`): the ID that the caller sees in place of the server's. `body`
     (`bytes` or `None`): the body, where it is another than the server's. `watch` (`Watch` or
-    `None`): what its stream goes through. `orphan` (`str` or `None`): an ID to DELETE.
+    `None`): what its stream goes through. `orphan` (`str` or `None`): an ID to DELETE. `is_plain`
+    (`bool`): whether there is nothing to do but that, and to let its stream go through `watch`.
 
     >>> from mcp_session.client import Handover
     >>> Handover.__match_args__
@@ -1766,6 +1775,8 @@ class Handover:
     def watch(self) -> Watch | None: ...
     @property
     def orphan(self) -> str | None: ...
+    @property
+    def is_plain(self) -> bool: ...
 
 @final
 class LocalAnswer:
@@ -1834,10 +1845,10 @@ class RecoveryRun:
     def message(self) -> RecoveryMessage:
         """The message to send now (`RecoveryMessage`)."""
     def response(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]]
+        self, status: int, headers: Iterable[tuple[bytes, ...]]
     ) -> RecoveryMessage | ReadAnswer | RecoveryEnd:
-        """Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-        `bytes`).
+        """Take the head of the response: its `status` (`int`) and `headers` (iterable of
+        tuples of `bytes`, with the name first and the value last).
         """
     def piece(self, piece: bytes) -> bool:
         """Take a piece of the body, decoded (`bytes`); say whether more is wanted (`bool`)."""
@@ -1909,9 +1920,10 @@ class Watch:
         """Take what came in, decoded (`bytes`); return what goes out (`bytes`, which may be
         empty).
         """
-    def ended(self, kind: str | None, *, lived: float) -> bytes:
-        """Take the end of the stream, which was open for `lived` seconds (`float`): clean, or cut
-        by an error of this type (`str`). Returns the last that goes out (`bytes`).
+    def ended(self, kind: str | None, *, lived: float = 0.0) -> bytes:
+        """Take the end of the stream: clean (`None`), or cut by an error of this type (`str`).
+        `lived` (`float`): for how many seconds the stream of a GET was open. Returns the last
+        that goes out (`bytes`).
         """
     def outlived(self) -> bytes:
         """Take that the stream is ended because another session stands. Returns the last that
@@ -2290,13 +2302,31 @@ class Replica:
         """Take the keys (list of `bytes`) of sessions that were used: their entries are to live on.
         At most 1,000 at once.
         """
+    def note_running(self) -> None:
+        """Tell that it is time to let the entries of sessions in use live on: of which something
+        runs counts as used.
+        """
+    def missing(self, keys: Iterable[bytes], /) -> None:
+        """Tell which of those entries the table does not have (iterable of `bytes`): it has lost
+        them.
+        """
+    def look_after(self) -> list[bytes]:
+        """Begin a round of looks at the processes that requests wait for, about twice in the time of
+        a lease. Returns the keys (list of `bytes`) to look up; each is told by `looked_after`.
+        """
+    def looked_after(self, key: bytes, owner: str, claim: int, /, *, alive: bool) -> None:
+        """Tell what the table has of such a session: `owner` (`str`), `claim` (`int`), and `alive`
+        (`bool`), whether the lease of the owner stands. A table that does not answer, or has no
+        entry, says nothing.
+        """
     def take_fenced(self) -> list[int]:
-        """Take the numbers of the runs (list of `int`) whose session was lost to another process:
-        their streams have to end.
+        """Take the numbers of the runs (list of `int`) that have to end: of a session that was lost
+        to another process, or that wait for one in vain. Of each is told that it was
+        `interrupted`, or that its body broke off.
         """
     def drain(self) -> list[int]:
         """Open and claim nothing from now on. Returns the numbers of the runs (list of `int`) of
-        streams that are to be ended.
+        streams that are to be ended, those included that another process serves.
         """
     @property
     def can_withdraw(self) -> bool:
@@ -2336,6 +2366,9 @@ class SessionRun:
     def number(self) -> int:
         """Its number (`int`)."""
     @property
+    def session_id(self) -> bytes | None:
+        """The ID that it bears (`bytes` or `None`), in the one spelling that is looked up."""
+    @property
     def step(self) -> _ReplicaStep:
         """What to do now."""
     @property
@@ -2368,21 +2401,27 @@ class SessionRun:
         """
     def forward_failed(self, how: ForwardFailure, /) -> _ReplicaStep:
         """Tell how the request did not come to its owner (`ForwardFailure`)."""
-    def relay_cut(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
-    ) -> bytes | None:
-        """What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
-        or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
-        `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
+    def head_goes_out(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> bool:
+        """Tell of the head of the response that goes out to the client: `status` (`int`), `headers`
+        (iterable of pairs of `bytes`). Returns whether its body is to be told of (`bool`).
         """
-    def upstream_cut(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], tail: _Bytes, /
-    ) -> bytes | None:
-        """The same for an answer of the application's that has it from elsewhere, as a gateway has."""
+    def piece_goes_out(self, piece: _Bytes, /) -> bool:
+        """Tell of a piece of that body (`bytes`). Returns whether what follows is to be told of
+        (`bool`).
+        """
+    def body_ended(self) -> bytes | None:
+        """What goes out before the end of a body that the application has ended (`bytes`): an error
+        for each request that was not answered. `None` where there is nothing to add.
+        """
+    def body_broke_off(self, *, upstream: bool = False) -> bytes | None:
+        """What goes out at the end of a body that broke off, was left without an end, or is ended
+        from outside (`bytes`). `None` where nothing can make it whole. `upstream` (`bool`):
+        whether it broke off behind the application, which has its answers from elsewhere.
+        """
     def interrupted(self) -> _ReplicaStep:
-        """Tell that the request is ended from outside before anything of its answer went out;
-        return what it is answered (`Reply`).
-        """
+        """Tell that the request is ended from outside before anything of its answer went out."""
+    def ended_in_app(self) -> _ReplicaStep:
+        """Tell that the application was told to end a session, whatever it has said to that."""
     def hold_over(self) -> _ReplicaStep:
         """Tell that the other run is taking no more, or has taken long enough."""
     def wait_over(self) -> _ReplicaStep:
@@ -2394,6 +2433,16 @@ class SessionRun:
         (iterable of pairs of `bytes`), `body` (`bytes`, decoded; of a stream so much that the
         answer is in it).
         """
+    def restore_head(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> None:
+        """Tell of the head of what the application answers to a message of ours, as it comes:
+        `status` (`int`), `headers` (iterable of pairs of `bytes`).
+        """
+    def restore_piece(self, piece: _Bytes, /) -> bool:
+        """Tell of a piece of that answer (`bytes`). Returns whether it has brought the message that
+        is waited for (`bool`): a stream may stay open behind that.
+        """
+    def announced(self) -> _ReplicaStep:
+        """Tell that whoever wanted to know of the restored session knows."""
     def restore_failed(self) -> _ReplicaStep:
         """Tell that the application did not answer a message of ours: it raised, or took too long."""
     def answer_head(self, status: int, headers: Iterable[tuple[bytes, bytes]], /) -> _ReplicaStep:
@@ -2571,6 +2620,40 @@ class RestoreInApp:
     def session_id(self) -> bytes | None: ...
 
 @final
+class Announce:
+    """Tell whoever fills a session again that it was restored, and wait for that; then `announced`.
+
+    `session_id` (`bytes`): the ID by which the application knows the session.
+
+    >>> from mcp_session.replica import Announce
+    >>> Announce.__match_args__
+    ('session_id',)
+
+    Source: law 8 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("session_id",)
+    @property
+    def session_id(self) -> bytes: ...
+
+@final
+class EndInApp:
+    """DELETE this session in the application; then `ended_in_app`.
+
+    `session_id` (`bytes`): the ID to attach. The other headers are those of the request at hand.
+
+    >>> from mcp_session.replica import EndInApp
+    >>> EndInApp.__match_args__
+    ('session_id',)
+
+    Source: law 9 of the crate's module `sessions`.
+    """
+
+    __match_args__: Final = ("session_id",)
+    @property
+    def session_id(self) -> bytes: ...
+
+@final
 class RunApp:
     """Let the application run the request.
 
@@ -2720,6 +2803,8 @@ _ReplicaStep: TypeAlias = (
     | AwaitRun
     | Pause
     | RestoreInApp
+    | Announce
+    | EndInApp
     | RunApp
     | Reply
     | RelayRestored

@@ -14,8 +14,10 @@ True
 from typing import TypeAlias
 
 from mcp_session._core import (
+    Announce,
     AwaitRun,
     Done,
+    EndInApp,
     Find,
     Forward,
     KeepBack,
@@ -35,8 +37,10 @@ from mcp_session._core import (
 from mcp_session._later_enums import ForwardFailure
 
 __all__ = [
+    "Announce",
     "AwaitRun",
     "Done",
+    "EndInApp",
     "Find",
     "Forward",
     "ForwardFailure",
@@ -65,6 +69,8 @@ Step: TypeAlias = (
     | AwaitRun
     | Pause
     | RestoreInApp
+    | Announce
+    | EndInApp
     | RunApp
     | Reply
     | RelayRestored

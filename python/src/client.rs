@@ -20,8 +20,8 @@ use crate::arguments::{
     QuirksArgument, ResendArgument, StatusArgument, Text,
 };
 use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
-use crate::client_steps::step_object;
-use crate::headers::values;
+use crate::client_steps::{Beside, step_object};
+use crate::headers::{Value, values};
 
 /// The sessions of one HTTP client.
 ///
@@ -83,12 +83,13 @@ impl Client {
 
     /// Take a request that is about to be sent.
     ///
-    /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of pairs of
-    /// `bytes`, `body` `bytes`, or `None` where it is streamed. `defaults` are the headers of
-    /// the HTTP client, with a method `get`: credentials that stand there too are the
-    /// client's, not the request's own. `own_auth` (`bytes` or `None`) stands for credentials of
-    /// its own that it will get on its way; only whether they are the same counts. `authority`
-    /// (`bytes` or `None`): the host and port that it is sent to, whatever its `Host` says.
+    /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
+    /// `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+    /// streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
+    /// that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
+    /// `None`) stands for credentials of its own that it will get on its way; only whether they
+    /// are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+    /// whatever its `Host` says.
     ///
     /// Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
     /// for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
@@ -109,18 +110,19 @@ impl Client {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let scheme = Text::of("scheme", scheme.as_borrowed())?;
         let path = path_of(path);
+        let values = values(
+            headers,
+            [
+                "host",
+                "mcp-session-id",
+                "mcp-protocol-version",
+                "last-event-id",
+                "content-type",
+                "authorization",
+            ],
+        )?;
         let [host, session_id, protocol_version, last_event_id, content_type, authorization] =
-            values(
-                headers,
-                [
-                    "host",
-                    "mcp-session-id",
-                    "mcp-protocol-version",
-                    "last-event-id",
-                    "content-type",
-                    "authorization",
-                ],
-            )?;
+            values.each_ref().map(Value::text);
         let host = place(host.as_deref().unwrap_or_default(), authority);
         let head = RequestHead {
             method: method.0,
@@ -152,7 +154,7 @@ impl Client {
         match begun {
             Begin::Pass => Ok(None),
             Begin::Run(run, step) => {
-                let step = step_object(py, &self.0, step)?;
+                let step = step_object(py, &self.0, step, Beside::Something)?;
                 let run = RequestRun::new(&self.0, run, step);
                 Ok(Some(Bound::new(py, run)?.into_any()))
             }
@@ -216,14 +218,18 @@ impl RequestRun {
     fn told(
         &self,
         tell: impl FnOnce(&mut CoreRun<PyBackedBytes>, &mut CoreClient) -> Result<Step, Misuse>,
-    ) -> Result<Step, Misuse> {
+    ) -> Result<(Step, Beside), Misuse> {
         let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        tell(run.as_mut().ok_or(Misuse)?, &mut self.client.lock())
+        let run = run.as_mut().ok_or(Misuse)?;
+        let mut client = self.client.lock();
+        let step = tell(run, &mut client)?;
+        let is_quiet = !run.is_initialize() && run.has_no_events(&mut client);
+        Ok((step, if is_quiet { Beside::Nothing } else { Beside::Something }))
     }
 
-    fn took(&self, py: Python<'_>, told: Result<Step, Misuse>) -> PyResult<Py<PyAny>> {
-        let step = told.map_err(|_| used())?;
-        let step = step_object(py, &self.client, step)?;
+    fn took(&self, py: Python<'_>, told: Result<(Step, Beside), Misuse>) -> PyResult<Py<PyAny>> {
+        let (step, beside) = told.map_err(|_| used())?;
+        let step = step_object(py, &self.client, step, beside)?;
         *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.clone_ref(py);
         Ok(step)
     }
@@ -248,6 +254,12 @@ impl RequestRun {
     #[getter]
     fn session(&self) -> Option<u64> {
         self.read(|run| run.session().map(u64::from))
+    }
+
+    /// Whether it neither opens a session nor closes one (`bool`).
+    #[getter]
+    fn is_ordinary(&self) -> bool {
+        self.read(|run| Some(!run.is_initialize() && !run.closes())).unwrap_or_default()
     }
 
     /// Whether it is an `initialize`, which opens a session (`bool`).
@@ -299,23 +311,19 @@ impl RequestRun {
             let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
             run.as_mut().and_then(|run| run.goes_out(&mut self.client.lock()))
         };
-        step.map(|step| step_object(py, &self.client, step)).transpose()
+        step.map(|step| step_object(py, &self.client, step, Beside::Something)).transpose()
     }
 
-    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-    /// `bytes`). `is_decoded` (`bool`): whether its body will be given decoded.
-    #[pyo3(
-        signature = (status, headers, *, is_decoded=FlagArgument(false)),
-        text_signature = "($self, status, headers, *, is_decoded=False)",
-    )]
+    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of
+    /// tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
+    /// told decoded.
     fn response(
         &self,
         py: Python<'_>,
         status: StatusArgument,
         headers: &Bound<'_, PyAny>,
-        is_decoded: FlagArgument,
     ) -> PyResult<Py<PyAny>> {
-        with_head(&status, headers, is_decoded, |head, is_encoded| {
+        with_head(&status, headers, |head, is_encoded| {
             self.is_encoded.store(is_encoded, Ordering::Relaxed);
             self.tell(py, |run, client| run.response(client, head))
         })

@@ -6,9 +6,9 @@ use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use crate::arguments::{FlagArgument, StatusArgument};
+use crate::arguments::StatusArgument;
 use crate::enums;
-use crate::headers::values;
+use crate::headers::{Value, values};
 use crate::session::AlreadyUsedError;
 
 /// What every run of one client shares.
@@ -66,16 +66,18 @@ pub(crate) fn event_objects(py: Python<'_>, events: Vec<Event>) -> PyResult<Py<P
 pub(crate) fn with_head<R>(
     status: &StatusArgument,
     headers: &Bound<'_, PyAny>,
-    is_decoded: FlagArgument,
     look: impl FnOnce(&ResponseHead<'_>, bool) -> PyResult<R>,
 ) -> PyResult<R> {
     let names = ["mcp-session-id", "content-type", "content-encoding", "www-authenticate"];
-    let [session_id, content_type, content_encoding, www_authenticate] = values(headers, names)?;
+    let values = values(headers, names)?;
+    let [session_id, content_type, content_encoding, www_authenticate] =
+        values.each_ref().map(Value::text);
     let head = ResponseHead {
         session_id: session_id.as_deref(),
         content_type: content_type.as_deref(),
-        content_encoding: content_encoding.as_deref().filter(|_| !is_decoded.0),
         www_authenticate: www_authenticate.as_deref(),
+        // Bodies are given decoded.
+        content_encoding: None,
         ..ResponseHead::new(status.0)
     };
     look(&head, content_encoding.is_some())

@@ -11,29 +11,35 @@ use mcp_session_core::client::{
     Watch as CoreWatch,
 };
 use mcp_session_core::session::OrphanId;
+use pyo3::PyClass;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::arguments::{FlagArgument, StatusArgument};
+use crate::arguments::StatusArgument;
 use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
 
-/// Makes the object of a step.
-pub(crate) fn step_object(py: Python<'_>, client: &Arc<Shared>, step: Step) -> PyResult<Py<PyAny>> {
+/// Whether a driver has more to do for a response than the step in hand says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    Nothing,
+    /// There are events to hand out, or there is an opening to be remembered.
+    Something,
+}
+
+/// Makes the object of a step. Those that hold nothing are made once.
+pub(crate) fn step_object(
+    py: Python<'_>,
+    client: &Arc<Shared>,
+    step: Step,
+    beside: Beside,
+) -> PyResult<Py<PyAny>> {
     match step {
-        Step::Transmit(Transmission { changes, body, turn, trial }) => Ok(Py::new(
-            py,
-            Transmit {
-                changes,
-                body: body.map(|body| PyBytes::new(py, &body).unbind()),
-                is_first: turn == Turn::First,
-                is_trial: trial == Trial::Yes,
-            },
-        )?
-        .into_any()),
+        Step::Transmit(transmission) => Transmit::object(py, transmission),
         Step::Read(ReadLimit { bytes, time }) => {
             Ok(Py::new(py, Read { limit: bytes, seconds: time.as_secs_f64() })?.into_any())
         }
-        Step::ReadAnswer => Ok(Py::new(py, ReadAnswer)?.into_any()),
+        Step::ReadAnswer => read_answer(py),
         Step::Hold(recovery) => Ok(Py::new(py, HeldBack { recovery: recovery.into() })?.into_any()),
         Step::Lead(recovery) => {
             let number = recovery.number().into();
@@ -50,19 +56,23 @@ pub(crate) fn step_object(py: Python<'_>, client: &Arc<Shared>, step: Step) -> P
             CircuitOpen { number: cooldown.number(), seconds: cooldown.duration().as_secs_f64() },
         )?
         .into_any()),
-        Step::Deliver(CoreHandover { alias, body, watch, orphan }) => Ok(Py::new(
-            py,
-            Handover {
-                alias,
-                body: body.map(|body| PyBytes::new(py, &body).unbind()),
-                watch: watch.map(|watch| Watch::object(py, client, *watch)).transpose()?,
-                orphan: orphan_text(orphan.as_ref()),
-            },
-        )?
-        .into_any()),
+        Step::Deliver(handover) => Handover::object(py, client, handover, beside),
         Step::Answer(answer) => Ok(Py::new(py, LocalAnswer(answer))?.into_any()),
         Step::Raise => Ok(Py::new(py, Raise)?.into_any()),
     }
+}
+
+fn read_answer(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    static OBJECT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    once(py, &OBJECT, ReadAnswer)
+}
+
+fn once<T: PyClass + Into<PyClassInitializer<T>>>(
+    py: Python<'_>,
+    object: &PyOnceLock<Py<PyAny>>,
+    value: T,
+) -> PyResult<Py<PyAny>> {
+    Ok(object.get_or_try_init(py, || Py::new(py, value).map(Py::into_any))?.clone_ref(py))
 }
 
 /// Send the request; then tell of the response or of the failure.
@@ -71,7 +81,8 @@ pub(crate) fn step_object(py: Python<'_>, client: &Arc<Shared>, step: Step) -> P
 /// lower case (`str`), with the value (`str`) or `None` where one does not go out. `body`
 /// (`bytes` or `None`): the body, where it is another than the request's own. `is_first`
 /// (`bool`): whether it goes out for the first time, before anything was waited for. `is_trial`
-/// (`bool`): whether others wait for its outcome, and are to be woken by it.
+/// (`bool`): whether others wait for its outcome, and are to be woken by it. `is_unchanged`
+/// (`bool`): whether it goes out as its caller made it, for the first time, and nobody waits.
 ///
 /// >>> from mcp_session.client import Transmit
 /// >>> Transmit.__match_args__
@@ -84,6 +95,22 @@ pub(crate) struct Transmit {
     body: Option<Py<PyBytes>>,
     is_first: bool,
     is_trial: bool,
+    is_unchanged: bool,
+}
+
+impl Transmit {
+    fn object(py: Python<'_>, transmission: Transmission) -> PyResult<Py<PyAny>> {
+        static UNCHANGED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let is_unchanged = transmission.is_unchanged();
+        let Transmission { changes, body, turn, trial } = transmission;
+        let body = body.map(|body| PyBytes::new(py, &body).unbind());
+        let (is_first, is_trial) = (turn == Turn::First, trial == Trial::Yes);
+        let transmit = Self { changes, body, is_first, is_trial, is_unchanged };
+        if is_unchanged {
+            return once(py, &UNCHANGED, transmit);
+        }
+        Ok(Py::new(py, transmit)?.into_any())
+    }
 }
 
 /// Read the refusal in hand, then tell of it by `refusal_read`.
@@ -169,7 +196,8 @@ pub(crate) struct CircuitOpen {
 ///
 /// `alias` (`str` or `None`): the ID that the caller sees in place of the server's. `body`
 /// (`bytes` or `None`): the body, where it is another than the server's. `watch` (`Watch` or
-/// `None`): what its stream goes through. `orphan` (`str` or `None`): an ID to DELETE.
+/// `None`): what its stream goes through. `orphan` (`str` or `None`): an ID to DELETE. `is_plain`
+/// (`bool`): whether there is nothing to do but that, and to let its stream go through `watch`.
 ///
 /// >>> from mcp_session.client import Handover
 /// >>> Handover.__match_args__
@@ -182,6 +210,31 @@ pub(crate) struct Handover {
     body: Option<Py<PyBytes>>,
     watch: Option<Py<Watch>>,
     orphan: Option<String>,
+    is_plain: bool,
+}
+
+impl Handover {
+    fn object(
+        py: Python<'_>,
+        client: &Arc<Shared>,
+        handover: CoreHandover,
+        beside: Beside,
+    ) -> PyResult<Py<PyAny>> {
+        static PLAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let CoreHandover { alias, body, watch, orphan } = handover;
+        let is_untouched = alias.is_none() && body.is_none() && orphan.is_none();
+        let handover = Self {
+            alias,
+            body: body.map(|body| PyBytes::new(py, &body).unbind()),
+            watch: watch.map(|watch| Watch::object(py, client, *watch)).transpose()?,
+            orphan: orphan_text(orphan.as_ref()),
+            is_plain: is_untouched && beside == Beside::Nothing,
+        };
+        if handover.is_plain && handover.watch.is_none() {
+            return once(py, &PLAIN, handover);
+        }
+        Ok(Py::new(py, handover)?.into_any())
+    }
 }
 
 /// Answer the caller with a response that is made here.
@@ -306,7 +359,7 @@ impl RecoveryRun {
                 },
             )?
             .into_any()),
-            RecoveryStep::Read => Ok(Py::new(py, ReadAnswer)?.into_any()),
+            RecoveryStep::Read => read_answer(py),
             RecoveryStep::Done(end) => Ok(Py::new(
                 py,
                 RecoveryEnd {
@@ -332,15 +385,15 @@ impl RecoveryRun {
         self.tell(py, CoreRecovery::message)
     }
 
-    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of pairs of
-    /// `bytes`).
+    /// Take the head of the response: its `status` (`int`) and `headers` (iterable of
+    /// tuples of `bytes`, with the name first and the value last).
     fn response(
         &self,
         py: Python<'_>,
         status: StatusArgument,
         headers: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
-        with_head(&status, headers, FlagArgument(true), |head, _| {
+        with_head(&status, headers, |head, _| {
             self.tell(py, |run| run.response(&mut self.client.lock(), head))
         })
     }
@@ -464,9 +517,10 @@ impl Watch {
         })
     }
 
-    /// Take the end of the stream, which was open for `lived` seconds (`float`): clean, or cut
-    /// by an error of this type (`str`). Returns the last that goes out (`bytes`).
-    #[pyo3(signature = (kind, *, lived))]
+    /// Take the end of the stream: clean (`None`), or cut by an error of this type (`str`).
+    /// `lived` (`float`): for how many seconds the stream of a GET was open. Returns the last
+    /// that goes out (`bytes`).
+    #[pyo3(signature = (kind, *, lived=0.0))]
     fn ended<'py>(&self, py: Python<'py>, kind: Option<&str>, lived: f64) -> Bound<'py, PyBytes> {
         self.end(py, kind.map_or(StreamEnd::Clean, StreamEnd::Cut), lived)
     }

@@ -1,19 +1,28 @@
-//! Headers as HTTP libraries and ASGI have them: pairs of `bytes`.
+//! Headers as HTTP libraries have them: pairs of `bytes`, or more with the name first and the
+//! value last.
+
+use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arguments::{no_pair_of_bytes, part};
 
+/// What stands for one header of the names that were asked for.
+pub(crate) enum Value<'py> {
+    Missing,
+    Once(Bound<'py, PyBytes>),
+    Joined(String),
+}
+
 /// The values of the headers of these names, each joined as HTTP joins what is repeated.
 ///
-/// Names count in any case, values without the space around them. What is no UTF-8 is
-/// replaced. A header whose name is no `bytes` is none of those that count.
-pub(crate) fn values<const N: usize>(
-    headers: &Bound<'_, PyAny>,
+/// Names count in any case. A header whose name is no `bytes` is none of those that count.
+pub(crate) fn values<'py, const N: usize>(
+    headers: &Bound<'py, PyAny>,
     names: [&str; N],
-) -> PyResult<[Option<String>; N]> {
-    let mut values = [const { None }; N];
+) -> PyResult<[Value<'py>; N]> {
+    let mut values = [const { Value::Missing }; N];
     for pair in headers.try_iter()? {
         let pair = pair?;
         let Ok(name) = part(&pair, 0)?.cast_into::<PyBytes>() else { continue };
@@ -23,21 +32,34 @@ pub(crate) fn values<const N: usize>(
             .zip(&mut values)
             .find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         if let Some((_, value)) = found {
-            let text = part(&pair, 1)?.cast_into::<PyBytes>().map_err(|_| no_pair_of_bytes())?;
-            join(value, &String::from_utf8_lossy(stripped(text.as_bytes())));
+            let last = pair.len().map_err(|_| no_pair_of_bytes())?.max(2) - 1;
+            let text = part(&pair, last)?.cast_into::<PyBytes>().map_err(|_| no_pair_of_bytes())?;
+            value.add(text);
         }
     }
     Ok(values)
 }
 
-fn join(value: &mut Option<String>, next: &str) {
-    match value {
-        Some(value) => {
-            value.push_str(", ");
-            value.push_str(next);
+impl<'py> Value<'py> {
+    /// The value, without the space around it. What is no UTF-8 is replaced.
+    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Missing => None,
+            Self::Once(value) => Some(text_of(value)),
+            Self::Joined(value) => Some(Cow::Borrowed(value)),
         }
-        None => *value = Some(next.to_owned()),
     }
+
+    fn add(&mut self, next: Bound<'py, PyBytes>) {
+        *self = match self.text() {
+            None => Self::Once(next),
+            Some(before) => Self::Joined(format!("{before}, {}", text_of(&next))),
+        };
+    }
+}
+
+fn text_of<'a>(value: &'a Bound<'_, PyBytes>) -> Cow<'a, str> {
+    String::from_utf8_lossy(stripped(value.as_bytes()))
 }
 
 /// Without the space around it, as Python's `bytes.strip` has it: a vertical tab is one too.

@@ -13,6 +13,7 @@ mod enums;
 mod events;
 mod headers;
 mod replica;
+mod replica_run;
 mod replica_steps;
 mod server;
 mod session;
@@ -54,11 +55,13 @@ mod _core {
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
     #[pymodule_export]
-    use crate::replica::{Replica, SessionRun};
+    use crate::replica::Replica;
+    #[pymodule_export]
+    use crate::replica_run::SessionRun;
     #[pymodule_export]
     use crate::replica_steps::{
-        AwaitRun, Done, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay, RelayRestored,
-        Renew, Reply, RestoreInApp, RunApp, Swap,
+        Announce, AwaitRun, Done, EndInApp, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay,
+        RelayRestored, Renew, Reply, RestoreInApp, RunApp, Swap,
     };
     #[pymodule_export]
     use crate::server::{ServerExchange, ServerPolicy, without_session_id};

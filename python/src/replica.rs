@@ -1,22 +1,18 @@
 //! The ownership protocol for Python: one process, and one run for each request.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use mcp_session_core::server::{EchoId, ResponseHead, Rest};
+use mcp_session_core::server::EchoId;
 use mcp_session_core::sessions::{
-    Caller, Durability, Entry, HOP_HEADER, Options, Renewal, Replica as CoreReplica, RequestHead,
-    Restore, Run as CoreRun, Sessionless, Step, TableKey, Won,
+    Caller, Durability, Options, OwnersLease, Replica as CoreReplica, RequestHead, Restore,
+    Run as CoreRun, SessionKey, Sessionless, TableKey,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::arguments::{
-    Body, FlagArgument, Optional, ServedMethod, StatusArgument, Text, wrong_type,
-};
-use crate::client_shared::{is_long, used};
-use crate::enums;
-use crate::replica_steps::step_object;
+use crate::arguments::{Body, FlagArgument, Optional, ServedMethod, Text};
+use crate::replica_run::{SessionRun, lock, renewal};
 use crate::server::each_header;
 
 /// What one process knows of the sessions of an application that runs in several: its lease,
@@ -142,14 +138,53 @@ impl Replica {
         used.iter().map(|key| PyBytes::new(py, key.as_bytes())).collect()
     }
 
-    /// Take the numbers of the runs (list of `int`) whose session was lost to another process:
-    /// their streams have to end.
+    /// Tell that it is time to let the entries of sessions in use live on: of which something
+    /// runs counts as used.
+    fn note_running(&self) {
+        self.lock().note_running();
+    }
+
+    /// Tell which of those entries the table does not have (iterable of `bytes`): it has lost
+    /// them.
+    #[pyo3(signature = (keys, /))]
+    fn missing(&self, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let keys = keys.try_iter()?.map(|key| session_key(&key?)).collect::<PyResult<Vec<_>>>()?;
+        self.lock().missing(keys);
+        Ok(())
+    }
+
+    /// Begin a round of looks at the processes that requests wait for, about twice in the time of
+    /// a lease. Returns the keys (list of `bytes`) to look up; each is told by `looked_after`.
+    fn look_after<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let keys = self.lock().look_after();
+        keys.iter().map(|key| PyBytes::new(py, key.as_bytes())).collect()
+    }
+
+    /// Tell what the table has of such a session: `owner` (`str`), `claim` (`int`), and `alive`
+    /// (`bool`), whether the lease of the owner stands. A table that does not answer, or has no
+    /// entry, says nothing.
+    #[pyo3(signature = (key, owner, claim, /, *, alive))]
+    fn looked_after(
+        &self,
+        key: &Bound<'_, PyAny>,
+        owner: &str,
+        claim: u64,
+        alive: bool,
+    ) -> PyResult<()> {
+        let lease = if alive { OwnersLease::Stands } else { OwnersLease::Missing };
+        self.lock().looked_after(&session_key(key)?, owner, claim, lease);
+        Ok(())
+    }
+
+    /// Take the numbers of the runs (list of `int`) that have to end: of a session that was lost
+    /// to another process, or that wait for one in vain. Of each is told that it was
+    /// `interrupted`, or that its body broke off.
     fn take_fenced(&self) -> Vec<u64> {
         self.lock().take_fenced().into_iter().map(u64::from).collect()
     }
 
     /// Open and claim nothing from now on. Returns the numbers of the runs (list of `int`) of
-    /// streams that are to be ended.
+    /// streams that are to be ended, those included that another process serves.
     fn drain(&self) -> Vec<u64> {
         self.lock().drain().into_iter().map(u64::from).collect()
     }
@@ -213,312 +248,7 @@ impl Replica {
     }
 }
 
-/// One request of an application that runs in several processes.
-///
-/// Made by `Replica.begin`. Each method takes what came of the last step, and returns the next,
-/// which is `step` as well. A context manager: leaving it ends the request, however it went.
-/// Raises `AlreadyUsedError` where it does not wait for what it is told.
-///
-/// Source: the laws at the head of the crate's module `sessions`.
-#[pyclass(frozen, module = "mcp_session.replica")]
-pub(crate) struct SessionRun {
-    replica: Arc<Mutex<CoreReplica>>,
-    number: u64,
-    /// The run, and the step that it waits for the outcome of. It is locked before the replica.
-    run: Mutex<Running>,
-}
-
-struct Running {
-    run: CoreRun,
-    /// What has not been handed out yet.
-    next: Option<Step>,
-    shown: Option<Py<PyAny>>,
-}
-
-#[pymethods]
-impl SessionRun {
-    /// Its number (`int`).
-    #[getter]
-    fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// What to do now.
-    #[getter]
-    fn step(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let next = {
-            let mut running = self.lock();
-            match running.next.take() {
-                Some(step) => step,
-                None => match &running.shown {
-                    Some(shown) => return Ok(shown.clone_ref(py)),
-                    None => return Err(used()),
-                },
-            }
-        };
-        let shown = step_object(py, next)?;
-        self.lock().shown = Some(shown.clone_ref(py));
-        Ok(shown)
-    }
-
-    /// Whether it claims, restores or writes its session, so that others wait for it (`bool`).
-    #[getter]
-    fn is_taking(&self) -> bool {
-        let running = self.lock();
-        running.run.is_taking(&lock(&self.replica))
-    }
-
-    /// Tell of the body of the request (`bytes`); of `None` if it was too long, too slow, or
-    /// broke off.
-    #[pyo3(signature = (body, /))]
-    fn body_read(&self, py: Python<'_>, body: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
-        let body = Body::optional("body", body)?;
-        let body = body.as_ref().map(Body::bytes);
-        self.tell(py, body.map_or(0, <[u8]>::len), |run, replica| run.body_read(replica, body))
-    }
-
-    /// Tell that there was no room for the body of the request, among those of all others.
-    fn no_room_for_body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, CoreRun::no_room_for_body)
-    }
-
-    /// Tell what the table has of the session: `entry` (claim, `int`; owner, `str`; value,
-    /// `bytes`), or `None`; and `addresses` (`bytes`), as its owner has announced them, or `None`
-    /// if the lease of that is over.
-    #[pyo3(signature = (entry, addresses, /))]
-    fn found(
-        &self,
-        py: Python<'_>,
-        entry: Option<(u64, String, Bound<'_, PyBytes>)>,
-        addresses: Option<Bound<'_, PyBytes>>,
-    ) -> PyResult<Py<PyAny>> {
-        let addresses = addresses.map(|it| Box::from(it.as_bytes()));
-        let found = entry.map(|(claim, owner, value)| {
-            let value = Box::from(value.as_bytes());
-            (Entry { claim, owner: owner.into(), value }, addresses)
-        });
-        self.tell(py, 0, |run, replica| run.found(replica, found))
-    }
-
-    /// Tell that the table has renewed the lease; `lapsed` (`bool`) as for the replica.
-    #[pyo3(signature = (*, lapsed))]
-    fn renewed(&self, py: Python<'_>, lapsed: bool) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, |run, replica| run.renewed(replica, renewal(lapsed)))
-    }
-
-    /// Tell whether the entry was written (`bool`).
-    #[pyo3(signature = (won, /))]
-    fn swapped(&self, py: Python<'_>, won: bool) -> PyResult<Py<PyAny>> {
-        let won = if won { Won::Yes } else { Won::No };
-        self.tell(py, 0, |run, replica| run.swapped(replica, won))
-    }
-
-    /// Tell that the table could not be asked, or did not answer in time.
-    fn table_failed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, CoreRun::table_failed)
-    }
-
-    /// Tell of the head of what the owner has answered: `status` (`int`), `headers` (iterable of
-    /// pairs of `bytes`).
-    #[pyo3(signature = (status, headers, /))]
-    fn forward_answered(
-        &self,
-        py: Python<'_>,
-        status: StatusArgument,
-        headers: &Bound<'_, PyAny>,
-    ) -> PyResult<Py<PyAny>> {
-        let mut mark: Option<Vec<u8>> = None;
-        each_header(headers, |name, value| {
-            if name.eq_ignore_ascii_case(HOP_HEADER.as_bytes()) {
-                mark = Some(value.to_vec());
-            }
-        })?;
-        self.tell(py, 0, |run, replica| run.forward_answered(replica, status.0, mark.as_deref()))
-    }
-
-    /// Tell how the request did not come to its owner (`ForwardFailure`).
-    #[pyo3(signature = (how, /))]
-    fn forward_failed(&self, py: Python<'_>, how: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let named = enums::as_forward_failure(how)?;
-        let how = named.ok_or_else(|| wrong_type("how", "a ForwardFailure", how))?;
-        self.tell(py, 0, |run, replica| run.forward_failed(replica, how))
-    }
-
-    /// What ends a relayed answer that broke off (`bytes`, empty for a stream that a GET opened),
-    /// or `None` where nothing can be added to it: `status` (`int`) and `headers` (iterable of pairs of `bytes`) of its head, and the
-    /// `tail` (`bytes`, at least four if there are so many) of what was sent of its body.
-    #[pyo3(signature = (status, headers, tail, /))]
-    fn relay_cut<'py>(
-        &self,
-        py: Python<'py>,
-        status: StatusArgument,
-        headers: &Bound<'py, PyAny>,
-        tail: Body<'_>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let head = response_head(&status, headers)?;
-        let end = self.lock().run.relay_cut(&head, tail.bytes());
-        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
-    }
-
-    /// The same for an answer of the application's that has it from elsewhere, as a gateway has.
-    #[pyo3(signature = (status, headers, tail, /))]
-    fn upstream_cut<'py>(
-        &self,
-        py: Python<'py>,
-        status: StatusArgument,
-        headers: &Bound<'py, PyAny>,
-        tail: Body<'_>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let head = response_head(&status, headers)?;
-        let end = self.lock().run.upstream_cut(&head, tail.bytes());
-        Ok(end.map(|end| PyBytes::new(py, end.as_bytes())))
-    }
-
-    /// Tell that the request is ended from outside before anything of its answer went out;
-    /// return what it is answered (`Reply`).
-    fn interrupted(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, |run, _| Ok(run.interrupted()))
-    }
-
-    /// Tell that the other run is taking no more, or has taken long enough.
-    fn hold_over(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, CoreRun::hold_over)
-    }
-
-    /// Tell that the wait is over.
-    fn wait_over(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, CoreRun::wait_over)
-    }
-
-    /// Tell what the application has answered to a message of ours: `status` (`int`), `headers`
-    /// (iterable of pairs of `bytes`), `body` (`bytes`, decoded; of a stream so much that the
-    /// answer is in it).
-    #[pyo3(signature = (status, headers, body, /))]
-    fn restore_answered(
-        &self,
-        py: Python<'_>,
-        status: StatusArgument,
-        headers: &Bound<'_, PyAny>,
-        body: Body<'_>,
-    ) -> PyResult<Py<PyAny>> {
-        let head = response_head(&status, headers)?;
-        let body = body.bytes();
-        self.tell(py, body.len(), |run, replica| run.restore_answered(replica, &head, body))
-    }
-
-    /// Tell that the application did not answer a message of ours: it raised, or took too long.
-    fn restore_failed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, CoreRun::restore_failed)
-    }
-
-    /// Tell of the head of what the application answers: `status` (`int`), `headers` (iterable of
-    /// pairs of `bytes`).
-    #[pyo3(signature = (status, headers, /))]
-    fn answer_head(
-        &self,
-        py: Python<'_>,
-        status: StatusArgument,
-        headers: &Bound<'_, PyAny>,
-    ) -> PyResult<Py<PyAny>> {
-        let head = response_head(&status, headers)?;
-        self.tell(py, 0, |run, replica| run.answer_head(replica, head))
-    }
-
-    /// Tell of a piece of what the application answers (`bytes`), and whether more follows
-    /// (`bool`). Where the answer broke off, the last piece is empty.
-    #[pyo3(signature = (piece, /, *, more))]
-    fn answer_piece(&self, py: Python<'_>, piece: Body<'_>, more: bool) -> PyResult<Py<PyAny>> {
-        let (piece, rest) = (piece.bytes(), if more { Rest::Follows } else { Rest::Ended });
-        self.tell(py, piece.len(), |run, replica| run.answer_piece(replica, piece, rest))
-    }
-
-    /// Tell that the application has begun to answer, and knew the session.
-    fn answer_begun(&self) {
-        self.lock().run.answer_begun();
-    }
-
-    /// Tell that the application does not know the session that it was given, so that nothing of
-    /// the request was run. In the place of its answer comes what the step says.
-    fn app_forgot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, 0, CoreRun::app_forgot)
-    }
-
-    /// Tell that the request is over, however it ended.
-    fn finish(&self) {
-        let mut running = self.lock();
-        running.run.finish(&mut lock(&self.replica));
-    }
-
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
-        self.finish();
-    }
-
-    fn __repr__(&self) -> String {
-        format!("{:?}", self.lock().run)
-    }
-}
-
-impl SessionRun {
-    fn new(replica: &Arc<Mutex<CoreReplica>>, run: CoreRun, step: Step) -> Self {
-        let number = run.number().into();
-        let running = Running { run, next: Some(step), shown: None };
-        Self { replica: Arc::clone(replica), number, run: Mutex::new(running) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Running> {
-        lock(&self.run)
-    }
-
-    /// Tells the machine, lets go of the interpreter where it reads much, and gives the next
-    /// step out. No lock is held while anything of Python's runs.
-    fn tell(
-        &self,
-        py: Python<'_>,
-        length: usize,
-        tell: impl FnOnce(
-            &mut CoreRun,
-            &mut CoreReplica,
-        ) -> Result<Step, mcp_session_core::sessions::Misuse>
-        + Send,
-    ) -> PyResult<Py<PyAny>> {
-        let told = || {
-            let mut running = self.lock();
-            tell(&mut running.run, &mut lock(&self.replica))
-        };
-        let step = if is_long(length) { py.detach(told) } else { told() };
-        let shown = step_object(py, step.map_err(|_| used())?)?;
-        let replaced = {
-            let mut running = self.lock();
-            running.next = None;
-            running.shown.replace(shown.clone_ref(py))
-        };
-        drop(replaced);
-        Ok(shown)
-    }
-}
-
-/// The backstop, where nobody has finished the run.
-impl Drop for SessionRun {
-    fn drop(&mut self) {
-        self.finish();
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn renewal(lapsed: bool) -> Renewal {
-    if lapsed { Renewal::Lapsed } else { Renewal::Stood }
-}
-
-fn response_head(status: &StatusArgument, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
-    let mut head = ResponseHead::new(status.0);
-    each_header(headers, |name, value| head.add_header(name, value))?;
-    Ok(head)
+fn session_key(key: &Bound<'_, PyAny>) -> PyResult<SessionKey> {
+    let key: [u8; 32] = key.extract()?;
+    Ok(SessionKey::from_bytes(key))
 }

@@ -41,6 +41,12 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
             let session_id = session_id.as_ref().map(id);
             Py::new(py, RestoreInApp { body: bytes(&body), session_id })?.into_any()
         }
+        Step::Announce(session_id) => {
+            Py::new(py, Announce { session_id: id(&session_id) })?.into_any()
+        }
+        Step::EndInApp(session_id) => {
+            Py::new(py, EndInApp { session_id: id(&session_id) })?.into_any()
+        }
         Step::RunApp(CoreRunApp { header, origin, watch }) => {
             let (keeps_header, session_id) = match &header {
                 HandlerHeader::AsItCame => (true, None),
@@ -194,6 +200,34 @@ pub(crate) struct RestoreInApp {
     session_id: Option<Py<PyBytes>>,
 }
 
+/// Tell whoever fills a session again that it was restored, and wait for that; then `announced`.
+///
+/// `session_id` (`bytes`): the ID by which the application knows the session.
+///
+/// >>> from mcp_session.replica import Announce
+/// >>> Announce.__match_args__
+/// ('session_id',)
+///
+/// Source: law 8 of the crate's module `sessions`.
+#[pyclass(frozen, get_all, module = "mcp_session.replica")]
+pub(crate) struct Announce {
+    session_id: Py<PyBytes>,
+}
+
+/// DELETE this session in the application; then `ended_in_app`.
+///
+/// `session_id` (`bytes`): the ID to attach. The other headers are those of the request at hand.
+///
+/// >>> from mcp_session.replica import EndInApp
+/// >>> EndInApp.__match_args__
+/// ('session_id',)
+///
+/// Source: law 9 of the crate's module `sessions`.
+#[pyclass(frozen, get_all, module = "mcp_session.replica")]
+pub(crate) struct EndInApp {
+    session_id: Py<PyBytes>,
+}
+
 /// Let the application run the request.
 ///
 /// `session_id` (`bytes` or `None`): what stands in its session header. `keeps_header` (`bool`):
@@ -315,6 +349,8 @@ match_args!(Forward: "addresses", "owner", "hop");
 match_args!(AwaitRun: "taking");
 match_args!(Pause: "seconds");
 match_args!(RestoreInApp: "body", "session_id");
+match_args!(Announce: "session_id");
+match_args!(EndInApp: "session_id");
 match_args!(RunApp: "session_id", "keeps_header", "restored", "watches");
 match_args!(Reply: "status", "headers", "body");
 match_args!(Pass: "session_id");

@@ -9,22 +9,25 @@ use http::StatusCode;
 
 use super::head::{Endpoint, ResponseHead};
 
-/// An endpoint that outlives the request it was read from.
+/// An endpoint that outlives the request it was read from: its parts, one behind the other.
 #[derive(Clone)]
 pub(super) struct OwnedEndpoint {
-    scheme: Box<str>,
-    host: Box<str>,
-    path: Box<str>,
+    text: Box<str>,
+    host_at: usize,
+    path_at: usize,
 }
 
 impl OwnedEndpoint {
     pub(super) fn new(endpoint: Endpoint<'_>) -> Self {
         let Endpoint { scheme, host, path } = endpoint;
-        Self { scheme: scheme.into(), host: host.into(), path: path.into() }
+        let host_at = scheme.len();
+        let text = [scheme, host, path].concat().into();
+        Self { text, host_at, path_at: host_at + host.len() }
     }
 
     pub(super) fn borrowed(&self) -> Endpoint<'_> {
-        let Self { scheme, host, path } = self;
+        let (origin, path) = self.text.split_at(self.path_at);
+        let (scheme, host) = origin.split_at(self.host_at);
         Endpoint { scheme, host, path }
     }
 }

@@ -183,6 +183,9 @@ impl Registry {
 
     pub(super) fn note_answered(&mut self, endpoint: Endpoint<'_>) {
         let key = name(endpoint, "");
+        if self.answered_by_use.last_key_value().is_some_and(|(_, newest)| *newest == key) {
+            return;
+        }
         let now = self.tick();
         if let Some(before) = self.answered.insert(key.clone(), now) {
             self.answered_by_use.remove(&before);
@@ -199,6 +202,10 @@ impl Registry {
     pub(super) fn touch(&mut self, slot: Slot) {
         let at = self.tick();
         let Some(entry) = self.sessions.get_mut(&slot) else { return };
+        let newest = self.by_use.last_key_value();
+        if newest.is_some_and(|(used, it)| *it == slot && used.standing == entry.standing()) {
+            return;
+        }
         if self.by_use.remove(&entry.used).is_some() {
             entry.used = Use { standing: entry.standing(), at };
             self.by_use.insert(entry.used, slot);
@@ -291,7 +298,7 @@ impl Entry {
 fn name(endpoint: Endpoint<'_>, id: &str) -> Name {
     let path = endpoint.path.strip_suffix('/').unwrap_or(endpoint.path);
     // None of the parts has a line feed in it.
-    format!("{}\n{}\n{path}\n{id}", endpoint.scheme, endpoint.host).into()
+    [endpoint.scheme, endpoint.host, path, id].join("\n").into()
 }
 
 #[cfg(test)]

@@ -54,6 +54,15 @@ pub struct Transmission {
     pub trial: Trial,
 }
 
+impl Transmission {
+    /// Whether the request goes out as its caller made it, and nobody else waits for what comes
+    /// of that.
+    pub fn is_unchanged(&self) -> bool {
+        let Self { changes, body, turn, trial } = self;
+        changes.is_empty() && body.is_none() && *turn == Turn::First && *trial == Trial::No
+    }
+}
+
 /// Whether a request tries out a session that may have ended. Those who wait for its outcome are
 /// to be woken when it has come, or will not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,14 @@ mod error;
 mod id;
 pub(crate) mod json;
 pub mod message;
+#[cfg(any(feature = "client", feature = "sessions"))]
+mod pending;
 
 pub use error::JsonRpcError;
 pub use id::{RequestId, RequestIdKey};
 pub(crate) use message::is_initialize;
 pub use message::{Kind, Members, Message, peek};
+#[cfg(feature = "client")]
+pub(crate) use pending::Heard;
+#[cfg(any(feature = "client", feature = "sessions"))]
+pub(crate) use pending::PendingAnswers;

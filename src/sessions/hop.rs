@@ -1,13 +1,16 @@
 //! What one process tells another in headers, and how that is authenticated.
 //!
 //! ```text
-//! mcp-session-hop: 1-<claim>-<hash>     request: forwarded to you as the owner by this claim
-//! mcp-session-hop: 1-<hash>             answer 421: not mine
+//! mcp-session-hop: 1-<claim>-<hash>-<to>  request: forwarded to you as the owner by this claim
+//! mcp-session-hop: 1-<hash>               answer 421: not mine, or not here
 //! ```
 //!
-//! The hash is keyed with the secret of the table, over the process that is addressed or that
-//! answers, the session and the claim. So a client can forge neither; and where one repeats
+//! The hash is keyed with the secret of the table, over what the answer says, the process that is
+//! addressed, the session and the claim. So a client can forge neither; and where one repeats
 //! what it has seen, it is told "not mine" where others would be forwarded, and no more.
+//!
+//! "Not here" is said by a process that has the address of another: one that was started anew
+//! where that one was. Whether the other lives it does not know.
 
 use alloc::format;
 use alloc::string::String;
@@ -21,40 +24,68 @@ const VERSION: &str = "1-";
 
 /// The value for a request that is forwarded.
 pub(super) fn mark(key: &TableKey, to: &str, session: &SessionKey, claim: u64) -> String {
-    let hash = key.hash(Domain::Hop, &[to.as_bytes(), session.as_bytes(), &claim.to_le_bytes()]);
-    format!("{VERSION}{claim}-{}", hex(&hash))
+    let hash = key.hash(Domain::Hop, &parts(to, session, &claim.to_le_bytes()));
+    format!("{VERSION}{claim}-{}-{to}", hex(&hash))
 }
 
-/// The claim that a request is forwarded by, if it was forwarded to this process.
-pub(super) fn claim_of(
-    value: &[u8],
-    key: &TableKey,
-    to: &str,
-    session: &SessionKey,
-) -> Option<u64> {
-    let (claim, hash) = core::str::from_utf8(value).ok()?.strip_prefix(VERSION)?.split_once('-')?;
+/// Whom a request was forwarded to, and by which claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hop<'a> {
+    pub(super) to: &'a str,
+    pub(super) claim: u64,
+}
+
+/// Reads the value of a request that was forwarded; `None` if nobody of this table wrote it.
+pub(super) fn read<'a>(value: &'a [u8], key: &TableKey, session: &SessionKey) -> Option<Hop<'a>> {
+    let value = core::str::from_utf8(value).ok()?.strip_prefix(VERSION)?;
+    let (claim, value) = value.split_once('-')?;
+    let (hash, to) = value.split_once('-')?;
     let claim: u64 = claim.parse().ok()?;
-    let parts = [to.as_bytes(), session.as_bytes(), &claim.to_le_bytes()];
-    key.verify(Domain::Hop, &parts, &from_hex(hash.as_bytes())?).then_some(claim)
+    let is_ours = key.verify(
+        Domain::Hop,
+        &parts(to, session, &claim.to_le_bytes()),
+        &from_hex(hash.as_bytes())?,
+    );
+    is_ours.then_some(Hop { to, claim })
 }
 
-/// The value for the answer "not mine".
-pub(super) fn refusal(key: &TableKey, from: &str, session: &SessionKey, claim: u64) -> String {
-    let parts = [from.as_bytes(), session.as_bytes(), &claim.to_le_bytes()];
-    format!("{VERSION}{}", hex(&key.hash(Domain::NotMine, &parts)))
+/// Why a process does not run what was forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The process that was asked will never run it by that claim.
+    NotMine,
+    /// Another process is there.
+    NotHere,
 }
 
-/// Whether an answer is "not mine", by the process that was asked.
-pub(super) fn is_refusal(
+/// The value for the answer to a hop.
+pub(super) fn refusal(key: &TableKey, why: Refusal, session: &SessionKey, hop: Hop<'_>) -> String {
+    let hash = key.hash(why.domain(), &parts(hop.to, session, &hop.claim.to_le_bytes()));
+    format!("{VERSION}{}", hex(&hash))
+}
+
+/// What an answer says to a hop, if it refuses that.
+pub(super) fn refusal_in(
     value: &[u8],
     key: &TableKey,
-    from: &str,
     session: &SessionKey,
-    claim: u64,
-) -> bool {
-    let parts = [from.as_bytes(), session.as_bytes(), &claim.to_le_bytes()];
-    value
-        .strip_prefix(VERSION.as_bytes())
-        .and_then(from_hex)
-        .is_some_and(|hash| key.verify(Domain::NotMine, &parts, &hash))
+    hop: Hop<'_>,
+) -> Option<Refusal> {
+    let hash = from_hex(value.strip_prefix(VERSION.as_bytes())?)?;
+    let claim = hop.claim.to_le_bytes();
+    let is_it = |why: &Refusal| key.verify(why.domain(), &parts(hop.to, session, &claim), &hash);
+    [Refusal::NotMine, Refusal::NotHere].into_iter().find(is_it)
+}
+
+impl Refusal {
+    fn domain(self) -> Domain {
+        match self {
+            Self::NotMine => Domain::NotMine,
+            Self::NotHere => Domain::NotHere,
+        }
+    }
+}
+
+fn parts<'a>(to: &'a str, session: &'a SessionKey, claim: &'a [u8; 8]) -> [&'a [u8]; 3] {
+    [to.as_bytes(), session.as_bytes(), claim]
 }

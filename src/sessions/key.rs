@@ -75,6 +75,8 @@ pub(super) enum Domain {
     NotMine = 6,
     MintedId = 7,
     Claims = 8,
+    NotHere = 9,
+    Writer = 10,
 }
 
 /// What stands in the table in the place of a session ID: a keyed hash of it.
@@ -92,6 +94,11 @@ pub(super) enum Domain {
 pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
+    /// A key out of the bytes of one.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes of the hash.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

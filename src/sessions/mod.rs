@@ -16,33 +16,41 @@
 //!
 //! 1. **One owner.** A process runs a request of a session only if it holds the claim of the
 //!    highest number, as far as it or anybody it could ask can know. A claim is one
-//!    compare-and-set from *n* to *n + 1*. It is made where the lease of the owner is over,
+//!    compare-and-set to a higher number, which no other process makes. It is made where the lease of the owner is over,
 //!    where the owner is proven to be dead, or where it has said "not mine", which it says of a
 //!    claim that it will never run again.
 //! 2. **A lapse is a doubt.** After its own lease may have been over, a process claims each of
 //!    its sessions anew before it runs anything of it; so no older claim of another can
 //!    succeed. Where the claim fails it has lost the session: it forgets it, its streams end,
 //!    and it says "not mine".
+//!    What runs goes on while there is a doubt, and ends with a loss. What the table has thrown
+//!    away, or has gone back from, is a doubt.
 //! 3. **No look-up for what is owned** while the lease stands; else one, unless something
 //!    failed.
-//! 4. **One hop.** A request that was forwarded is never forwarded again. The hop is
-//!    authenticated by the secret of the table: what a client sends as one is not.
+//! 4. **One hop.** A request that was forwarded is never forwarded again, nor run by another
+//!    process than the one it was meant for, though that has the address of the other now. The
+//!    hop is authenticated by the secret of the table: what a client sends as one is not.
 //! 5. **404 only for what is over**: terminated, never known to a table that has lost nothing,
 //!    or refused by the application itself, by another version or by [`Restore::Refused`]. A
 //!    table that cannot be asked, an entry that cannot be read, an owner that cannot be reached
 //!    and a table that lost its entries are 503.
-//! 6. **Nothing runs twice.** What may have run at an owner that is gone ends with 502. What
-//!    was not sent, or was not known to the application, is run by the next.
+//! 6. **Nothing runs twice, and nobody waits in vain.** What may have run at an owner that is
+//!    gone ends with 502, or with an error event where its answer is a stream that has begun; so
+//!    does what the application ends without an answer, and what waits for an owner whose lease
+//!    was missing in two looks, or whose session another has claimed. What was not sent, or was
+//!    not known to the application, is run by the next.
 //! 7. **For whom.** A session is for the [`Principal`] that opened it. To everybody else it is
 //!    unknown, and its owner is not asked.
 //! 8. **A restored session is the same**: of the same version, with the messages it was opened
 //!    with and what its client has told it. Its client keeps its ID. The application's own ID
 //!    of it stays in the process.
 //! 9. **The table knows before the client**: of a session that was opened, and of one that was
-//!    terminated, unless the table fails; then it is told later.
+//!    terminated. Where the table fails, a session that was opened ends in the application, and
+//!    of one that was terminated the table is told later.
 //! 10. **A table that is silent** takes nothing away: what is owned is served, the rest is 503.
 //!     What the table has lost its owners write again.
-//! 11. **Draining** opens and claims nothing. What is idle is "not mine" at once, what runs is
+//! 11. **Draining** opens and claims nothing. Streams of a GET end, those included that another
+//!     process serves through this one. What is idle is "not mine" at once, what runs is
 //!     served to its end; then the lease can be given up.
 //! 12. **Bounded**: sessions, what is remembered of each, and looks and waits of each request.
 //!     What is forgotten for want of room is restored when it is used again.
@@ -51,6 +59,7 @@
 mod bearer;
 mod caller;
 mod entry;
+mod forwards;
 mod head;
 mod hop;
 mod key;
@@ -61,6 +70,7 @@ mod step;
 
 pub use caller::{Caller, Principal};
 pub use entry::{Entry, Lifetime};
+pub use forwards::OwnersLease;
 pub use head::RequestHead;
 pub use hop::HOP_HEADER;
 pub use key::{SessionKey, TableKey};
@@ -68,6 +78,6 @@ pub use options::{Durability, Options, Restore, Sessionless};
 pub use replica::{Renewal, Replica};
 pub use run::Run;
 pub use step::{
-    Forward, ForwardFailure, HandlerHeader, HiddenId, Misuse, Origin, Patience, Reply,
+    BrokenOff, Forward, ForwardFailure, HandlerHeader, HiddenId, Misuse, Origin, Patience, Reply,
     RestoreMessage, RunApp, RunNumber, Step, Swap, Watch, Won,
 };

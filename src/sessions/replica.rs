@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::entry::LiveRecord;
+use super::forwards::{Forwards, OwnersLease};
 use super::key::{Domain, SessionKey, TableKey, hex};
 use super::options::{Durability, Options};
 use super::step::{HiddenId, RunNumber};
@@ -14,6 +15,11 @@ use crate::exchange::Method;
 /// How many renewals of the heartbeat pass before a table that lost its entries counts as
 /// having them again. Each process renews several times in the time of a lease.
 const SETTLING: u32 = 6;
+
+/// How many bits of a claim say which process made it.
+const WRITER_BITS: u32 = 20;
+/// The highest count that the rest of a claim holds: tables store 63 bits.
+const HIGHEST_COUNT: u64 = (1 << (63 - WRITER_BITS)) - 1;
 
 /// How many keys are handed out at once.
 const USED_AT_ONCE: usize = 1000;
@@ -26,9 +32,12 @@ const MOST_FAILED: usize = 1024;
 pub struct Replica {
     pub(super) identity: Box<str>,
     pub(super) key: TableKey,
+    /// What the claims of this process end with.
+    writer: u64,
     pub(super) options: Options,
     pub(super) lease: Lease,
     pub(super) owned: OwnedSessions,
+    pub(super) forwards: Forwards,
     /// Which run is about to claim, restore or write a session: one at a time.
     busy: BTreeMap<SessionKey, RunNumber>,
     /// The runs that could not restore a session now: who waited for one shares its failure.
@@ -51,11 +60,15 @@ impl Replica {
     ///
     /// `identity` is one that no other process has or had: random, and long enough for that.
     pub fn new(identity: &str, key: TableKey, options: Options) -> Self {
+        let [first, second, third, ..] = key.hash(Domain::Writer, &[identity.as_bytes()]);
+        let writer = u64::from_le_bytes([first, second, third, 0, 0, 0, 0, 0]);
         Self {
             identity: identity.into(),
+            writer: writer & ((1 << WRITER_BITS) - 1),
             key,
             lease: Lease::default(),
             owned: OwnedSessions::new(&options),
+            forwards: Forwards::default(),
             options,
             busy: BTreeMap::new(),
             failed: BTreeSet::new(),
@@ -109,16 +122,63 @@ impl Replica {
         core::mem::replace(&mut self.used, rest).into_iter().collect()
     }
 
-    /// Takes the runs whose session was lost to another process: their streams end.
+    /// Takes that the entries of sessions in use are to live on: of which something runs counts as
+    /// used. Before each [`take_used`](Self::take_used) of which it is time for.
+    pub fn note_running(&mut self) {
+        self.used.extend(self.owned.running());
+    }
+
+    /// Takes the keys of used sessions of which the table has no entry.
+    ///
+    /// It has lost them, evicted or with a write that did not last. For what is under way that
+    /// is a doubt and no more: nobody can claim what is not there. The sessions are confirmed
+    /// anew before anything else of them runs, and by [`upkeep`](super::Run::upkeep) if nothing
+    /// does; whoever has lost one meanwhile finds out by that. Such a table may have lost
+    /// others', too, so it is not believed for a while where it knows nothing.
+    pub fn missing(&mut self, keys: impl IntoIterator<Item = SessionKey>) {
+        for key in keys {
+            let Some(owned) = self.owned.get_mut(&key) else { continue };
+            owned.confirmed = None;
+            self.pending.insert(key);
+            if self.options.durability == Durability::Forgetful {
+                self.lease.settling = SETTLING;
+            }
+        }
+    }
+
+    /// Begins a round of looks at those that requests of this process wait for: the sessions to
+    /// look up now. Each is told by [`looked_after`](Self::looked_after). Between two rounds
+    /// there is about half the time of a lease.
+    ///
+    /// A process that was killed ends its connections. One that hangs, or whose host is gone,
+    /// does not: its lease says so.
+    pub fn look_after(&mut self) -> Vec<SessionKey> {
+        self.forwards.round()
+    }
+
+    /// Takes what the table has of such a session: the owner, its claim, and whether its lease
+    /// stands. Those that wait in vain are [fenced](Self::take_fenced). A table that does not
+    /// answer, or has no entry, says nothing.
+    pub fn looked_after(&mut self, key: &SessionKey, owner: &str, claim: u64, lease: OwnersLease) {
+        self.saw_claim(key, owner, claim);
+        let in_vain = self.forwards.saw_lease(owner, lease);
+        self.fenced.extend(in_vain);
+    }
+
+    /// Takes the runs that have to end: of a session that was lost to another process, or
+    /// forwarded to one that is gone, or has lost the session. Of each is to be told that it was
+    /// [`interrupted`](super::Run::interrupted), or that its body
+    /// [broke off](super::Run::body_broke_off).
     pub fn take_fenced(&mut self) -> Vec<RunNumber> {
         core::mem::take(&mut self.fenced)
     }
 
     /// Opens and claims no session from now on, and serves none that is idle. Returns the runs
-    /// of streams (GET), which are to be ended.
+    /// of streams (GET), those included that another process serves through this one. They are
+    /// to be ended: nothing else would end them.
     pub fn drain(&mut self) -> Vec<RunNumber> {
         self.is_draining = true;
-        self.owned.streams().collect()
+        self.owned.streams().chain(self.forwards.streams()).collect()
     }
 
     /// Whether the lease may be given up: it drains, nothing runs any more, and the table knows
@@ -129,6 +189,7 @@ impl Replica {
         self.is_draining
             && self.busy.is_empty()
             && !self.owned.any_runs()
+            && self.forwards.is_empty()
             && !pending.any(is_unwritten)
     }
 
@@ -148,7 +209,9 @@ impl Replica {
         if may_have_lapsed {
             self.lease.epoch += 1;
             self.pending.extend(self.owned.sessions.keys().copied());
-            if self.options.durability == Durability::Forgetful {
+            // A file that does not know a lease that stands was replaced.
+            let was_replaced = renewal == Renewal::Lapsed && self.lease.is_fresh;
+            if was_replaced || self.options.durability == Durability::Forgetful {
                 // What others own may be missing until they have written it again.
                 self.lease.settling = SETTLING;
             }
@@ -165,6 +228,13 @@ impl Replica {
     pub(super) fn next_generation(&mut self) -> u64 {
         self.generations += 1;
         self.generations
+    }
+
+    /// A claim above another, which no other process makes: a table that went back to what it was
+    /// would else take a late write of one for that of another.
+    pub(super) fn claim_above(&self, claim: u64) -> u64 {
+        let count = (claim >> WRITER_BITS).saturating_add(1).min(HIGHEST_COUNT);
+        count << WRITER_BITS | self.writer
     }
 
     /// An ID that nobody has and nobody can guess.
@@ -214,6 +284,11 @@ impl Replica {
     pub(super) fn own(&mut self, key: SessionKey, owned: Owned) {
         self.owned.insert(key, owned);
         self.pending.insert(key);
+    }
+
+    /// What waits for an owner of an older claim waits in vain.
+    pub(super) fn saw_claim(&mut self, key: &SessionKey, owner: &str, claim: u64) {
+        self.fenced.extend(self.forwards.outdated(key, owner, claim));
     }
 
     /// A session is another process's, or terminated.
@@ -442,6 +517,11 @@ impl OwnedSessions {
     fn streams(&self) -> impl Iterator<Item = RunNumber> {
         let runs = self.sessions.values().flat_map(|owned| &owned.runs);
         runs.filter(|(_, method)| **method == Method::Get).map(|(run, _)| *run)
+    }
+
+    fn running(&self) -> impl Iterator<Item = SessionKey> {
+        let running = self.sessions.iter().filter(|(_, owned)| !owned.runs.is_empty());
+        running.map(|(key, _)| *key)
     }
 
     fn any_runs(&self) -> bool {

@@ -49,6 +49,12 @@ pub enum Step {
     /// [`restore_answered`](super::Run::restore_answered) or
     /// [`restore_failed`](super::Run::restore_failed).
     Restore(RestoreMessage),
+    /// Tell whoever fills a session again that this one of the application's was restored, and
+    /// wait for that; then tell [`announced`](super::Run::announced).
+    Announce(HiddenId),
+    /// DELETE this session of the application's, then tell
+    /// [`ended_in_app`](super::Run::ended_in_app).
+    EndInApp(HiddenId),
     /// Let the application run the request. What it answers is told where that is
     /// [watched](RunApp::watch).
     RunApp(RunApp),
@@ -201,8 +207,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// "Not mine": for the process that has forwarded the request.
-    pub(super) fn not_mine(mark: &str) -> Self {
+    /// For the process that has forwarded the request, that it is not run here.
+    pub(super) fn misdirected(mark: &str) -> Self {
         let mark = HeaderValue::from_str(mark).map(|it| (HeaderName::from_static(HOP_HEADER), it));
         let length = (CONTENT_LENGTH, HeaderValue::from_static("0"));
         Self {
@@ -241,6 +247,17 @@ pub enum ForwardFailure {
     /// It broke off when something of the request may have been sent, and no head of an answer
     /// had come.
     InDoubt,
+}
+
+/// Where an answer broke off.
+///
+/// Exhaustive on purpose: each has an error of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BrokenOff {
+    /// At the process that owns the session.
+    Owner,
+    /// Behind the application, which has its answers from elsewhere, as a gateway has.
+    Upstream,
 }
 
 /// A handle was told of something that it does not wait for.

@@ -118,7 +118,7 @@ class Scene:
 
     async def until_held(self, calls: int) -> None:
         """Wait until so many calls are held: of threads no event loop could tell."""
-        sessions = self.caller.http_client._driver._sessions  # noqa: SLF001  # nothing tells of it
+        sessions = self.caller.http_client._driver.sessions  # noqa: SLF001  # nothing tells of it
         while sum(it.waiting.count for it in sessions.values()) < calls:  # noqa: ASYNC110
             await anyio.sleep(0.005)
 

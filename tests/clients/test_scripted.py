@@ -570,6 +570,33 @@ async def test_a_reply_that_may_be_meant_for_either_session_is_never_sent() -> N
         assert scene.server.seen("reply") == []
 
 
+@pytest.mark.parametrize("reads_raw", [False, True])
+async def test_a_question_beside_an_answer_in_json_is_seen_under_an_id_of_ours(
+    *, reads_raw: bool
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        question = {"jsonrpc": "2.0", "id": 0, "method": "elicitation/create", "params": {}}
+        await exchange.answer_json([question, {"jsonrpc": "2.0", "id": 5, "result": {}}])
+
+    async with session() as scene:
+        await ask(scene.script, scene.caller)
+        scene.script.forget()
+        assert await scene.caller.current() == "session-2"
+        scene.script.parts["tools/call"] = answer
+
+        response = await scene.caller.begin("POST", json=call_of(5))
+        if reads_raw:
+            body = b"".join([chunk async for chunk in response.aiter_raw()])
+        else:
+            body = await response.aread()
+        await response.aclose()
+
+        question, answered = json.loads(body)
+        assert question["id"] == "mcp-session-question-1"
+        assert answered["id"] == 5
+        assert int(response.headers["content-length"]) == len(body)
+
+
 # 7: the server comes back otherwise.
 
 

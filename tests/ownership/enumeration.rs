@@ -182,6 +182,87 @@ fn three_that_want_the_session_of_one_that_is_gone() {
     visit_all("three", Setting::of(3), &before, &alphabet);
 }
 
+#[test]
+fn a_table_that_is_followed_by_one_that_lacks_its_last_writes() {
+    // The second has claimed the session of the first, which was paused and is back.
+    let before = [
+        Operation::Deadline(0),
+        Operation::LeaseEnds(0),
+        call(1),
+        Operation::Go(0),
+        Operation::Go(0),
+        Operation::Go(0),
+        Operation::Go(0),
+    ];
+    let alphabet = [
+        call(0),
+        Operation::RollBack(1),
+        Operation::Go(0),
+        Operation::Go(1),
+        Operation::Renew(0),
+        Operation::Renew(1),
+        Operation::Upkeep(1),
+        Operation::LeaseEnds(1),
+    ];
+    visit_all("rolled back", Setting::of(2), &before, &alphabet);
+}
+
+#[test]
+fn a_table_that_throws_an_entry_away() {
+    let before = [call(1), Operation::Go(0)];
+    let alphabet = [
+        call(0),
+        Operation::Evict(0),
+        Operation::Go(0),
+        Operation::Go(1),
+        Operation::Touch(0),
+        Operation::Upkeep(0),
+        Operation::Deadline(0),
+        Operation::LeaseEnds(0),
+    ];
+    visit_all("thrown away", Setting::of(2), &before, &alphabet);
+}
+
+#[test]
+fn a_process_that_is_started_where_the_owner_was() {
+    let before = [Operation::Kill(0), call(1), Operation::Go(0), Operation::Go(0)];
+    let alphabet = [
+        call(0),
+        Operation::Go(0),
+        Operation::Go(1),
+        Operation::Go(2),
+        Operation::DeadLeasesEnd,
+        Operation::LookAfter(1),
+        Operation::Kill(0),
+        Operation::InDoubt(0),
+    ];
+    visit_all("reused address", Setting::of(2), &before, &alphabet);
+    let private = Setting { reuses_addresses: false, ..Setting::of(2) };
+    visit_all("private address", private, &before, &alphabet);
+}
+
+#[test]
+fn an_owner_that_hangs_while_others_wait_for_it() {
+    let before = [
+        call(1),
+        Operation::Go(0),
+        Operation::Go(0),
+        Operation::Go(0),
+        Operation::Go(0),
+        Operation::Deadline(0),
+    ];
+    let alphabet = [
+        Operation::LookAfter(1),
+        Operation::LeaseEnds(0),
+        Operation::Renew(0),
+        Operation::Begin(1, What::Get, Who::Owner, 0),
+        Operation::Drain(1),
+        Operation::Go(0),
+        Operation::Go(2),
+    ];
+    visit_all("hangs", Setting::of(2), &before, &alphabet);
+}
+
 /// Executes every sequence of the alphabet of at most that length, breadth first, after what
 /// comes before, and lets each end well.
 fn visit_all(name: &str, setting: Setting, before: &[Operation], alphabet: &[Operation]) {

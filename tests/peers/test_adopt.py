@@ -30,7 +30,7 @@ def adopted(monkeypatch: pytest.MonkeyPatch) -> Any:
     transport = sdk.streamable.StreamableHTTPTransport
     monkeypatch.setattr(sdk.streamable, "StreamableHTTPTransport", transport)
     names: dict[str, Any] = {"__name__": "adopted"}
-    for block in ("shared", "http", sdk.GENERATION):
+    for block in ("shared", "http", "transport", sdk.GENERATION):
         (code,) = re.findall(rf"^```python {block}\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
         exec(compile(code, f"adopt.md, {block}", "exec"), names)  # noqa: S102 - it is our own
     assert sdk.streamable.StreamableHTTPTransport is not transport

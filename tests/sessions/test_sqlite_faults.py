@@ -220,6 +220,29 @@ def test_processes_whose_file_was_replaced_meet_again_in_the_new_one(file: Table
     assert file.run(other.find(KEY)) == FoundSession(entry(3), b"here")
 
 
+def test_a_running_process_writes_its_hashing_key_into_the_file_that_takes_the_place(
+    file: Tables,
+) -> None:
+    running = file.open()
+    key = file.run(running.hashing_key())
+    file.run(running.renew("a", b"here", LONG))
+    Path(file.address).unlink()
+    file.run(running.renew("a", b"here", LONG))
+
+    assert file.run(file.open().hashing_key()) == key
+
+
+def test_a_process_whose_file_was_begun_anew_with_another_hashing_key_is_told(
+    file: Tables,
+) -> None:
+    slept = file.open()
+    key = file.run(slept.hashing_key())
+    Path(file.address).unlink()
+
+    assert file.run(file.open().hashing_key()) != key
+    assert fault(file, slept.renew("a", b"here", LONG)) is TableFault.OTHER_KEY
+
+
 def test_a_missing_folder_cannot_be_reached_until_it_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     with Tables("sqlite", folder, None) as file:

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -199,6 +200,25 @@ class Redis:
         kept = ["--dir", str(self._kept), "--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen([*command, *kept], stdout=subprocess.DEVNULL)
         wait_for(lambda: listens(self._port))
+
+    def entries(self) -> list[bytes]:
+        """The keys of the sessions that it has."""
+        with self._client() as client:
+            return list(client.keys("*:s:*"))
+
+    def evict(self) -> None:
+        """Throw the sessions away, as for want of room; the rest stays."""
+        with self._client() as client:
+            client.delete(*client.keys("*:s:*"))
+
+    def flush(self) -> None:
+        with self._client() as client:
+            client.flushall()
+
+    def _client(self) -> Any:
+        import redis  # noqa: PLC0415 - not in every environment that serves
+
+        return redis.Redis(port=self._port)
 
     def kill(self) -> None:
         self._process.kill()

@@ -44,6 +44,8 @@ def create() -> Any:
     options: dict[str, Any] = {"peer_url": os.environ.get("PEER_URL")}
     if os.environ.get("RESTORE") == "no":
         options["restore"] = False
+    if "LEASE" in os.environ:
+        options["lease"] = float(os.environ["LEASE"])
     options |= {"sessions": table(os.environ["TABLE"]), "on_restored": count_restored}
     if os.environ.get("AUTH") == "outside":
         # Inside of what authenticates: the user is known.

@@ -62,6 +62,7 @@ class Soak:
     events: Counter[str] = field(default_factory=Counter[str])
     wrong: list[str] = field(default_factory=list[str])
     longest: float = 0.0
+    disturbed_last: float = 0.0
     is_over: bool = False
 
     async def run(self, place: Place, table: Redis, seconds: float) -> None:
@@ -99,7 +100,8 @@ class Soak:
             with anyio.fail_after(ENDS_WITHIN):
                 answer = await session.call(next(NUMBERS), "run", {"text": text})
         except TimeoutError:
-            self.wrong.append(f"{text} hung")
+            since = time.monotonic() - self.disturbed_last
+            self.wrong.append(f"{text} hung, {since:.1f} s after the last disturbance")
             return False
         except Exception as error:  # noqa: BLE001 - a connection that was cut, of either library
             self.failed[type(error).__name__] += 1
@@ -134,6 +136,7 @@ class Soak:
             await anyio.sleep(random.uniform(0.1, 1.5))  # noqa: S311
             await anyio.to_thread.run_sync(table.start)
         self.events[what] += 1
+        self.disturbed_last = time.monotonic()
 
     def problems(self, place: Place) -> list[str]:
         runs = Counter(place.noted("runs"))

@@ -28,7 +28,7 @@ SCOPE: dict[str, Any] = {
 
 async def answered(application: Any, **limits: Any) -> Any:
     chosen: dict[str, Any] = {"seconds": 10.0, "at_most": 1000, **limits}
-    return await ask(application, SCOPE, b"hello", **chosen)
+    return await ask(application, {**SCOPE, "method": "POST"}, b"hello", **chosen)
 
 
 async def test_a_message_is_posted_with_the_scope_of_the_request_at_hand() -> None:

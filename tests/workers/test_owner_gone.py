@@ -143,6 +143,28 @@ async def test_a_running_call_that_was_forwarded_ends_with_an_error_for_its_id()
     assert place.noted("begun").count("forwarded") <= 1
 
 
+async def test_a_process_that_is_started_where_the_owner_was_is_not_taken_for_it() -> None:
+    # The lease of the one before it stands for longer than anybody waits.
+    with replicas("sqlite", count=2, LEASE="30") as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            ports = zip(place.processes, place.ports, strict=True)
+            (there,) = [port for process, port in ports if process.pid != owner]
+            kill(place, owner)
+            all_serve(place)
+            url = f"http://127.0.0.1:{there}/mcp"
+            answer = await session.call(7, "run", {"text": "once"}, url=url)
+            # It was not sent round and round there, until somebody cut it as in doubt.
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert place.noted("runs") == []
+            with anyio.fail_after(60):
+                while answer.status_code == 503:
+                    answer = await session.call(8, "run", {"text": "once"}, url=url)
+            assert answer.status_code == 200
+            assert place.noted("runs") == ["once"]
+
+
 async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_wakes(
     place: Place,
 ) -> None:
@@ -168,37 +190,60 @@ async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_
             assert await whoami(session) == new_owner
 
 
-async def test_a_stream_of_a_session_that_was_lost_ends_with_an_error_for_its_call() -> None:
+async def test_a_call_that_runs_at_a_process_which_is_paused_ends_with_an_error_when_it_wakes() -> (
+    None
+):
+    with replicas_with_redis() as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            pairs = zip(place.processes, place.ports, strict=True)
+            ports = {process.pid: port for process, port in pairs}
+            (other,) = ports.keys() - {owner}
+            answers = list[Any]()
+
+            async def call_slowly() -> None:
+                url = f"http://127.0.0.1:{ports[owner]}/mcp"
+                arguments = {"text": "paused", "seconds": 60}
+                answers.append(await session.call(7, "slow", arguments, url=url))
+
+            with anyio.fail_after(120):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(call_slowly)
+                    await until(place.has_noted, "begun", "paused")
+                    os.kill(owner, signal.SIGSTOP)
+                    try:
+                        # Longer than its lease: the other has the session by then.
+                        session.url = f"http://127.0.0.1:{ports[other]}/mcp"
+                        answer = await session.call(next(numbers), "whoami", {})
+                        while answer.status_code in {502, 503}:
+                            answer = await session.call(next(numbers), "whoami", {})
+                        assert said(answer) == other
+                    finally:
+                        os.kill(owner, signal.SIGCONT)
+            assert answers[0].status_code == 200
+            assert answers[0].text.endswith('"id":7}\n\n')
+            assert '"code":-32603' in answers[0].text
+            assert await whoami(session) == other
+
+
+async def test_what_redis_has_thrown_away_or_lost_is_there_again_while_its_owner_lives() -> None:
     with redis() as table, replicas(table.url, count=2) as place:
         async with raw.Session(place.url) as session:
             await session.open()
             owner = await whoami(session)
-            numbered = zip(place.processes, place.ports, strict=True)
-            ports = {process.pid: port for process, port in numbered}
-            here = f"http://127.0.0.1:{ports.pop(owner)}/mcp"
-            there = f"http://127.0.0.1:{ports.popitem()[1]}/mcp"
-            answers = list[Any]()
-
-            async def call_slowly() -> None:
-                arguments = {"text": "begun", "seconds": 60}
-                answers.append(await session.call(7, "slow", arguments, url=here))
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(call_slowly)
-                await until(place.has_noted, "begun", "begun")
-                os.kill(owner, signal.SIGSTOP)
-                try:
-                    with anyio.fail_after(60):
-                        # Until its lease is over, and the other has taken the session.
-                        answer = await session.call(next(numbers), "whoami", {}, url=there)
-                        while answer.status_code != 200 or '"result"' not in answer.text:
-                            answer = await session.call(next(numbers), "whoami", {}, url=there)
-                finally:
-                    os.kill(owner, signal.SIGCONT)
-
-    assert answers[0].status_code == 200
-    assert answers[0].text.endswith('"id":7}\n\n')
-    assert '"code":-32603' in answers[0].text
+            ports = zip(place.processes, place.ports, strict=True)
+            there = {process.pid: f"http://127.0.0.1:{port}/mcp" for process, port in ports}
+            for throw_away in (table.evict, table.flush):
+                throw_away()
+                # The owner serves on, and learns of it.
+                session.url = there[owner]
+                assert await whoami(session) == owner
+                with anyio.fail_after(60):
+                    while not table.entries():  # noqa: ASYNC110 - nobody here is told of it
+                        await anyio.sleep(0.1)
+                (session.url,) = (url for pid, url in there.items() if pid != owner)
+                assert await whoami(session) == owner
 
 
 numbers = itertools.count(1000)

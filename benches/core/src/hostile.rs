@@ -66,7 +66,9 @@ pub const READERS: [Reader; 13] = [
     },
     Reader {
         name: "needs_more_body",
-        prepare: |body| once(body, |body| needs_more_body(Side::Server, &attached(), &refusal(body))),
+        prepare: |body| {
+            once(body, |body| needs_more_body(Side::Server, &attached(), &refusal(body)))
+        },
     },
     Reader {
         name: "server::Exchange, a request in pieces",

@@ -32,8 +32,6 @@ _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 1.5
 _LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
-# The longest end of an event.
-TAIL_BYTES = 4
 # What is between two neighbours: the server in front has its own with its client.
 HOP_BY_HOP = frozenset(
     {
@@ -74,12 +72,7 @@ class Lost(Exception):  # noqa: N818 - what became of a request
 
 
 class CutOff(Exception):  # noqa: N818 - what became of a request
-    """The answer broke off: its status, its headers, and the last bytes that came of its body."""
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], tail: bytes) -> None:
-        """Say what came."""
-        super().__init__("the answer broke off")
-        self.status, self.headers, self.tail = status, headers, tail
+    """The answer broke off."""
 
 
 class ClientLeft(Exception):  # noqa: N818 - what became of a request
@@ -176,15 +169,11 @@ class UpstreamAnswer:
         """
         start = {"type": "http.response.start", "status": self.status}
         await send({**start, "headers": list(self.headers if headers is None else headers)})
-        tail = b""
         try:
             async for piece in self._response.aiter_stream():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                tail = (tail + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
         except _FAILURES:
-            if self._body.client_left:
-                raise ClientLeft from None
-            raise CutOff(self.status, self.headers, tail) from None
+            raise (ClientLeft if self._body.client_left else CutOff) from None
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -1,6 +1,7 @@
 """Keeps the lease of this process, from a thread with an event loop of its own.
 
-A loop that is blocked by the application, or by a debugger for less than that, loses no session.
+A loop that is blocked for a while by the application, or by a debugger, loses no session. One that
+is closed, or blocked for good, does.
 """
 
 import asyncio
@@ -10,15 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 from functools import partial
 
 import anyio
 
 from mcp_session._asgi._foreign import described_error
 from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
-from mcp_session.sessions import FoundSession, SessionEntry, SessionTable, SessionTableError
+from mcp_session.sessions import SessionEntry, SessionTable, SessionTableError
 
-__all__ = ["Heartbeat", "Lease"]
+__all__ = ["Heartbeat", "Lease", "Pulse"]
 
 _logger = logging.getLogger("mcp_session.asgi")
 
@@ -52,10 +54,12 @@ class Lease:
     ) -> None:
         """Ask this table in the name of this replica."""
         self.table, self.replica, self.seconds = table, replica, seconds
-        self._addresses = addresses
+        # Announced with each renewal.
+        self.addresses = addresses
         self._entry_seconds, self._tombstone_seconds = entry_seconds, tombstone_seconds
         self._ends = 0.0
         self._renewing = threading.Lock()
+        self.end_fenced: Callable[[list[int]], None] = _nobody
 
     def look_at_the_clock(self) -> None:
         """Tell the replica if its lease may be over."""
@@ -73,11 +77,19 @@ class Lease:
         finally:
             self._renewing.release()
 
-    async def find(self, key: bytes) -> FoundSession | None:
-        """Look a session up; `None` also where the table does not say."""
-        with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
-            return await self.table.find(key)
-        return None
+    async def look_after(self) -> None:
+        """Look at the processes that requests wait for, and end what waits in vain."""
+        for key in self.replica.look_after():
+            with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
+                if (found := await self.table.find(key)) is not None:
+                    entry, alive = found.entry, found.addresses is not None
+                    self.replica.looked_after(key, entry.owner, entry.claim, alive=alive)
+        self.end_what_is_fenced()
+
+    def end_what_is_fenced(self) -> None:
+        """End the requests that the machine names."""
+        if fenced := self.replica.take_fenced():
+            self.end_fenced(fenced)
 
     async def withdraw(self) -> None:
         """Let the lease go; where that fails, it ends by itself."""
@@ -88,9 +100,11 @@ class Lease:
 
     async def touch(self) -> None:
         """Let the entries of sessions that were used live on. Raises what a table raises."""
+        self.replica.note_running()
         while keys := self.replica.take_used():
             with anyio.fail_after(_TABLE_SECONDS):
-                await self.table.touch(keys, self._entry_seconds)
+                missing = await self.table.touch(keys, self._entry_seconds)
+            self.replica.missing(missing)
 
     async def ask(self, run: SessionRun, step: Find | Renew | Swap) -> Step:
         """Do a step that asks the table; return the next."""
@@ -100,15 +114,15 @@ class Lease:
             tell = run.table_failed
         # The time that it took has to be known before what it brought.
         self.look_at_the_clock()
-        return tell()
+        next_step = tell()
+        self.end_what_is_fenced()
+        return next_step
 
     async def _renew(self) -> bool:
         begun = time.monotonic()
         try:
             with anyio.fail_after(_RENEWAL_SECONDS):
-                lapsed = await self.table.renew(
-                    self.replica.identity, self._addresses, self.seconds
-                )
+                lapsed = await self.table.renew(self.replica.identity, self.addresses, self.seconds)
         except BaseException:
             # It may have been granted all the same, at a time that nobody here knows.
             self.replica.renewal_failed()
@@ -137,16 +151,23 @@ class Lease:
                 return partial(run.swapped, won)
 
 
+class Pulse(Enum):
+    """Whether the event loop runs that serves what this process owns."""
+
+    BEATS = "it runs"
+    STUCK = "it has not run for long, and nobody should wait for it"
+    GONE = "it is closed, and runs no more"
+
+
 class Heartbeat:
     """Renews a lease until it is stopped; a daemon, as no process should wait for it."""
 
-    def __init__(self, lease: Lease, *, interval: float, end: Callable[[list[int]], None]) -> None:
-        """Renew every `interval` seconds; `end` the runs whose sessions another has."""
-        self._lease, self._interval, self._end = lease, interval, end
+    def __init__(self, lease: Lease, pulse: Callable[[], Pulse], *, interval: float) -> None:
+        """Renew every `interval` seconds, as long as `pulse`, called at each beat, says so."""
+        self._lease, self._pulse, self._interval = lease, pulse, interval
         self._thread = threading.Thread(target=self._main, name="mcp-session-lease", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._watchers: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begin, with a renewal at once."""
@@ -158,10 +179,6 @@ class Heartbeat:
             self._loop.call_soon_threadsafe(self._stop.set)
             await asyncio.to_thread(self._thread.join, 2 * _TABLE_SECONDS)
 
-    def at_each_beat(self, watcher: Callable[[], None]) -> None:
-        """Call something at each beat, in the thread of the heart."""
-        self._watchers.append(watcher)
-
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -172,10 +189,12 @@ class Heartbeat:
     async def _beat_on(self) -> None:
         beats = 0
         while not self._stop.is_set():
-            for watcher in self._watchers:
-                watcher()
+            pulse = self._pulse()
+            if pulse is Pulse.GONE:
+                break
             try:
-                await self._beat(beats)
+                if pulse is Pulse.BEATS:
+                    await self._beat(beats)
             except (SessionTableError, TimeoutError) as error:
                 self._lease.look_at_the_clock()
                 if beats % _BEATS_BETWEEN_TOUCHES == 0:
@@ -204,14 +223,16 @@ class Heartbeat:
             await asyncio.gather(*map(self._write, runs))
         if beats % _BEATS_BETWEEN_TOUCHES == 0:
             await self._lease.touch()
-        if fenced := replica.take_fenced():
-            self._end(fenced)
 
     async def _write(self, run: SessionRun) -> None:
         with run:
             step: Step = run.step
             while isinstance(step, (Find, Renew, Swap)):
                 step = await self._lease.ask(run, step)
+
+
+def _nobody(_fenced: list[int]) -> None:
+    pass
 
 
 def _shown(error: Exception) -> str:

@@ -34,7 +34,7 @@ class PeerListener:
         """Serve an application; not before `open` is anything there."""
         self._application = application
         self._folder: str | None = None
-        self._server: uvicorn.Server | None = None
+        self._servers: list[uvicorn.Server] = []
 
     async def open(self) -> str | None:
         """Listen; return the path of the socket, or `None` where there can be none."""
@@ -47,17 +47,26 @@ class PeerListener:
         try:
             listener.bind(path)
             listener.listen(_BACKLOG)
-            self._server = await _started(self._application, listener)
+            self._servers.append(await _started(self._application, listener))
         except BaseException:
             listener.close()
             self.remove_folder()
             raise
         return path
 
+    def is_cut_off(self) -> bool:
+        """Whether there is a socket, and nobody finds it any more."""
+        return self._folder is not None and not Path(self._folder, "peer").exists()
+
+    async def reopen(self) -> str | None:
+        """Listen in another folder; the connections that are open stay."""
+        self.remove_folder()
+        return await self.open()
+
     async def aclose(self, seconds: float) -> None:
         """Take no further connections; let those that are open end in this time."""
-        server, self._server = self._server, None
-        if server is not None:
+        servers, self._servers = self._servers, []
+        for server in servers:
             server.config.timeout_graceful_shutdown = max(1, round(seconds))
             await server.shutdown()
         self.remove_folder()

@@ -9,6 +9,7 @@ import atexit
 import logging
 import os
 import signal
+import time
 from dataclasses import dataclass
 from secrets import token_bytes, token_hex
 from typing import Any
@@ -18,7 +19,7 @@ import anyio
 from mcp_session._asgi import Application, Receive, Scope, Send
 from mcp_session._asgi._addresses import PeerAddresses
 from mcp_session._asgi._connection import restored
-from mcp_session._asgi._heartbeat import Heartbeat, Lease
+from mcp_session._asgi._heartbeat import Heartbeat, Lease, Pulse
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
@@ -31,6 +32,8 @@ __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 _logger = logging.getLogger("mcp_session.asgi")
 
 _DRAIN_POLL_SECONDS = 0.05
+# An event loop that is blocked for so long may be blocked for good.
+_STUCK_SECONDS = 30.0
 _END_SECONDS = 1.0
 
 
@@ -89,6 +92,7 @@ class ServingReplica:
         self._options = options
         self._host = host_fingerprint()
         self._drained: asyncio.Task[None] | None = None
+        self._reopened: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, options: ReplicaOptions, entrance: Application) -> "ServingReplica":
@@ -141,18 +145,19 @@ class ServingReplica:
                 "process. Set TMPDIR to a short path that can be written, or give a peer_url."
             )
         atexit.register(self._listener.remove_folder)
-        addresses = PeerAddresses(self._host, path, options.peer_url)
         self.lease = Lease(
             options.sessions,
             self.replica,
-            addresses=addresses.encoded(),
+            addresses=self._addresses(path),
             seconds=options.lease_seconds,
             entry_seconds=options.session_seconds,
             tombstone_seconds=options.tombstone_seconds,
         )
-        self.peers = Peers(self._host, self.lease.find, seconds=options.lease_seconds / 2)
-        self._heartbeat = Heartbeat(self.lease, interval=options.renew_seconds, end=self._end)
-        self._heartbeat.at_each_beat(self._drain_with_the_server)
+        self.lease.end_fenced = self._end
+        self.peers = Peers(self._host)
+        self._looking = asyncio.create_task(self._look_after_peers())
+        self._turned = time.monotonic()
+        self._heartbeat = Heartbeat(self.lease, self._pulse, interval=options.renew_seconds)
         self._heartbeat.start()
 
     def serves_here(self) -> bool:
@@ -161,21 +166,28 @@ class ServingReplica:
 
     async def drain(self) -> None:
         """Take no new sessions, end open streams, and let the lease go once nothing runs."""
-        if self._drained is None:
-            self._drained = asyncio.create_task(self._drain())
-        await asyncio.shield(self._drained)
+        await asyncio.shield(self._begin_to_drain())
+
+    def look_at_the_server(self) -> None:
+        """Begin to drain if the server was told to end, as it then waits for open streams first.
+
+        uvicorn says it nowhere but in an attribute, of the object whose method handles the
+        signal.
+        """
+        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if getattr(server, "should_exit", False) is True and self._drained is None:
+            self._begin_to_drain()
 
     async def aclose(self) -> None:
         """Drain, and close everything."""
         await self.drain()
+        self._looking.cancel()
         await self._listener.aclose(self._options.drain_seconds)
         atexit.unregister(self._listener.remove_folder)
         await self.peers.aclose()
         await self._options.sessions.aclose()
 
     async def _drain(self) -> None:
-        self.running.end(self.replica.drain())
-        self.running.end_relayed_streams()
         await self._nothing_runs(self._options.drain_seconds)
         # Whatever goes on belongs to whoever takes the session over: it must not run here then.
         self.running.end_all()
@@ -191,16 +203,41 @@ class ServingReplica:
     def _end(self, numbers: list[int]) -> None:
         self.loop.call_soon_threadsafe(self.running.end, numbers)
 
-    def _drain_with_the_server(self) -> None:
-        """Begin to drain when the server is told to end: it then waits for open streams first.
+    def _pulse(self) -> Pulse:
+        """Say, to the thread of the heart, whether this event loop runs."""
+        try:
+            self.loop.call_soon_threadsafe(self._turn)
+        except RuntimeError:
+            # Nobody accepts on the socket any more; without it, that shows at once.
+            self._listener.remove_folder()
+            return Pulse.GONE
+        is_stuck = time.monotonic() - self._turned > _STUCK_SECONDS
+        return Pulse.STUCK if is_stuck else Pulse.BEATS
 
-        Looked at from the thread of the heart. uvicorn says it nowhere but in an attribute, of
-        the object whose method handles the signal.
-        """
-        server: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-        if getattr(server, "should_exit", False) is True and self._drained is None:
-            self.loop.call_soon_threadsafe(self._begin_to_drain)
-
-    def _begin_to_drain(self) -> None:
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
         if self._drained is None:
+            self.look_at_the_server()
+        if self._drained is None and self._reopened is None and self._listener.is_cut_off():
+            self._reopened = asyncio.create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        """Listen elsewhere: whoever cleans folders has removed that of the socket."""
+        try:
+            self.lease.addresses = self._addresses(await self._listener.reopen())
+        finally:
+            self._reopened = None
+
+    def _addresses(self, socket_path: str | None) -> bytes:
+        return PeerAddresses(self._host, socket_path, self._options.peer_url).encoded()
+
+    def _begin_to_drain(self) -> "asyncio.Task[None]":
+        if self._drained is None:
+            self.running.end(self.replica.drain())
             self._drained = asyncio.create_task(self._drain())
+        return self._drained
+
+    async def _look_after_peers(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.lease_seconds / 2)
+            await self.lease.look_after()

@@ -18,15 +18,20 @@ class RunningRequest:
     def __init__(self, run: SessionRun) -> None:
         """Stand for a run of the machine."""
         self.run = run
+        self.is_ended = self._is_over = False
         self.scope = anyio.CancelScope()
-        self.is_ended = self.is_relayed_stream = False
-        self._is_over = False
         self._stepped = asyncio.Event()
 
     def end(self) -> None:
         """End what it does, at its next wait."""
         self.is_ended = True
         self.scope.cancel()
+
+    def take_end(self) -> bool:
+        """Return whether it was ended; what is to be done about that is not."""
+        was_ended, self.is_ended = self.is_ended, False
+        self.scope = anyio.CancelScope()
+        return was_ended
 
     def note_step(self) -> None:
         """Wake those that wait, to look whether it is past its taking."""
@@ -82,9 +87,3 @@ class Running:
     def end_all(self) -> None:
         """End whatever runs."""
         self.end(list(self._requests))
-
-    def end_relayed_streams(self) -> None:
-        """End the streams that another process serves, through this one."""
-        for request in list(self._requests.values()):
-            if request.is_relayed_stream:
-                request.end()

@@ -4,20 +4,24 @@ It does what the machine says: asks the table, carries the request to the owner,
 session in the application, runs it. The machine decides all of it.
 """
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from contextlib import suppress
+from typing import cast
 
 import anyio
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._again import GivenAgain
 from mcp_session._asgi._connection import described, target
-from mcp_session._asgi._forward import TAIL_BYTES, ClientLeft, CutOff, Lost, Unreached
+from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
 from mcp_session._core import CollectedBody
 from mcp_session.replica import (
+    Announce,
     AwaitRun,
+    EndInApp,
     Find,
     Forward,
     ForwardFailure,
@@ -42,6 +46,7 @@ _SESSION_ID = b"mcp-session-id"
 _RESTORE_SECONDS = 10.0
 _RESTORE_BYTES = 1024 * 1024
 _HELD_SECONDS = 5.0
+_LAST_WORD_SECONDS = 1.0
 # Of the request at hand, what says nothing of the one that is told again.
 _NOT_RESTORED = frozenset(
     {
@@ -49,6 +54,7 @@ _NOT_RESTORED = frozenset(
         _SESSION_ID,
         b"accept",
         b"accept-encoding",
+        b"content-encoding",
         b"content-length",
         b"content-type",
         b"expect",
@@ -90,9 +96,7 @@ class SessionRequest:
         self._asked: InProcessAnswer | None = None
         self._restored_by: float | None = None
         self._on_restored = on_restored
-        # Of the session, once it was looked up.
-        self._key = b""
-        self._answer = _Answer(send)
+        self._answer = _Answer(replica, run, send)
 
     @property
     def _told(self) -> SessionRun:
@@ -111,24 +115,29 @@ class SessionRequest:
     async def serve(self, step: Step) -> None:
         """Go on with a step, until the request is answered."""
         running = self._running = self._replica.running.add(self._run)
+        next_step: Step | None = step
         try:
-            with running.scope:
-                await self._follow(step)
-            if running.is_ended:
-                await self._end()
+            while next_step is not None:
+                with running.scope:
+                    await self._follow(next_step)
+                next_step = await self._interrupted() if running.take_end() else None
+        except CancelledError:
+            # The server's time to end is over, and it still sends what is given to it.
+            with anyio.move_on_after(_LAST_WORD_SECONDS, shield=True):
+                if isinstance(answer := await self._interrupted(), Reply):
+                    await self._do(answer)
+            raise
         finally:
             self._replica.running.remove(running)
 
-    async def _follow(self, first: Step) -> None:
-        step: Step | None = first
+    async def _follow(self, step: Step | None) -> None:
         while step is not None:
             self._running.note_step()
             step = await self._do(step)
 
-    async def _do(self, step: Step) -> Step | None:  # noqa: PLR0911 - one arm for each step
+    async def _do(self, step: Step) -> Step | None:  # noqa: C901, PLR0911 - an arm for each step
         match step:
             case Find() | Renew() | Swap():
-                self._key = step.key if isinstance(step, Find) else self._key
                 return await self._replica.lease.ask(self._run, step)
             case RunApp():
                 return await self._run_application(step)
@@ -136,6 +145,13 @@ class SessionRequest:
                 return await self._forward(step)
             case RestoreInApp():
                 return await self._restore(step)
+            case Announce():
+                if self._on_restored is not None:
+                    await self._on_restored(self._public_id or "", _text(step.session_id))
+                return self._told.announced()
+            case EndInApp():
+                await self._ask("DELETE", b"", step.session_id)
+                return self._told.ended_in_app()
             case AwaitRun():
                 await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
                 return self._told.hold_over()
@@ -152,24 +168,12 @@ class SessionRequest:
                 message = f"not a step of a request: {type(step).__name__}"
                 raise TypeError(message)
 
-    async def _end(self) -> None:
-        """Answer what was ended from outside."""
-        if self._answer.is_whole:
-            return
+    async def _interrupted(self) -> Step | None:
+        """Answer what was ended from outside, or go on otherwise."""
         if self._answer.is_begun:
-            cut = self._answer.cut_off()
-            if not await self._end_cut(self._told.relay_cut(cut.status, cut.headers, cut.tail)):
-                raise cut
-            return
-        step = self._told.interrupted()
-        if isinstance(step, Reply):
-            await self._answer.whole(step.status, step.headers, step.body)
-
-    async def _end_cut(self, end: bytes | None) -> bool:
-        """End an answer that broke off; else the server has to cut it, so that it looks so."""
-        if end is not None:
-            await self._answer.end(end)
-        return end is not None
+            await self._answer.break_off()
+            return None
+        return self._told.interrupted()
 
     # The application.
 
@@ -179,27 +183,49 @@ class SessionRequest:
         headers = [it for it in self._scope["headers"] if it[0] not in left_out]
         if step.session_id is not None:
             headers.append((_SESSION_ID, step.session_id))
-        scope = self._told_of_the_session(headers, is_restored=step.restored)
-        if self._asked is not None and self._on_restored is not None:
-            await self._on_restored(_attached(self._scope), _text(step.session_id))
-            self._asked = None
+        # Only of what the machine has looked up is it known whose it is.
+        name = None if step.session_id is None else self._public_id
+        scope = self._told_of_the_session(headers, name, is_restored=step.restored)
         self._answer.on_begun = self._let_go_of_the_body
-        answer = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
-        send = self._answer.send if answer is None else answer.send
+        watched = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
         try:
-            knew_the_session = await self._serve(scope, self._body, self._receive_again(), send)
-        except _ThrownAwayError:
-            knew_the_session = True
-        except CutOff as cut:
+            knew_the_session = await self._serve_watched(scope, watched)
+        except CutOff:
             # Of an application that has its answers from elsewhere.
             if not self._answer.is_begun:
                 return self._told.interrupted()
-            if not await self._end_cut(self._told.upstream_cut(cut.status, cut.headers, cut.tail)):
+            if not await self._answer.break_off_whole(upstream=True):
                 raise
             return None
         if not knew_the_session:
             return self._told.app_forgot()
-        return None if answer is None else answer.next_step
+        if watched is not None and watched.next_step is not None:
+            return watched.next_step
+        if self._answer.is_begun:
+            # It may have left it without an end, as sse-starlette does when the server ends.
+            await self._answer.break_off_whole()
+        return None
+
+    async def _serve_watched(self, scope: Scope, watched: "_WatchedAnswer | None") -> bool:
+        """Run the application; what is kept back goes out before its error, as without us."""
+        if watched is None:
+            return await self._serve(scope, self._body, self._receive_again(), self._answer.send)
+        try:
+            knew_the_session = await self._serve(
+                scope, self._body, self._receive_again(), watched.send
+            )
+            if knew_the_session:
+                await watched.end()
+        except CutOff:
+            raise
+        except Exception:
+            # Frameworks put it into groups of their own.
+            if watched.next_step is not None:
+                return True
+            with suppress(Exception):
+                await watched.end()
+            raise
+        return knew_the_session
 
     def _let_go_of_the_body(self) -> None:
         self._run.answer_begun()
@@ -208,20 +234,39 @@ class SessionRequest:
             self._collected.let_go()
 
     async def _restore(self, step: RestoreInApp) -> Step:
-        headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
-        headers += _RESTORED_HEADERS
-        if step.session_id is not None:
-            headers.append((_SESSION_ID, step.session_id))
-        self._asked = answer = await ask(
-            self._application,
-            self._told_of_the_session(headers, is_restored=True),
-            step.body,
-            seconds=self._seconds_to_restore(),
-            at_most=_RESTORE_BYTES,
+        self._asked = answer = await self._ask(
+            "POST", step.body, step.session_id, self._public_id, self._run
         )
         if not answer.is_whole:
             return self._told.restore_failed()
         return self._told.restore_answered(answer.status, answer.headers, answer.body)
+
+    async def _ask(
+        self,
+        method: str,
+        body: bytes,
+        session_id: bytes | None,
+        name: str | None = None,
+        run: SessionRun | None = None,
+    ) -> InProcessAnswer:
+        """Ask the application with the headers of the request at hand."""
+        headers = [it for it in self._scope["headers"] if it[0] not in _NOT_RESTORED]
+        headers += _RESTORED_HEADERS
+        if session_id is not None:
+            headers.append((_SESSION_ID, session_id))
+        return await ask(
+            self._application,
+            {**self._told_of_the_session(headers, name, is_restored=True), "method": method},
+            body,
+            seconds=self._seconds_to_restore(),
+            at_most=_RESTORE_BYTES,
+            run=run,
+        )
+
+    @property
+    def _public_id(self) -> str | None:
+        """What the client calls its session."""
+        return _text(self._run.session_id)
 
     def _seconds_to_restore(self) -> float:
         """Return what is left of the time for all that a restored session is told."""
@@ -230,10 +275,10 @@ class SessionRequest:
         return max(0.0, self._restored_by - now)
 
     def _told_of_the_session(
-        self, headers: list[tuple[bytes, bytes]], *, is_restored: bool
+        self, headers: list[tuple[bytes, bytes]], name: str | None, *, is_restored: bool
     ) -> Scope:
         """Return the scope for the application: with these headers, and the extension of ours."""
-        told = {"session_id": _attached(self._scope) or None, "restored": is_restored}
+        told = {"session_id": name, "restored": is_restored}
         extensions: dict[str, object] = dict(self._scope.get("extensions") or ())
         extensions["mcp_session"] = told
         return {**self._scope, "headers": headers, "extensions": extensions}
@@ -257,13 +302,11 @@ class SessionRequest:
         exchange = peer.upstream.exchange(
             method, target(self._scope), headers, self._receive_again()
         )
-        peer.wait_for(exchange, self._key)
         try:
             async with exchange as answer:
                 next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
-                self._running.is_relayed_stream = method == "GET"
                 kept = [it for it in answer.headers if it[0] != _HOP]
                 await answer.relay(self._answer.send, kept)
         except Unreached as error:
@@ -273,13 +316,12 @@ class SessionRequest:
             )
         except Lost:
             return self._told.forward_failed(ForwardFailure.IN_DOUBT)
-        except CutOff as cut:
-            if not await self._end_cut(self._told.relay_cut(cut.status, cut.headers, cut.tail)):
+        except CutOff:
+            if not await self._answer.break_off_whole():
+                # The server closes the connection, so that it does not look whole.
                 raise
         except ClientLeft:
             pass
-        finally:
-            peer.is_answered(exchange)
         return None
 
     def _receive_again(self) -> Receive:
@@ -308,35 +350,51 @@ class _ThrownAwayError(Exception):
 class _Answer:
     """What goes out to the client, and how much of it has."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.is_begun = self.is_whole = False
+    def __init__(self, replica: ServingReplica, run: SessionRun, send: Send) -> None:
+        self._replica, self._run, self._send = replica, run, send
+        self.is_begun = self._is_whole = self._is_told = False
         self.on_begun: Callable[[], None] | None = None
-        self._start: Message = {}
-        self._tail = b""
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            self.is_begun, self._start = True, message
+            self.is_begun = True
+            self._is_told = self._run.head_goes_out(message["status"], message.get("headers", ()))
             if self.on_begun is not None:
                 self.on_begun()
         elif kind == "http.response.body":
-            self.is_whole = not message.get("more_body", False)
-            self._tail = (self._tail + message.get("body", b"")[-TAIL_BYTES:])[-TAIL_BYTES:]
+            piece, more = message.get("body", b""), message.get("more_body", False)
+            if self._is_told:
+                self._is_told = self._run.piece_goes_out(piece)
+                if not more and self._is_told and (end := self._rest()):
+                    message = {**message, "body": bytes(piece) + end}
+            self._is_whole = not more
         await self._send(message)
-
-    def cut_off(self) -> CutOff:
-        """Return what it is if no more of it comes."""
-        return CutOff(self._start["status"], list(self._start.get("headers", ())), self._tail)
 
     async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.end(body)
+        await self._end(body)
 
-    async def end(self, body: bytes = b"") -> None:
-        if not self.is_whole:
-            await self.send({"type": "http.response.body", "body": body, "more_body": False})
+    async def break_off(self) -> None:
+        """End what is ended from outside, as well as it can be."""
+        await self._end(self._run.body_broke_off() or b"")
+
+    async def break_off_whole(self, *, upstream: bool = False) -> bool:
+        """End what broke off, if it can be made whole; return whether it can."""
+        end = self._run.body_broke_off(upstream=upstream)
+        if end is not None:
+            await self._end(end)
+        return end is not None
+
+    def _rest(self) -> bytes | None:
+        # A process that is told to end goes on with nothing.
+        self._replica.look_at_the_server()
+        return self._run.body_ended()
+
+    async def _end(self, body: bytes) -> None:
+        if not self._is_whole:
+            self._is_told, self._is_whole = False, True
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class _WatchedAnswer:
@@ -344,7 +402,7 @@ class _WatchedAnswer:
 
     def __init__(self, replica: ServingReplica, run: SessionRun, answer: _Answer) -> None:
         self._replica, self._run, self._answer = replica, run, answer
-        self._kept: list[dict[str, Any]] = []
+        self._kept: list[Message] = []
         self._passes = False
         self.next_step: Step | None = None
 
@@ -363,21 +421,42 @@ class _WatchedAnswer:
             case "http.response.body":
                 more = message.get("more_body", False)
                 step = self._told.answer_piece(message.get("body", b""), more=more)
+            case _ if self._kept:
+                # A file by its path, say: the body is not known.
+                step = self._told.answer_piece(b"", more=False)
             case _:
                 await self._answer.send(message)
                 return
+        await self._do(step, message)
+
+    async def end(self) -> None:
+        """Decide about what was kept back of an answer that the application did not end."""
+        if self._kept:
+            await self._do(self._told.answer_piece(b"", more=False), None)
+
+    async def _do(self, step: Step, message: Message | None) -> None:
         while isinstance(step, (Find, Renew, Swap)):
             step = await self._replica.lease.ask(self._run, step)
+        at_hand = [] if message is None else [message]
         match step:
             case KeepBack():
-                self._kept.append(dict(message))
+                self._kept += map(_copied, at_hand)
             case Pass():
-                self._passes, kept = True, [*self._kept, message]
+                kept, self._kept, self._passes = [*self._kept, *at_hand], [], True
                 for each in kept:
                     await self._answer.send(_with_session_id(each, step.session_id))
             case _:
+                self._kept = []
                 self.next_step = step
                 raise _ThrownAwayError
+
+
+def _copied(message: Message) -> Message:
+    """Return what stays as it is while the application goes on with its buffers."""
+    if message["type"] == "http.response.start":
+        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        return {**message, "headers": headers}
+    return {**message, "body": bytes(message.get("body", b""))}
 
 
 def _with_session_id(message: Message, session_id: bytes | None) -> Message:
@@ -388,12 +467,6 @@ def _with_session_id(message: Message, session_id: bytes | None) -> Message:
         for name, value in message.get("headers", ())
     ]
     return {**message, "headers": headers}
-
-
-def _attached(scope: Scope) -> str:
-    return ", ".join(
-        value.decode("latin-1") for name, value in scope["headers"] if name == _SESSION_ID
-    )
 
 
 def _text(session_id: bytes | None) -> str | None:
@@ -409,7 +482,7 @@ def caller(scope: Scope) -> dict[str, str]:
     user: object = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return {}
-    token = getattr(user, "access_token", None)
+    token: object = getattr(user, "access_token", None)
     if token is None:
         name = next(filter(None, (_told(user, it) for it in _NAMES)), None)
         return {} if name is None else {"user": name}

@@ -17,7 +17,7 @@ from mcp_session._client.library import Library
 from mcp_session._client.waiting import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -50,7 +50,9 @@ def blocking_library(http: Any, *, status_shield: bool) -> Library:  # noqa: ANN
     return Library.of(http, status_shield=status_shield, byte_stream=stream, waits=WAITS)
 
 
-def blocking_send(send: Callable[..., Any], library: Library) -> Callable[..., Awaitable[Any]]:
+def blocking_send(
+    send: Callable[..., Any], library: Library
+) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Make the `send` of a client one that can be awaited, and that our limits end."""
 
     async def blocking(request: Any, **send_options: Any) -> Any:  # noqa: ANN401 - the library's

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import random
 import time
+from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_session._client import recovery, streams
 from mcp_session._client.library import Library, Wire
@@ -24,17 +25,18 @@ from mcp_session._core import (
     Read,
     ReadAnswer,
     Recover,
+    RequestRun,
     Transmit,
     Wait,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     import httpx2
 
     from mcp_session._client.options import Options
-    from mcp_session._core import RequestRun
+    from mcp_session._core import Watch
     from mcp_session.client import Step
 
 __all__ = ["Driver"]
@@ -50,7 +52,7 @@ class Driver:
     def __init__(
         self,
         client: httpx2.AsyncClient,
-        send: Callable[..., Awaitable[httpx2.Response]],
+        send: Callable[..., Coroutine[Any, Any, httpx2.Response]],
         library: Library,
         options: Options,
     ) -> None:
@@ -58,60 +60,28 @@ class Driver:
         self.wire = Wire(client, send, library, options)
         self.machine = options.machine(status_shield=library.status_shield)
         self._has_warned = False
-        self._sessions: dict[int, FollowedSession] = {}
+        self.sessions: dict[int, FollowedSession] = {}
         self._prune_at = 64
         self._pruning = Lock()
 
-    async def send(
-        self, request: httpx2.Request, *, stream: bool, **send_options: object
-    ) -> httpx2.Response:
+    def send(
+        self, request: httpx2.Request, send_options: dict[str, Any], *, stream: bool
+    ) -> Coroutine[Any, Any, httpx2.Response]:
         """Send a request, in its session if it has one that is followed."""
-        wire, url = self.wire, request.url
-        if wire.client.is_closed:
-            # The library refuses, whatever a session would say.
-            return await wire.send(request, stream=stream, **send_options)
-        body = request.read() if isinstance(request.stream, wire.library.whole_body) else None
-        while True:
-            run = self.machine.begin(
-                request.method,
-                url.scheme,
-                url.raw_path,
-                request.headers.raw,
-                body,
-                wire.client.headers,
-                wire.own_auth(url, send_options),
-                url.netloc,
-            )
-            if run is not True:
-                break
-            if not isinstance(request.stream, wire.library.sendable):
-                run = None  # The library says so.
-                break
-            body = await request.aread()
-        if run is None:
-            return await wire.send(request, stream=stream, **send_options)
-        request_driver = RequestDriver(self, run, request, send_options)
-        if not run.closes:
-            return await request_driver.finish(stream=stream)
-        with self.wire.library.waits.move_on_after(recovery.DELETE_SECONDS):
-            return await request_driver.finish(stream=stream)
-        message = "the session was not ended in time"
-        raise wire.library.timeout(message, request=request)
+        return RequestDriver(self, request, send_options).send(stream=stream)
 
-    def session(self, number: int, opening: Opening | None) -> FollowedSession | None:
-        """Find what is kept for a session; begin with it where its `initialize` does."""
-        session = self._sessions.get(number)
-        if session is None and opening is not None:
-            # Of two threads, one would lose what the other begins with.
-            with self._pruning:
-                if len(self._sessions) >= self._prune_at:
-                    known = self.machine.knows
-                    kept = tuple(self._sessions.items())
-                    self._sessions = {it: session for it, session in kept if known(it)}
-                    self._prune_at = 64 + 2 * len(self._sessions)
-                waiting = Waiting(self.wire.library.waits)
-                session = self._sessions[number] = FollowedSession(opening, waiting)
-        return session
+    def open_session(self, number: int, opening: Opening) -> None:
+        """Keep how a session is opened, if it is none that is open already."""
+        # Of two threads, one would lose what the other begins with.
+        with self._pruning:
+            if number in self.sessions:
+                return
+            if len(self.sessions) >= self._prune_at:
+                known = self.machine.knows
+                kept = tuple(self.sessions.items())
+                self.sessions = {it: session for it, session in kept if known(it)}
+                self._prune_at = 64 + 2 * len(self.sessions)
+            self.sessions[number] = FollowedSession(opening, Waiting(self.wire.library.waits))
 
     def warn_of_hooks(self) -> None:
         """Say once that an event hook which raises may stand in the way."""
@@ -124,148 +94,207 @@ class Driver:
 class RequestDriver:
     """One request on its way."""
 
-    # Defaults of the class: what is not needed is not paid for.
-    _opening: Opening | None = None
-    _session: FollowedSession | None = None
-    _response: httpx2.Response | None = None
-    """What the server has answered and the caller has not got."""
-    _held = 0.0
-    """For how many seconds it has been held."""
+    _run: RequestRun
 
     def __init__(
-        self,
-        driver: Driver,
-        run: RequestRun,
-        request: httpx2.Request,
-        send_options: dict[str, object],
+        self, driver: Driver, request: httpx2.Request, send_options: dict[str, Any]
     ) -> None:
-        """Take a request that the machine has begun to look at."""
+        """Take a request that is about to be sent."""
         self._driver = driver
         self._wire = driver.wire
-        self._run = run
         self._request = request
         self._send_options = send_options
-        self._begun = time.monotonic()
-        if run.is_initialize:
-            self._opening = Opening.of(request, send_options, driver.wire.client)
-        if (number := run.session) is not None:
-            self._session = driver.session(number, self._opening)
+        self._is_begun = False
+        self._opening: Opening | None = None
+        self._raised: Exception | None = None
+        """What an event hook has raised for the status of the response in hand."""
+        self._is_trial = False
+        """Whether others wait for what comes of it."""
+        self._held = 0.0
+        """For how many seconds it has been held."""
 
-    async def finish(self, *, stream: bool) -> httpx2.Response:
+    async def send(self, *, stream: bool) -> httpx2.Response:
         """Take it to its end: the server's answer, or one that says why there is none."""
-        run = self._run
-        if run.closes and self._session is not None:
-            self._session.waiting.wake_all()
-        step, response = run.step, None
+        if not self._is_begun and (other_way := self._begin(stream=stream)):
+            return await other_way
+        run, wire, response = self._run, self._wire, None
+        raw_headers = wire.library.raw_headers
+        step = run.step
         try:
-            while response is None:
-                if isinstance(step, Transmit):
-                    ended = None if step.is_first else await self._before_it_goes_out(step)
-                    step = ended or await self._transmit(step)
-                elif isinstance(step, Handover):
-                    response = await self._hand_over(step)
+            while response is None or not isinstance(step, Handover):
+                if response is not None:
+                    step, response = await self._look(step, response)
+                elif isinstance(step, Transmit):
+                    request = self._request if step.is_unchanged else self._on_the_wire(step)
+                    try:
+                        response = await wire.send(request, stream=True, **self._send_options)
+                    except Exception as error:  # noqa: BLE001 - raised again there
+                        step, response = self._failed(error, request)
+                    else:
+                        step = run.response(response.status_code, raw_headers(response.headers))
                 elif isinstance(step, LocalAnswer):
                     response = await self._answer(step)
+                    break
                 else:
-                    step = await self._wait(step)
+                    step = await self._before_it_goes_out(await self._wait(step))
+            else:
+                is_plain = step.is_plain and response.is_success
+                if not is_plain or self._is_trial or self._raised:
+                    await self._hand_over(step, response)
+                self._guard(response, step.watch)
         except BaseException:
-            self._leave()
-            if self._response is not None:
-                await self._response.aclose()
+            await self._leave(response)
             raise
-        if not stream:
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
-        return response
+        return response if stream else await streams.read(response)
 
-    async def _transmit(self, sending: Transmit) -> Step:
-        """Send it, and tell what comes of that until it is clear what becomes of it."""
-        wire, session, run, raised = self._wire, self._session, self._run, None
-        library = wire.library
-        try:
-            try:
-                request = self._on_the_wire(sending)
-                response = await wire.send(request, stream=True, **self._send_options)
-            except library.outages as error:
-                is_unsent = isinstance(error, library.unsent)
-                step: Step = run.failed(type(error).__name__, is_unsent=is_unsent)
-                if isinstance(step, Raise):
-                    raise
-                return step
-            except library.refused as error:
-                if not is_answer_to(request, error.response):
-                    raise
-                # An event hook raised for the status, which may be the end of the session.
-                response, raised = error.response, error
-            except Exception:
-                self._driver.warn_of_hooks()
-                raise
-            self._response = response
-            step = run.response(response.status_code, response.headers.raw, is_decoded=True)
-            while isinstance(step, READS):
-                step = await self._read(step, response, raised)
-            if not isinstance(step, Handover):
-                await streams.drain(response, library)
-                self._response = None
-                return step
-            if raised is not None:
-                raise raised
-            return step
-        finally:
-            if session is not None:
-                self._was_sent(sending, session)
+    def _begin(self, *, stream: bool) -> Awaitable[httpx2.Response] | None:
+        """Tell the machine of the request; give the way it goes, if that is not the ordinary."""
+        wire, request = self._wire, self._request
+        library, url = wire.library, request.url
+        if wire.client.is_closed:
+            # The library refuses, whatever a session would say.
+            return wire.send(request, stream=stream, **self._send_options)
+        body = request.read() if isinstance(request.stream, library.whole_body) else None
+        run = self._driver.machine.begin(
+            request.method,
+            url.scheme,
+            url.raw_path,
+            library.raw_headers(request.headers),
+            body,
+            wire.client.headers,
+            wire.own_auth(url, self._send_options),
+            url.netloc,
+        )
+        if run is None or (run is True and not isinstance(request.stream, library.sendable)):
+            # It is no matter of a session, or the library refuses such a body.
+            return wire.send(request, stream=stream, **self._send_options)
+        if run is True:
+            return self._read_and_send(stream=stream)
+        self._run, self._is_begun, self._begun = run, True, time.monotonic()
+        return None if run.is_ordinary else self._open_or_close(stream=stream)
 
-    def _was_sent(self, sending: Transmit, session: FollowedSession) -> None:
-        if sending.is_trial:
-            session.waiting.wake_all()
-        if self._response is None or not self._response.is_success:
-            session.note_cooldown(self._run.cooldown)
+    async def _read_and_send(self, *, stream: bool) -> httpx2.Response:
+        await self._request.aread()
+        return await self.send(stream=stream)
 
-    async def _read(
-        self, step: Read | ReadAnswer, response: httpx2.Response, raised: Exception | None
-    ) -> Step:
+    async def _open_or_close(self, *, stream: bool) -> httpx2.Response:
         run, library = self._run, self._wire.library
-        if raised is not None and not response.is_stream_consumed:
+        if not run.closes:
+            if run.session is not None:
+                self._opening = Opening.of(self._request, self._send_options, self._wire.client)
+                self._driver.open_session(run.session, self._opening)
+            return await self.send(stream=stream)
+        self._wake_all()
+        with library.waits.move_on_after(recovery.DELETE_SECONDS):
+            return await self.send(stream=stream)
+        message = "the session was not ended in time"
+        raise library.timeout(message, request=self._request)
+
+    async def _look(
+        self, step: Step, response: httpx2.Response
+    ) -> tuple[Step, httpx2.Response | None]:
+        """Do a step with a response in hand."""
+        run, library = self._run, self._wire.library
+        if self._raised and isinstance(step, READS) and not response.is_stream_consumed:
             # The library has closed it: a misreport cannot be read any more.
             self._driver.warn_of_hooks()
+        if isinstance(step, ReadAnswer):
+            try:
+                if response.is_stream_consumed:
+                    # A hook of the application's has read it, or its transport had it whole.
+                    body = response.content
+                elif run.is_encoded:
+                    body = await streams.read_encoded(response, library)
+                else:
+                    body = await response.aread()
+                    streams.let_read_raw(response, body, library)
+            except library.cuts as error:
+                return run.answer_cut(type(error).__name__), response
+            return run.answer_read(body), response
         if isinstance(step, Read):
-            refusal = streams.read_refusal(response, step.limit, step.seconds, library)
-            return run.refusal_read(await refusal)
-        try:
-            whole = streams.read_whole(response, library, is_encoded=run.is_encoded)
-            return run.answer_read(await whole)
-        except (*library.outages, library.decoding) as error:
-            return run.answer_cut(type(error).__name__)
+            return run.refusal_read(await streams.read_refusal(response, step, library)), response
+        await streams.drain(response, library)
+        self._raised = None
+        self._was_sent(None)
+        return await self._before_it_goes_out(step), None
 
-    async def _hand_over(self, handover: Handover) -> httpx2.Response:
-        wire, session, response = self._wire, self._session, self._response
-        if response is None:
-            message = "the machine hands over what has not come"
-            raise RuntimeError(message)
+    @cached_property
+    def _session(self) -> FollowedSession | None:
+        number = self._run.session
+        return None if number is None else self._driver.sessions.get(number)
+
+    def _failed(
+        self, error: Exception, request: httpx2.Request
+    ) -> tuple[Step, httpx2.Response | None]:
+        """Take what the HTTP library has raised: say what to do, if it is not for the caller."""
+        run, library = self._run, self._wire.library
+        if isinstance(error, library.outages):
+            is_unsent = isinstance(error, library.unsent)
+            step = run.failed(type(error).__name__, is_unsent=is_unsent)
+            if not isinstance(step, Raise):
+                self._was_sent(None)
+                return step, None
+        elif isinstance(error, library.refused):
+            if is_answer_to(request, error.response):
+                # An event hook raised for the status, which may be the end of the session.
+                self._raised, response = error, error.response
+                headers = library.raw_headers(response.headers)
+                return run.response(response.status_code, headers), response
+        else:
+            self._driver.warn_of_hooks()
+        raise error
+
+    def _was_sent(self, response: httpx2.Response | None) -> None:
+        """Let go who waits for what came of it; nothing may have, or no success."""
+        if self._is_trial:
+            self._is_trial = False
+            self._wake_all()
+        if self._session is not None and (response is None or not response.is_success):
+            self._session.note_cooldown(self._run.cooldown)
+
+    def _wake_all(self) -> None:
+        if self._session is not None:
+            self._session.waiting.wake_all()
+
+    def _guard(self, response: httpx2.Response, watch: Watch | None) -> None:
+        """Let the reader of a response read it through a watch.
+
+        What a hook of the application's has read already is what there is.
+        """
+        if watch is None or response.is_stream_consumed:
+            return
+        library, is_encoded = self._wire.library, self._run.is_encoded
+        if self._request.method != "GET":
+            guarded = streams.of_library(streams.GuardedStream, library.byte_stream)
+            response.stream = guarded(response, watch, library, is_encoded)
+        elif self._session is not None:
+            standing = streams.of_library(streams.StandingStream, library.byte_stream)
+            response.stream = stream = standing(response, watch, library, is_encoded)
+            stream.end_with(self._session.streams)
+
+    async def _hand_over(self, handover: Handover, response: httpx2.Response) -> None:
+        """Do what is to be done before the caller gets a response."""
+        self._was_sent(response)
+        if self._raised is not None:
+            raise self._raised
+        wire, session, run, request = self._wire, self._session, self._run, self._request
         if session is not None:
-            orphan = handover.orphan
-            if self._opening and response.is_success and orphan is None:
+            if self._opening and response.is_success and handover.orphan is None:
                 session.opening = self._opening
-            if orphan is not None:
-                await recovery.delete(wire, session.opening, orphan)
-            if (watch := handover.watch) is not None:
-                is_encoded = self._run.is_encoded
-                streams.guard(response, watch, session.streams, wire.library, is_encoded=is_encoded)
+            if handover.orphan is not None:
+                await recovery.delete(wire, session.opening, handover.orphan)
         if handover.alias is not None:
             response.headers["mcp-session-id"] = handover.alias
         if handover.body is not None:
             streams.replace_body(response, handover.body, wire.library)
         following = response.next_request
-        if following is not None and "mcp-session-id" in self._request.headers:
+        if following is not None and "mcp-session-id" in request.headers:
             # The caller follows it, with the ID by which it is known here.
-            following.headers["mcp-session-id"] = self._request.headers["mcp-session-id"]
+            following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
             url = following.url
-            self._run.redirected(url.scheme, following.headers["host"], url.raw_path, url.netloc)
-        if events := self._run.events():
+            run.redirected(url.scheme, following.headers["host"], url.raw_path, url.netloc)
+        if events := run.events():
             await wire.options.tell(events, wire.library.waits)
-        return response
 
     async def _answer(self, answer: LocalAnswer) -> httpx2.Response:
         if self._session is not None:
@@ -305,17 +334,21 @@ class RequestDriver:
         )
         return run.hold_over(timed_out=timed_out)
 
-    async def _before_it_goes_out(self, sending: Transmit) -> Step | None:
-        """Wait for the application's hook; say what to do if it is not to be sent any more."""
+    async def _before_it_goes_out(self, step: Step) -> Step:
+        """Wait for the application's hook; give what is to be done if it is not sent any more."""
         session, run = self._session, self._run
-        hooked = session if session is not None and session.hooks else None
-        if hooked is not None and await self._waits_in_vain(hooked, self._is_released):
-            ended: Step | None = run.hold_over(timed_out=True)
-        else:
-            ended = run.goes_out()
-        if session is not None and ended is not None and sending.is_trial:
-            session.waiting.wake_all()
-        return ended
+        while isinstance(step, Transmit) and not step.is_first:
+            hooked = session if session is not None and session.hooks else None
+            if hooked is not None and await self._waits_in_vain(hooked, self._is_released):
+                ended: Step | None = run.hold_over(timed_out=True)
+            else:
+                ended = run.goes_out()
+            if ended is None:
+                break
+            if step.is_trial:
+                self._wake_all()
+            step = ended
+        return step
 
     async def _waits_in_vain(self, session: FollowedSession, is_over: Callable[[], bool]) -> bool:
         """Wait until this is so; say whether it was held for too long in all."""
@@ -328,18 +361,24 @@ class RequestDriver:
     def _is_released(self) -> bool:
         return self._session is None or self._session.is_released(self._begun)
 
-    def _leave(self) -> None:
+    async def _leave(self, response: httpx2.Response | None) -> None:
         """Hand over what the request would have done, if it is stopped before its end."""
-        step = self._run.step
+        step, session = self._run.step, self._session
+        if session is not None:
+            session.note_cooldown(self._run.cooldown)
         self._run.abandon()
-        if isinstance(step, Recover) and self._session is not None:
+        if isinstance(step, Recover) and session is not None:
             with step.recovery:
                 pass
-            self._session.waiting.wake_all()
+            session.waiting.wake_all()
+        self._was_sent(None)
+        if response is not None:
+            await response.aclose()
 
     def _on_the_wire(self, sending: Transmit) -> httpx2.Request:
         """Make the request that is sent: the caller's own, if nothing in it is another."""
         request = self._request
+        self._is_trial = sending.is_trial
         if sending.is_first and not sending.changes and sending.body is None:
             return request
         headers = request.headers.copy()

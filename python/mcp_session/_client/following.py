@@ -12,7 +12,7 @@ from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from mcp_session._client.events import SessionEvent
     from mcp_session._client.library import Library
@@ -128,22 +128,22 @@ class Following:
 class FollowsSessions(Following, Generic[RequestT, ResponseT]):
     """A client with `async` that follows its sessions."""
 
-    async def send(
+    def send(
         self,
         request: RequestT,
         *,
         stream: bool = False,
         **send_options: Any,  # noqa: ANN401 - as above
-    ) -> ResponseT:
+    ) -> Coroutine[Any, Any, ResponseT]:
         """Send a request, in the session that stands now, if it is of one."""
         of_library: Any = request
-        response: Any = await self._driver.send(of_library, stream=stream, **send_options)
+        response: Any = self._driver.send(of_library, send_options, stream=stream)
         return response  # type: ignore[no-any-return]
 
     @classmethod
     def _send_by(cls, driver: Driver) -> Callable[..., Any]:
         async def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
-            return await driver.send(request, stream=stream, **send_options)
+            return await driver.send(request, send_options, stream=stream)
 
         return marked(send)
 
@@ -160,7 +160,7 @@ class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
     ) -> ResponseT:
         """Send a request, in the session that stands now, if it is of one."""
         readable_request = readable(request, self._library)
-        response: Any = run(self._driver.send(readable_request, stream=stream, **send_options))
+        response: Any = run(self._driver.send(readable_request, send_options, stream=stream))
         return response  # type: ignore[no-any-return]
 
     @classmethod
@@ -175,7 +175,7 @@ class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
     def _send_by(cls, driver: Driver) -> Callable[..., Any]:
         def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
             request = readable(request, cls._library)
-            return run(driver.send(request, stream=stream, **send_options))
+            return run(driver.send(request, send_options, stream=stream))
 
         return marked(send)
 

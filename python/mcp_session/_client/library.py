@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
+from operator import attrgetter
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -12,7 +13,15 @@ from weakref import WeakKeyDictionary
 from mcp_session._client.waiting import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Mapping,
+    )
 
     import httpx2
 
@@ -27,7 +36,7 @@ class Library:
 
     request: type[httpx2.Request]
     response: type[httpx2.Response]
-    byte_stream: type[httpx2.AsyncByteStream]
+    byte_stream: Any
     """What an asynchronous stream of bytes has to be."""
     body: Callable[..., httpx2.AsyncByteStream]
     """A subclass of `Body` and of that."""
@@ -39,9 +48,14 @@ class Library:
     """Errors that leave no doubt: the server has not seen the request."""
     outages: tuple[type[Exception], ...]
     """Errors of a server or a network that is not there."""
-    decoding: type[Exception]
+    cuts: tuple[type[Exception], ...]
+    """These, and errors of a body that cannot be decoded."""
     refused: type[httpx2.HTTPStatusError]
     timeout: type[httpx2.ReadTimeout]
+    raw_headers: Callable[[httpx2.Headers], Iterable[tuple[bytes, ...]]]
+    """What headers hold, each a tuple of the name first and the value last."""
+    raw_reader: str
+    """By which name a response is read raw."""
     status_shield: bool
     """Whether the SDKs of this library end with an HTTP status."""
     client_auth: object
@@ -59,6 +73,12 @@ class Library:
     ) -> Library:
         """Take the library by its module; without an event loop, what stands in its place."""
         byte_stream = byte_stream or http.AsyncByteStream
+        outages = (
+            http.NetworkError,
+            http.TimeoutException,
+            http.RemoteProtocolError,
+            http.ProxyError,
+        )
         return cls(
             request=http.Request,
             response=http.Response,
@@ -67,19 +87,25 @@ class Library:
             whole_body=http.ByteStream,
             sendable=http.AsyncByteStream if waits is None else http.SyncByteStream,
             unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),
-            outages=(
-                http.NetworkError,
-                http.TimeoutException,
-                http.RemoteProtocolError,
-                http.ProxyError,
-            ),
-            decoding=http.DecodingError,
+            outages=outages,
+            cuts=(*outages, http.DecodingError),
             refused=http.HTTPStatusError,
             timeout=http.ReadTimeout,
+            raw_headers=attrgetter("_list" if keeps_tuples(http) else "raw"),
+            raw_reader="aiter_raw" if waits is None else "iter_raw",
             status_shield=status_shield,
             client_auth=http.USE_CLIENT_DEFAULT,
             waits=waits or Waits(),
         )
+
+
+def keeps_tuples(http: Any) -> bool:  # noqa: ANN401 - one of the two
+    """Say whether headers are kept as tuples of name, name in lower case, and value.
+
+    They are read where they are kept, then: to make `raw` of those of a request and its response
+    takes longer than what is done with them.
+    """
+    return bool(getattr(http.Headers([("A", "b")]), "_list", None) == [(b"A", b"a", b"b")])
 
 
 class Identities:
@@ -105,7 +131,7 @@ class Wire:
     """What a request is sent by: the client, and how it sends without us."""
 
     client: httpx2.AsyncClient
-    send: Callable[..., Awaitable[httpx2.Response]]
+    send: Callable[..., Coroutine[Any, Any, httpx2.Response]]
     library: Library
     options: Options
     identities: Identities = field(default_factory=Identities)

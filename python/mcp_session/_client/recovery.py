@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mcp_session._client.streams import GuardedStream, drain, pieces
+from mcp_session._client.streams import StandingStream, drain, pieces
 from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class FollowedSession:
 
     opening: Opening
     waiting: Waiting
-    streams: set[GuardedStream] = field(default_factory=set[GuardedStream])
+    streams: set[StandingStream] = field(default_factory=set[StandingStream])
     cooldown: tuple[int, float] = (0, 0.0)
     """The last that was told of, and since when."""
     hooks: dict[int, float] = field(default_factory=dict[int, float])

@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from contextlib import aclosing, suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
 
 from mcp_session._client.library import end_reading
 from mcp_session._client.waiting import call_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
 
     import anyio
     import httpx2
 
     from mcp_session._client.library import Library
-    from mcp_session._core import LocalAnswer, Watch
+    from mcp_session._core import LocalAnswer, Read, Watch
 
-__all__ = ["GuardedStream", "drain", "guard", "local_response", "pieces", "read_refusal"]
-__all__ += ["read_whole", "replace_body"]
+__all__ = ["GuardedStream", "StandingStream", "drain", "let_read_raw", "local_response"]
+__all__ += ["of_library", "pieces", "read", "read_encoded", "read_refusal", "replace_body"]
 
 # A refusal is small. What goes on beyond this is not waited for: the connection is closed.
 DRAIN_BYTES = 64 * 1024
@@ -40,32 +41,76 @@ class GuardedStream:
     Each HTTP library has a class of its own for streams of bytes; what is read is of both.
     """
 
-    # Defaults of the class: only a stream that can be ended while its reader waits has others.
-    _token: object = None
-    _scope: anyio.CancelScope | None = None
-    is_outlived = False
+    _watch: Watch | None
 
     def __init__(
         self,
         response: httpx2.Response,
         watch: Watch,
-        streams: set[GuardedStream],
         library: Library,
-        *,
-        is_encoded: bool,
+        is_encoded: bool,  # noqa: FBT001 - called through a class that is made as it runs
     ) -> None:
         """Take the stream of a response, which nobody has begun to read."""
-        self._stream = stream = _stream(response)
-        self._chunks = aiter(_decoded_stream(response, library) if is_encoded else stream)
-        self._watch: Watch | None = watch
-        self._streams = streams
+        self._stream = _stream(response)
+        self._watch = watch
         self._library = library
+        self._chunks = aiter(_decoded_stream(response, library) if is_encoded else self._stream)
+        self._next = self._chunks.__anext__
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            while self._watch is not None:
+                if output := self._watch.piece(await self._next()):
+                    return output
+        except StopAsyncIteration:
+            last = self._end(None)
+        except self._library.cuts as error:
+            last = self._end(type(error).__name__)
+        else:
+            raise StopAsyncIteration
+        if last:
+            return last
+        raise StopAsyncIteration
+
+    def aclose(self) -> Awaitable[None]:
+        """Give back the connection."""
+        if self._watch is None:
+            # It was read to its end.
+            return self._stream.aclose()
+        self._watch = None
+        return self._end_and_close()
+
+    async def _end_and_close(self) -> None:
+        try:
+            await end_reading(self._chunks)
+        finally:
+            await self._stream.aclose()
+
+    def _end(self, kind: str | None) -> bytes:
+        watch, self._watch = self._watch, None
+        return b"" if watch is None else watch.ended(kind)
+
+
+class StandingStream(GuardedStream):
+    """The events of a GET: they end when another session stands, under their reader."""
+
+    _scope: anyio.CancelScope | None = None
+    _is_outlived = False
+
+    _streams: set[StandingStream]
+
+    def end_with(self, streams: set[StandingStream]) -> None:
+        """Be one of these, the streams of its session: they are ended with it."""
         self._begun = time.monotonic()
-        if response.request.method == "GET":
-            self._token = library.waits.current_token()
-            streams.add(self)
-            # It may have been asked for in a session that has been replaced since.
-            self.end_if_outlived()
+        self._token = self._library.waits.current_token()
+        self._next = self._next_in_time
+        self._streams = streams
+        streams.add(self)
+        # It may have been asked for in a session that has been replaced since.
+        self.end_if_outlived()
 
     async def aclose(self) -> None:
         """Give back the connection."""
@@ -73,88 +118,52 @@ class GuardedStream:
         self._watch = None
         try:
             await end_reading(self._chunks)
-            if self.is_outlived:
+            if self._is_outlived:
                 await _reset(self._stream)
         finally:
             await self._stream.aclose()
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        kind: str | None = None
-        piece = b""
-        try:
-            while self._watch is not None and not self.is_outlived:
-                if self._token is None:
-                    piece = await self._chunks.__anext__()
-                else:
-                    with self._library.waits.cancel_scope() as self._scope:
-                        if self.is_outlived:
-                            break
-                        piece = await self._chunks.__anext__()
-                    if self._scope.cancelled_caught:
-                        break
-                if output := self._watch.piece(piece):
-                    return output
-        except StopAsyncIteration:
-            pass
-        except (*self._library.outages, self._library.decoding) as error:
-            kind = type(error).__name__
-        finally:
-            self._scope = None
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            lived = time.monotonic() - self._begun
-            last = watch.outlived() if self.is_outlived else watch.ended(kind, lived=lived)
-            if last:
-                return last
-        raise StopAsyncIteration
-
     def end_if_outlived(self) -> None:
         """End the stream under its reader, of any thread, if another session stands."""
         if self._watch is not None and self._watch.is_outlived:
-            self.is_outlived = True
+            self._is_outlived = True
             call_in(self._token, self._stop_waiting)
+
+    async def _next_in_time(self) -> bytes:
+        try:
+            with self._library.waits.cancel_scope() as self._scope:
+                if not self._is_outlived:
+                    return await self._chunks.__anext__()
+        finally:
+            self._scope = None
+        raise StopAsyncIteration
+
+    def _end(self, kind: str | None) -> bytes:
+        watch, self._watch = self._watch, None
+        if watch is None:
+            return b""
+        lived = time.monotonic() - self._begun
+        return watch.outlived() if self._is_outlived else watch.ended(kind, lived=lived)
 
     def _stop_waiting(self) -> None:
         if self._scope is not None:
             self._scope.cancel()
 
 
-def guard(
-    response: httpx2.Response,
-    watch: Watch,
-    streams: set[GuardedStream],
-    library: Library,
-    *,
-    is_encoded: bool,
-) -> None:
-    """Let the reader of a response read it through a watch.
-
-    What a hook of the application's has read already is what there is.
-    """
-    if not response.is_stream_consumed:
-        byte_stream: Any = library.byte_stream
-        guarded: Any = _guarded_by(byte_stream)
-        response.stream = guarded(response, watch, streams, library, is_encoded=is_encoded)
-
-
-async def read_refusal(
-    response: httpx2.Response, limit: int, seconds: float, library: Library
-) -> bytes | None:
+async def read_refusal(response: httpx2.Response, read: Read, library: Library) -> bytes | None:
     """Read a refusal's body and return it decoded; its reader gets it all the same.
 
     It is `None` if it is not known whole: too long, too slow, cut off, or oddly encoded. Of one
     that is too slow its reader gets what came in time: the status is the answer.
     """
+    limit = read.limit
     if response.is_stream_consumed:
         return response.content if len(response.content) <= limit else None
     stream = _stream(response)
     rest, beginning = aiter(stream), bytearray()
     failed: Exception | None = None
     is_in_time = False
-    with library.waits.move_on_after(seconds):
+    with library.waits.move_on_after(read.seconds):
         try:
             while len(beginning) <= limit:
                 beginning += await anext(rest)
@@ -171,16 +180,17 @@ async def read_refusal(
     return None
 
 
-async def read_whole(response: httpx2.Response, library: Library, *, is_encoded: bool) -> bytes:
+async def read(response: httpx2.Response) -> httpx2.Response:
+    """Read a response for a caller who has not asked for its stream."""
+    try:
+        await response.aread()
+    finally:
+        await response.aclose()
+    return response
+
+
+async def read_encoded(response: httpx2.Response, library: Library) -> bytes:
     """Read an answer whole and return it decoded; its reader gets the bytes as they came."""
-    if response.is_stream_consumed:
-        return response.content
-    if not is_encoded:
-        body = await response.aread()
-        # As it was before, for who reads it raw; who does not has it read already.
-        response.stream = library.whole_body(body)
-        response.is_stream_consumed = response.is_closed = False
-        return body
     stream = _stream(response)
     try:
         body = b"".join([chunk async for chunk in stream])
@@ -188,6 +198,16 @@ async def read_whole(response: httpx2.Response, library: Library, *, is_encoded:
         await stream.aclose()
     response.stream = library.whole_body(body)
     return library.response(200, headers=_encoding(response), content=body).content
+
+
+def let_read_raw(response: httpx2.Response, body: bytes, library: Library) -> None:
+    """Let an answer be read raw, though it has been read.
+
+    It is opened again only for who does so: to close it once more takes longer than all that
+    is done here for an answer.
+    """
+    # A response that held itself would be left to the garbage collector.
+    setattr(response, library.raw_reader, partial(_read_raw, ref(response), body, library))
 
 
 def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]:
@@ -246,12 +266,27 @@ def replace_body(response: httpx2.Response, body: bytes, library: Library) -> No
     for name in ("content-encoding", "transfer-encoding"):
         response.headers.pop(name, None)
     response.headers["content-length"] = str(len(body))
+    # What was read of it is forgotten.
+    for name in ("_content", library.raw_reader):
+        vars(response).pop(name, None)
     response.stream = library.whole_body(body)
+    response.is_stream_consumed = response.is_closed = False
+
+
+def _read_raw(
+    read: ref[httpx2.Response], body: bytes, library: Library, chunk_size: int | None = None
+) -> object:
+    response = cast("httpx2.Response", read())
+    delattr(response, library.raw_reader)
+    response.stream = library.whole_body(body)
+    response.is_stream_consumed = response.is_closed = False
+    return getattr(response, library.raw_reader)(chunk_size)
 
 
 @cache
-def _guarded_by(byte_stream: type) -> type:
-    return type("GuardedStream", (GuardedStream, byte_stream), {})
+def of_library(kind: type, byte_stream: type) -> Any:  # noqa: ANN401 - it is called by position
+    """Make one of these classes a stream of bytes of its HTTP library."""
+    return type(kind.__name__, (kind, byte_stream), {})
 
 
 def _stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
@@ -275,7 +310,7 @@ async def _decoded(
         return body
     headers, decoded = _encoding(response), bytearray()
     encoded = library.response(200, headers=headers, stream=library.whole_body(body))
-    with suppress(ValueError, library.decoding):
+    with suppress(ValueError, *library.cuts):
         async with aclosing(pieces(encoded, library)) as chunks:
             async for piece in chunks:
                 decoded += piece

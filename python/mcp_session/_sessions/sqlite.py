@@ -19,7 +19,12 @@ from mcp_session._sessions.checks import (
 )
 from mcp_session._sessions.hashing_key import key_of_record, record_of_key
 from mcp_session._sessions.sqlite_file import SqliteFile
-from mcp_session._sessions.table import FoundSession, SessionEntry
+from mcp_session._sessions.table import (
+    FoundSession,
+    SessionEntry,
+    SessionTableError,
+    TableFault,
+)
 from mcp_session._sessions.terms import Terms
 
 if TYPE_CHECKING:
@@ -62,6 +67,8 @@ _BEGIN_LEASE = """
     INSERT OR REPLACE INTO replicas (replica, term, addresses, renewed, seconds)
     VALUES (:replica, :term, :addresses, :now, :seconds)
 """
+_KEEP_KEY = "INSERT OR IGNORE INTO facts VALUES ('hashing key', ?)"
+_KEY = "SELECT value FROM facts WHERE name = 'hashing key'"
 _FORGET_LEASES = f"DELETE FROM replicas WHERE NOT ({_ALIVE})"  # noqa: S608 - our own text
 
 
@@ -109,6 +116,8 @@ class SqliteSessions:
         self._key = checked_hashing_key(key)
         self._file = SqliteFile(self._path, checked_seconds("timeout", timeout))
         self._terms = Terms()
+        # What this process has seen of the hashing key, to be said again in another file.
+        self._record = b""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._path!r})"
@@ -116,14 +125,17 @@ class SqliteSessions:
     async def hashing_key(self) -> bytes:
         """See `SessionTable`."""
         given = self._key
-        record = record_of_key(given or token_bytes(32), given=given is not None)
+        record = self._record or record_of_key(given or token_bytes(32), given=given is not None)
 
         def run(connection: sqlite3.Connection) -> bytes:
-            connection.execute("INSERT OR IGNORE INTO facts VALUES ('hashing key', ?)", (record,))
-            ((stored,),) = connection.execute("SELECT value FROM facts WHERE name = 'hashing key'")
-            return key_of_record(bytes(stored), given=given)
+            connection.execute(_KEEP_KEY, (record,))
+            ((stored,),) = connection.execute(_KEY)
+            return bytes(stored)
 
-        return await self._file.write(run)
+        stored = await self._file.write(run)
+        key = key_of_record(stored, given=given)
+        self._record = self._record or stored
+        return key
 
     async def find(self, key: bytes) -> FoundSession | None:
         """See `SessionTable`."""
@@ -202,6 +214,12 @@ class SqliteSessions:
             now = {"now": time.monotonic()}
             if connection.execute(_RENEW, facts | now).rowcount:
                 return False
+            if self._record:
+                # The file may be another than the one that had it.
+                connection.execute(_KEEP_KEY, (self._record,))
+                ((stored,),) = connection.execute(_KEY)
+                if bytes(stored) != self._record:
+                    raise SessionTableError(TableFault.OTHER_KEY)
             connection.execute(_FORGET_LEASES, now)
             connection.execute(_BEGIN_LEASE, facts | now)
             return True

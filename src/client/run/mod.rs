@@ -123,6 +123,11 @@ impl<B> RequestRun<B> {
         }
     }
 
+    /// Whether nothing happened to its session that nobody was told of.
+    pub fn has_no_events(&self, client: &mut Client) -> bool {
+        self.followed(client).is_none_or(|followed| followed.events.is_empty())
+    }
+
     /// The time in which no new session is made, if there is one now. It begins when it is there:
     /// to be asked after each recovery, and after each response that is no success.
     pub fn cooldown(&self, client: &mut Client) -> Option<Cooldown> {
@@ -131,7 +136,11 @@ impl<B> RequestRun<B> {
 
     /// Hands out the oldest event of its session that nobody was told of.
     pub fn next_event(&self, client: &mut Client) -> Option<Event> {
-        client.registry.session(self.slot?)?.events.pop()
+        self.followed(client)?.events.pop()
+    }
+
+    fn followed<'c>(&self, client: &'c mut Client) -> Option<&'c mut FollowedSession> {
+        client.registry.session(self.slot?)
     }
 }
 
@@ -290,10 +299,6 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         Ok(self.cut_off(client, outgoing, cooldown, reason))
     }
 
-    fn followed<'c>(&self, client: &'c mut Client) -> Option<&'c mut FollowedSession> {
-        client.registry.session(self.slot?)
-    }
-
     fn start(&mut self, client: &mut Client, outgoing: Outgoing<B>) -> Step {
         let Some(followed) = self.followed(client) else { return Step::Raise };
         if let Some(wait) = self.wait_before(followed) {
@@ -315,18 +320,18 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     }
 
     fn transmit(&mut self, transmit: Transmit<B>) -> Step {
-        let session_id = transmit.session_id().map(|id| id.as_str().to_owned());
-        let last_event_id = transmit.last_event_id().map(str::to_owned);
+        let Facts { session_id, last_event_id, protocol_version, .. } = &self.facts;
+        let wanted = transmit.session_id();
+        let wanted = wanted.as_ref().map(|id| id.as_str());
+        let version = transmit.protocol_version().or(protocol_version.as_deref());
         let mut changes = Vec::new();
-        if session_id != self.facts.session_id {
-            changes.push(("mcp-session-id", session_id));
-        }
-        if last_event_id != self.facts.last_event_id {
-            changes.push(("last-event-id", last_event_id));
-        }
-        if let Some(version) = transmit.protocol_version() {
-            if self.facts.protocol_version.as_deref() != Some(version) {
-                changes.push(("mcp-protocol-version", Some(version.to_owned())));
+        for (name, own, wanted) in [
+            ("mcp-session-id", session_id.as_deref(), wanted),
+            ("last-event-id", last_event_id.as_deref(), transmit.last_event_id()),
+            ("mcp-protocol-version", protocol_version.as_deref(), version),
+        ] {
+            if own != wanted {
+                changes.push((name, wanted.map(str::to_owned)));
             }
         }
         let body = transmit.replaced_body().map(<[u8]>::to_vec);

@@ -45,6 +45,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Ending
             | State::Passed
             | State::Ended) => {
                 self.state = other;
@@ -95,6 +96,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
+            | State::Ending
             | State::Passed
             | State::Ended) => {
                 self.state = other;
@@ -119,7 +121,8 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
-            | State::Opening(_) => false,
+            | State::Opening(_)
+            | State::Ending => false,
         };
         if is_over {
             self.let_go_of_body();
@@ -148,7 +151,8 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Restoring(_)
-            | State::Opening(_) => Err(Misuse),
+            | State::Opening(_)
+            | State::Ending => Err(Misuse),
         }
     }
 
@@ -157,8 +161,7 @@ impl Run {
         if self.is_upkeep {
             return self.end();
         }
-        if self.ran_in.is_some() && self.body.is_none() && self.method() == Method::Post {
-            // It was read by the application, and is gone.
+        if self.is_body_gone() {
             return self.unavailable();
         }
         let (number, method) = (self.number, self.method());

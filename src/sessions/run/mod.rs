@@ -1,41 +1,39 @@
 //! One request, from its head to the end of its answer.
 
 mod answering;
+mod awaited;
+mod forwarding;
 mod opening;
+mod outgoing;
 mod reading;
-mod relaying;
+
 mod restoring;
 mod state;
 mod taking;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
-use core::time::Duration;
 
 use super::caller::{Caller, Principal};
 use super::entry::{Entry, Record};
 use super::head::RequestHead;
 use super::hop;
-use super::key::SessionKey;
 use super::options::{Durability, Sessionless};
 use super::replica::{Renewal, Replica};
 use super::step::{
-    Forward, ForwardFailure, HandlerHeader, Misuse, Origin, Patience, Reply, RunApp, RunNumber,
-    Step, Watch,
+    Forward, HandlerHeader, Misuse, Origin, Patience, Reply, RunApp, RunNumber, Step, Watch,
 };
 use crate::answer::Answer;
 use crate::exchange::{Method, Request, SessionId};
 use crate::jsonrpc::{Kind, Message, RequestId, peek};
 use crate::server::{EchoId, Options as ServerOptions};
 use crate::table::{Lookup, SessionHeader, admit};
+use awaited::Outgoing;
 use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, Held, State};
 
 /// How often a request looks its session up before it is told to come again.
 const MOST_LOOKS: u32 = 24;
-/// How often, and how long, a request waits for the lease of an owner that cannot be reached.
-const MOST_WAITS: u32 = 10;
-const WAIT: Duration = Duration::from_millis(200);
-
 /// One request of an application of several processes. See the [module](crate::sessions) for
 /// what it guarantees.
 ///
@@ -47,13 +45,18 @@ pub struct Run {
     principal: Principal,
     /// The session that is attached.
     attached: Option<Attached>,
+    /// The answer to a hop that was meant for the process that had this one's address.
+    misdirected: Option<String>,
     /// The body, where it was read whole.
     body: Option<Box<[u8]>>,
     state: State,
+    outgoing: Outgoing,
     looks: u32,
     waits: u32,
     /// Which of the application's sessions the request was given to, if it was.
     ran_in: Option<u64>,
+    /// Whether it was sent to another process.
+    was_forwarded: bool,
     /// Whether the session was restored for this request.
     origin: Origin,
     /// Whether it was restored because the application had forgotten it.
@@ -67,20 +70,25 @@ impl Run {
     pub fn begin(replica: &mut Replica, head: RequestHead, caller: Caller<'_>) -> (Self, Step) {
         let principal = head.caller(caller).principal(&replica.key);
         let id = head.head.attached_id().and_then(SessionId::parse);
-        let attached = id.map(|id| {
-            let key = replica.key.session_key(id.as_str().as_bytes());
-            let claim = |value| hop::claim_of(value, &replica.key, &replica.identity, &key);
-            Attached { key, hop: head.hop().and_then(claim) }
-        });
+        let key = id.map(|id| replica.key.session_key(id.as_str().as_bytes()));
+        let hop = key.and_then(|key| hop::read(head.hop()?, &replica.key, &key));
+        let hop_here = hop.filter(|hop| *hop.to == *replica.identity).map(|hop| hop.claim);
+        let attached = key.map(|key| Attached { key, hop: hop_here });
+        let misdirected = key.zip(hop.filter(|_| hop_here.is_none()));
+        let misdirected = misdirected
+            .map(|(key, hop)| hop::refusal(&replica.key, hop::Refusal::NotHere, &key, hop));
         let mut run = Self {
             number: replica.next_run(),
             principal,
             attached,
+            misdirected,
             body: None,
             state: State::Reading,
+            outgoing: Outgoing::default(),
             looks: 0,
             waits: 0,
             ran_in: None,
+            was_forwarded: false,
             origin: Origin::Own,
             was_forgotten: false,
             request_id: replica.options.request_id,
@@ -113,11 +121,14 @@ impl Run {
             head: RequestHead::new(Method::Other, b""),
             principal,
             attached: Some(Attached { key, hop: None }),
+            misdirected: None,
             body: None,
             state: State::Ended,
+            outgoing: Outgoing::default(),
             looks: 0,
             waits: 0,
             ran_in: None,
+            was_forwarded: false,
             origin: Origin::Own,
             was_forgotten: false,
             request_id: replica.options.request_id,
@@ -130,6 +141,12 @@ impl Run {
     /// Its number.
     pub fn number(&self) -> RunNumber {
         self.number
+    }
+
+    /// The ID that it bears, in the one spelling that is looked up.
+    pub fn session_id(&self) -> Option<&[u8]> {
+        let id = self.head.head.attached_id().and_then(SessionId::parse)?;
+        Some(id.as_str().as_bytes())
     }
 
     /// Whether it claims, restores or writes its session, so that others have to wait for it.
@@ -183,8 +200,8 @@ impl Run {
             None if replica.owned.get(&attached.key).is_some() => {
                 self.write_anew(replica, attached.key, None)
             }
-            None if replica.options.durability == Durability::Durable => self.unknown(),
             None if replica.lease.is_settling() => self.unavailable(),
+            None if replica.options.durability == Durability::Durable => self.unknown(),
             None => self.renew(AfterRenewal::Unknown),
         };
         self.release_unless_taking(replica);
@@ -231,61 +248,13 @@ impl Run {
             | State::Waiting
             | State::Restoring(_)
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Passed
             | State::Ended) => {
                 self.state = other;
                 return Err(Misuse);
             }
-        })
-    }
-
-    /// Takes the head of what the owner has answered.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse`]: the run does not wait for that.
-    pub fn forward_answered(
-        &mut self,
-        replica: &mut Replica,
-        status: http::StatusCode,
-        hop_header: Option<&[u8]>,
-    ) -> Result<Step, Misuse> {
-        let (State::Forwarding(forwarding), Some(attached)) = (&self.state, self.attached) else {
-            return Err(Misuse);
-        };
-        let Forwarding { owner, claim, .. } = forwarding;
-        let is_refusal = |value| {
-            hop::is_refusal(value, &replica.key, owner, &attached.key, *claim)
-                && status == http::StatusCode::MISDIRECTED_REQUEST
-        };
-        if !hop_header.is_some_and(is_refusal) {
-            self.state = State::Ended;
-            return Ok(Step::Relay);
-        }
-        // It will never run this claim again. Where another has a newer one, the table says so.
-        Ok(self.take_over(replica, attached.key))
-    }
-
-    /// Takes that the request did not come to its owner, or that the owner did not answer.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse`]: the run does not wait for that.
-    pub fn forward_failed(
-        &mut self,
-        replica: &mut Replica,
-        how: ForwardFailure,
-    ) -> Result<Step, Misuse> {
-        let (State::Forwarding(_), Some(attached)) = (&self.state, self.attached) else {
-            return Err(Misuse);
-        };
-        Ok(match (how, self.method()) {
-            (ForwardFailure::Refused, _) => self.take_over(replica, attached.key),
-            (ForwardFailure::InDoubt, Method::Post) => self.reply(|id| Answer::owner_lost(id)),
-            // To open a stream or to end a session twice is to do it once.
-            (ForwardFailure::InDoubt, Method::Get | Method::Delete | Method::Other)
-            | (ForwardFailure::Unreachable, _) => self.wait(),
         })
     }
 
@@ -316,12 +285,24 @@ impl Run {
         Ok(self.look(replica))
     }
 
+    /// Takes that the application was told to end the session that it was not to open, whatever
+    /// it has said to that.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn ended_in_app(&mut self, _replica: &mut Replica) -> Result<Step, Misuse> {
+        let State::Ending = self.state else { return Err(Misuse) };
+        Ok(self.unavailable())
+    }
+
     /// Takes that the request is over, however it ended. What it was about to do to its session
     /// others may do now.
     pub fn finish(&mut self, replica: &mut Replica) {
         self.state = State::Ended;
         let Some(Attached { key, .. }) = self.attached else { return };
         replica.release(&key, self.number);
+        replica.forwards.end(&key, self.number);
         if let Some(owned) = replica.owned.get_mut(&key) {
             owned.runs.remove(&self.number);
         }
@@ -341,6 +322,10 @@ impl Run {
 
     /// What the table of admission says before the session is looked up.
     fn decide(&mut self, replica: &mut Replica) -> Step {
+        if let Some(mark) = self.misdirected.take() {
+            self.state = State::Ended;
+            return Step::Reply(Reply::misdirected(&mark));
+        }
         let is_initialize = self.message().is_some_and(|message| message.is_initialize());
         if !self.head.head.bears_session_header()
             && !is_initialize
@@ -355,7 +340,8 @@ impl Run {
         match (verdict.session_header(), self.method()) {
             (SessionHeader::Withhold(_), _) if is_initialize => self.open(replica),
             (SessionHeader::Withhold(_), _) => self.pass(HandlerHeader::Absent),
-            (SessionHeader::Forward, Method::Other) => self.pass(HandlerHeader::AsItCame),
+            // It is not looked up, so it is not known whose it is.
+            (SessionHeader::Forward, Method::Other) => self.pass(HandlerHeader::Absent),
             (SessionHeader::Forward, Method::Post | Method::Get | Method::Delete) => {
                 self.look(replica)
             }
@@ -435,6 +421,7 @@ impl Run {
     ) -> Step {
         let is_mine = entry.owner == replica.identity;
         let record = Record::decode(&entry.value);
+        replica.saw_claim(&key, &entry.owner, entry.claim);
         if let Some(owned) = replica.owned.get_mut(&key) {
             if owned.is_terminated && !matches!(record, Some(Record::Terminated)) {
                 // It has ended here, whoever has it now.
@@ -445,10 +432,13 @@ impl Run {
                 owned.claim = entry.claim;
                 return self.write_anew(replica, key, Some(entry.claim));
             }
-            if entry.claim < owned.claim {
-                // The table went back to what it was.
+            if entry.claim < owned.claim && (is_mine || addresses.is_none()) {
+                // The table went back to what it was. An owner whose lease stands may have
+                // confirmed that since, and keeps it.
                 return self.write_anew(replica, key, Some(entry.claim));
             }
+            // Its streams end, but not the request at hand.
+            owned.runs.remove(&self.number);
             replica.lose(&key);
         }
         if self.is_upkeep {
@@ -466,8 +456,13 @@ impl Run {
         let Entry { claim, owner, value: _ } = entry;
         match (addresses, hop) {
             (_, Some(asked)) if !is_mine => self.not_mine(replica, key, asked),
+            (Some(_), None) if !is_mine && !owner.is_empty() && self.is_body_gone() => {
+                self.unavailable()
+            }
             (Some(addresses), None) if !is_mine && !owner.is_empty() => {
+                self.was_forwarded = true;
                 let hop = hop::mark(&replica.key, &owner, &key, claim);
+                replica.forwards.begin(key, self.number, &owner, claim, self.method());
                 self.state = State::Forwarding(Forwarding { owner: owner.clone(), claim, record });
                 Step::Forward(Forward { owner, addresses, hop })
             }
@@ -502,15 +497,6 @@ impl Run {
         }
         self.state = State::Held(Held { by: other, then });
         Step::Hold(other)
-    }
-
-    fn wait(&mut self) -> Step {
-        self.waits += 1;
-        if self.waits > MOST_WAITS {
-            return self.unavailable();
-        }
-        self.state = State::Waiting;
-        Step::Wait(WAIT)
     }
 
     /// 404, by the table of admission.
@@ -548,12 +534,6 @@ impl Run {
     fn end_with(&mut self, reply: Reply) -> Step {
         self.state = State::Ended;
         if self.is_upkeep { Step::Done } else { Step::Reply(reply) }
-    }
-
-    fn not_mine(&mut self, replica: &Replica, key: SessionKey, claim: u64) -> Step {
-        self.state = State::Ended;
-        let mark = hop::refusal(&replica.key, &replica.identity, &key, claim);
-        Step::Reply(Reply::not_mine(&mark))
     }
 }
 

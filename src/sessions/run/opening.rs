@@ -96,7 +96,7 @@ impl Run {
     /// seed. The client gets one that nobody else has.
     pub(super) fn open_under_another(&mut self, replica: &mut Replica, opened: Opened) -> Step {
         if opened.minted.is_some() {
-            return self.unavailable();
+            return self.not_opened(opened.inner);
         }
         let minted = Some(replica.mint_id());
         self.write_opened(replica, Opened { minted, ..opened })
@@ -106,15 +106,23 @@ impl Run {
         &mut self,
         replica: &mut Replica,
         key: SessionKey,
+        claim: u64,
         confirmed: Option<u64>,
         opened: Opened,
     ) -> Step {
         let Opened { inner, record, minted } = opened;
         replica.release(&key, self.number);
         let generation = replica.next_generation();
-        replica.own(key, Owned::new(1, confirmed, inner, generation, record));
+        replica.own(key, Owned::new(claim, confirmed, inner, generation, record));
         replica.note_used(key);
         self.end_passing(minted)
+    }
+
+    /// The table does not know of the session, so its client will not either: it ends in the
+    /// application, and the client may try again.
+    pub(super) fn not_opened(&mut self, inner: HiddenId) -> Step {
+        self.state = State::Ending;
+        Step::EndInApp(inner)
     }
 
     fn write_opened(&mut self, replica: &mut Replica, opened: Opened) -> Step {
@@ -122,6 +130,6 @@ impl Run {
         let key = replica.key.session_key(id.as_bytes());
         self.attached = Some(Attached { key, hop: None });
         let value = opened.record.encode();
-        self.write(replica, key, None, 1, value, Purpose::Open(Box::new(opened)))
+        self.write(replica, key, None, 0, value, Purpose::Open(Box::new(opened)))
     }
 }

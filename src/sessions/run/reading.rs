@@ -36,10 +36,7 @@ pub(super) enum Progress {
 impl AnswerReader {
     /// Begins with a head.
     pub(super) fn new(head: &ResponseHead) -> Self {
-        let content_type = head.response(None).content_type.unwrap_or_default();
-        let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-        let is_stream = media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
-        let body = if is_stream {
+        let body = if is_event_stream(head) {
             Body::Events(Box::new(EventReader::new(LONGEST_ANSWER)))
         } else {
             Body::Json(Vec::new())
@@ -72,6 +69,13 @@ impl AnswerReader {
             (None, Rest::Ended) => Progress::Unanswered,
         }
     }
+}
+
+/// Whether the body behind a head is a stream of events.
+pub(super) fn is_event_stream(head: &ResponseHead) -> bool {
+    let content_type = head.response(None).content_type.unwrap_or_default();
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
 /// Whether it says that the client is initialized.

@@ -1,6 +1,7 @@
 //! A session of the application that becomes the one that was lost.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 use http::StatusCode;
 
@@ -24,10 +25,11 @@ const RESTORE_ID: &str = "\"restore\"";
 /// What the application said to a message of ours.
 enum Heard {
     Accepted,
-    /// Not with these credentials.
-    Unauthorized,
+    /// Not with these credentials, nor with this host: that says nothing of the session.
+    NotSo,
     /// Not now.
     Later,
+    /// The message itself is refused.
     Refused,
 }
 
@@ -48,28 +50,35 @@ impl Run {
         Ok(match restoring.stage {
             Stage::Initialize => match Heard::of(head.status()) {
                 Heard::Accepted => self.initialize_restored(replica, restoring, head, body),
-                heard @ (Heard::Unauthorized | Heard::Later | Heard::Refused) => {
+                Heard::NotSo if restoring.message_in(head, body).is_some() => {
+                    self.not_restored(replica, &restoring, Heard::Refused)
+                }
+                heard @ (Heard::NotSo | Heard::Later | Heard::Refused) => {
                     self.not_restored(replica, &restoring, heard)
                 }
             },
             Stage::Initialized(_) => match Heard::of(head.status()) {
-                Heard::Accepted => self.tell_next(replica, restoring),
+                Heard::Accepted => self.tell_next(restoring),
                 // It has forgotten again what it has just opened.
-                Heard::Refused if head.status() == StatusCode::NOT_FOUND => {
+                Heard::NotSo if head.status() == StatusCode::NOT_FOUND => {
                     self.not_restored(replica, &restoring, Heard::Later)
                 }
-                heard @ (Heard::Unauthorized | Heard::Later | Heard::Refused) => {
+                heard @ (Heard::NotSo | Heard::Later | Heard::Refused) => {
                     self.not_restored(replica, &restoring, heard)
                 }
             },
+            Stage::Announced(_) => {
+                self.state = State::Restoring(restoring);
+                return Err(Misuse);
+            }
             // It has forgotten what it has just opened: that refuses nothing of what was told.
             Stage::Told(..) if head.status() == StatusCode::NOT_FOUND => {
                 self.not_restored(replica, &restoring, Heard::Later)
             }
             Stage::Told(..) => {
                 let is_result = matches!(Heard::of(head.status()), Heard::Accepted)
-                    && answer_in(head, body, RESTORE_ID).is_some_and(|it| peek(&it).is_result());
-                self.told(replica, restoring, is_result)
+                    && restoring.message_in(head, body).is_some_and(|it| peek(&it).is_result());
+                self.told(restoring, is_result)
             }
         })
     }
@@ -87,8 +96,52 @@ impl Run {
                 self.not_restored(replica, &restoring, Heard::Later)
             }
             // It keeps what it was told before.
-            Stage::Told(..) => self.told(replica, restoring, true),
+            Stage::Told(..) => self.told(restoring, true),
+            Stage::Announced(_) => {
+                self.state = State::Restoring(restoring);
+                return Err(Misuse);
+            }
         })
+    }
+
+    /// Takes the head of what the application answers to a message of ours, as it comes.
+    pub fn restore_head(&mut self, head: &ResponseHead) {
+        if let State::Restoring(restoring) = &mut self.state {
+            restoring.reader = Some(AnswerReader::new(head));
+        }
+    }
+
+    /// Takes a piece of that answer. Returns whether it has brought the message that is waited
+    /// for: a stream may stay open behind that.
+    #[must_use]
+    pub fn restore_piece(&mut self, piece: &[u8]) -> bool {
+        let State::Restoring(restoring) = &mut self.state else { return false };
+        let Some(mut reader) = restoring.reader.take() else { return false };
+        let progress = restoring.awaited_id().map(|id| reader.add(piece, Rest::Follows, id));
+        match progress {
+            Some(Progress::Answered(_)) => true,
+            Some(Progress::Pending) => {
+                restoring.reader = Some(reader);
+                false
+            }
+            Some(Progress::Unanswered) | None => false,
+        }
+    }
+
+    /// Takes that whoever wanted to know of the restored session knows.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn announced(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
+        let restoring = self.take_restoring()?;
+        let Stage::Announced(inner) = &restoring.stage else {
+            self.state = State::Restoring(restoring);
+            return Err(Misuse);
+        };
+        let inner = inner.clone();
+        let Restoring { key, claim, confirmed, record, .. } = *restoring;
+        Ok(self.restored(replica, key, claim, confirmed, inner, record))
     }
 
     /// Begins: the session is claimed, and others wait.
@@ -103,7 +156,8 @@ impl Run {
         replica.make_busy(key, self.number);
         let body = record.initialize.clone();
         let stage = Stage::Initialize;
-        self.state = State::Restoring(Box::new(Restoring { key, claim, confirmed, record, stage }));
+        let restoring = Restoring { key, claim, confirmed, record, stage, reader: None };
+        self.state = State::Restoring(Box::new(restoring));
         Step::Restore(RestoreMessage { body, session_id: None })
     }
 
@@ -118,6 +172,7 @@ impl Run {
             | State::Held(_)
             | State::Waiting
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Passed
             | State::Ended) => {
@@ -134,8 +189,7 @@ impl Run {
         head: &ResponseHead,
         body: &[u8],
     ) -> Step {
-        let initialize = peek(&restoring.record.initialize);
-        let message = initialize.id().and_then(|id| answer_in(head, body, id.as_str()));
+        let message = restoring.message_in(head, body);
         let response = head.response(None);
         let answer = InitializeAnswer::new(&response, message.as_deref());
         let inner = answer.session_id().filter(|_| self.is_same_version(&restoring, &answer));
@@ -147,7 +201,7 @@ impl Run {
         if is_initialized {
             // The client says so itself, now.
             restoring.stage = Stage::Initialized(inner);
-            return self.tell_next(replica, restoring);
+            return self.tell_next(restoring);
         }
         let body = restoring.record.initialized.as_deref().unwrap_or(INITIALIZED).into();
         restoring.stage = Stage::Initialized(inner.clone());
@@ -167,34 +221,26 @@ impl Run {
         }
     }
 
-    fn told(
-        &mut self,
-        replica: &mut Replica,
-        mut restoring: Box<Restoring>,
-        is_result: bool,
-    ) -> Step {
+    fn told(&mut self, mut restoring: Box<Restoring>, is_result: bool) -> Step {
         if let (Stage::Told(_, planned, _), false) = (&restoring.stage, is_result) {
             restoring.record.kept.refused(planned);
         }
-        self.tell_next(replica, restoring)
+        self.tell_next(restoring)
     }
 
-    fn tell_next(&mut self, replica: &mut Replica, mut restoring: Box<Restoring>) -> Step {
+    fn tell_next(&mut self, mut restoring: Box<Restoring>) -> Step {
         let (inner, mut rest) = match restoring.stage {
             // To be told again is no use without the `initialize` that says so.
             Stage::Initialize => return self.find(),
+            Stage::Announced(inner) => (inner, VecDeque::new()),
             Stage::Initialized(inner) => (inner, restoring.record.kept.plan()),
             Stage::Told(inner, _, rest) => (inner, rest),
         };
         let Some(planned) = rest.pop_front() else {
-            return self.restored(
-                replica,
-                restoring.key,
-                restoring.claim,
-                restoring.confirmed,
-                inner,
-                restoring.record,
-            );
+            // Others wait until whoever fills it again has done so.
+            restoring.stage = Stage::Announced(inner.clone());
+            self.state = State::Restoring(restoring);
+            return Step::Announce(inner);
         };
         let body = planned.request(RESTORE_ID);
         restoring.stage = Stage::Told(inner.clone(), planned, rest);
@@ -241,7 +287,7 @@ impl Run {
                 replica.note_failed(self.number);
                 self.unavailable()
             }
-            Heard::Unauthorized => {
+            Heard::NotSo => {
                 replica.release(&key, self.number);
                 self.state = State::Ended;
                 Step::RelayRestored
@@ -254,20 +300,30 @@ impl Heard {
     fn of(status: StatusCode) -> Self {
         match status {
             _ if status.is_success() => Self::Accepted,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Unauthorized,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
                 Self::Later
             }
             _ if status.is_server_error() => Self::Later,
-            _ => Self::Refused,
+            _ => Self::NotSo,
         }
     }
 }
 
-/// The message of an answer, read whole.
-fn answer_in(head: &ResponseHead, body: &[u8], id: &str) -> Option<Box<[u8]>> {
-    match AnswerReader::new(head).add(body, Rest::Ended, RequestId::from_json(id)?) {
-        Progress::Answered(message) => Some(message),
-        Progress::Pending | Progress::Unanswered => None,
+impl Restoring {
+    /// The id of the message that is answered.
+    fn awaited_id(&self) -> Option<RequestId<'_>> {
+        match self.stage {
+            Stage::Initialize => peek(&self.record.initialize).id(),
+            Stage::Told(..) => RequestId::from_json(RESTORE_ID),
+            Stage::Initialized(_) | Stage::Announced(_) => None,
+        }
+    }
+
+    /// The message that is waited for, in an answer that was read whole.
+    fn message_in(&self, head: &ResponseHead, body: &[u8]) -> Option<Box<[u8]>> {
+        match AnswerReader::new(head).add(body, Rest::Ended, self.awaited_id()?) {
+            Progress::Answered(message) => Some(message),
+            Progress::Pending | Progress::Unanswered => None,
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum State {
     Waiting,
     Restoring(Box<Restoring>),
     Opening(Box<Opening>),
+    /// The application ends a session that it was not to open.
+    Ending,
     Answering(Answering),
     /// The application has it, as it came: it is no matter of a session.
     Passed,
@@ -118,12 +120,15 @@ pub(super) struct Restoring {
     pub(super) confirmed: Option<u64>,
     pub(super) record: LiveRecord,
     pub(super) stage: Stage,
+    /// Of the answer that is coming in.
+    pub(super) reader: Option<AnswerReader>,
 }
 
 pub(super) enum Stage {
     Initialize,
     Initialized(HiddenId),
     Told(HiddenId, Planned, VecDeque<Planned>),
+    Announced(HiddenId),
 }
 
 /// What is looked at in the answer.

@@ -32,6 +32,7 @@ impl Run {
             | State::Waiting
             | State::Restoring(_)
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Passed
             | State::Ended) => {
@@ -55,6 +56,9 @@ impl Run {
                 None => self.unavailable(),
             };
         }
+        if self.is_body_gone() {
+            return self.unavailable();
+        }
         if let Some(other) = replica.busy(&key, self.number) {
             return self.hold(other, AfterHold::Look);
         }
@@ -69,12 +73,13 @@ impl Run {
         }
         let value = record.encode();
         let purpose = Purpose::Claim(Box::new(record));
-        self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)
+        self.write(replica, key, Some(claim), claim, value, purpose)
     }
 
     /// As [`take`](Self::take), after the owner that the request was forwarded to was seen to
     /// be gone.
     pub(super) fn take_over(&mut self, replica: &mut Replica, key: SessionKey) -> Step {
+        replica.forwards.end(&key, self.number);
         match core::mem::replace(&mut self.state, State::Ended) {
             State::Forwarding(Forwarding { claim, record, owner: _ }) => {
                 self.take(replica, key, claim, record)
@@ -87,6 +92,7 @@ impl Run {
             | State::Waiting
             | State::Restoring(_)
             | State::Opening(_)
+            | State::Ending
             | State::Answering(_)
             | State::Passed
             | State::Ended => self.find(),
@@ -122,8 +128,8 @@ impl Run {
             return self.terminate_over(replica, key, expected, Ending::Late);
         }
         let (value, changes) = (owned.record.encode(), owned.changes());
-        let claim = owned.claim.max(expected.unwrap_or(0)).saturating_add(1);
-        self.write(replica, key, expected, claim, value, Purpose::Confirm { changes })
+        let over = owned.claim.max(expected.unwrap_or(0));
+        self.write(replica, key, expected, over, value, Purpose::Confirm { changes })
     }
 
     /// Writes what has changed, before the answer goes out. Where somebody writes already, and
@@ -142,7 +148,7 @@ impl Run {
                 let value = owned.record.encode();
                 let purpose = Purpose::Record { changes, then };
                 // A claim of its own, so that nobody can claim with what they read before.
-                self.write(replica, key, Some(claim), claim.saturating_add(1), value, purpose)
+                self.write(replica, key, Some(claim), claim, value, purpose)
             }
             None => {
                 replica.note_pending(key);
@@ -170,7 +176,8 @@ impl Run {
         let Writing { purpose, key, .. } = writing;
         replica.release(&key, self.number);
         match purpose {
-            Purpose::Claim(_) | Purpose::Open(_) => self.unavailable(),
+            Purpose::Claim(_) => self.unavailable(),
+            Purpose::Open(opened) => self.not_opened(opened.inner),
             Purpose::Confirm { .. } => self.serve_or(replica, Self::unavailable),
             Purpose::Record { then, .. } => {
                 replica.note_pending(key);
@@ -195,9 +202,9 @@ impl Run {
         expected: Option<u64>,
         ending: Ending,
     ) -> Step {
-        let claim = expected.unwrap_or(0).saturating_add(1);
+        let over = expected.unwrap_or(0);
         let value = Record::Terminated.encode();
-        self.write(replica, key, expected, claim, value, Purpose::Terminate(ending))
+        self.write(replica, key, expected, over, value, Purpose::Terminate(ending))
     }
 
     pub(super) fn write(
@@ -205,10 +212,11 @@ impl Run {
         replica: &mut Replica,
         key: SessionKey,
         expected: Option<u64>,
-        claim: u64,
+        over: u64,
         value: Box<[u8]>,
         purpose: Purpose,
     ) -> Step {
+        let claim = replica.claim_above(over);
         replica.make_busy(key, self.number);
         let (owner, lifetime) = match purpose {
             Purpose::Terminate(_) => (Box::default(), Lifetime::Tombstone),
@@ -227,6 +235,8 @@ impl Run {
         let Writing { purpose, key, claim, .. } = writing;
         match purpose {
             Purpose::Claim(record) => {
+                let identity = replica.identity.clone();
+                replica.saw_claim(&key, &identity, claim);
                 // Others wait until it is restored.
                 self.restore(replica, key, claim, confirmed, *record)
             }
@@ -263,7 +273,7 @@ impl Run {
                     Ending::Late => self.end(),
                 }
             }
-            Purpose::Open(opened) => self.opened(replica, key, confirmed, *opened),
+            Purpose::Open(opened) => self.opened(replica, key, claim, confirmed, *opened),
         }
     }
 

@@ -73,4 +73,12 @@ pub enum Operation {
     Refuse(Place),
     /// The table loses all that it has.
     Flush,
+    /// Another table takes its place, which does not have its last so many writes.
+    RollBack(u8),
+    /// The table throws the entry of a session away, for want of room.
+    Evict(usize),
+    /// A process tells the table which sessions were used, and is told which are missing.
+    Touch(Place),
+    /// A process looks after those that its requests wait for.
+    LookAfter(Place),
 }

@@ -9,9 +9,18 @@ use mcp_session_core::sessions::{Entry, Lifetime, SessionKey, Swap};
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) entries: BTreeMap<SessionKey, (Entry, Lifetime)>,
-    /// The identities whose lease stands.
-    pub(super) leases: BTreeSet<String>,
-    pub(super) flushes: u32,
+    /// The leases that stand, by the identities of those that have them.
+    pub(super) leases: BTreeMap<String, Lease>,
+    /// How often it was flushed, or replaced by one that lacked writes.
+    pub(super) losses: u32,
+    /// What stood there before each write.
+    before: Vec<(SessionKey, Option<(Entry, Lifetime)>)>,
+}
+
+/// A lease: where its process is, and how much the table had lost when it was granted.
+pub(super) struct Lease {
+    pub(super) place: usize,
+    losses: u32,
 }
 
 /// What the table has answered, and nobody has been told yet.
@@ -27,14 +36,42 @@ pub(super) enum Reply {
 impl Table {
     pub(super) fn find(&self, key: &SessionKey) -> Reply {
         Reply::Found(self.entries.get(key).map(|(entry, _)| {
-            let owner = entry.owner.to_string();
-            let addresses = self.leases.contains(&owner).then(|| owner.into_bytes().into());
+            let lease = self.leases.get(&*entry.owner);
+            let addresses = lease.map(|it| it.place.to_string().into_bytes().into());
             (entry.clone(), addresses)
         }))
     }
 
-    pub(super) fn renew(&mut self, identity: &str) -> bool {
-        self.leases.insert(identity.to_owned())
+    /// Whether the process may have lost what it held.
+    pub(super) fn renew(&mut self, identity: &str, place: usize) -> bool {
+        let lease = Lease { place, losses: self.losses };
+        let before = self.leases.insert(identity.to_owned(), lease);
+        before.is_none_or(|it| it.losses != self.losses)
+    }
+
+    /// Whether a process has renewed its lease since the table lost something.
+    pub(super) fn has_seen(&self, identity: &str) -> bool {
+        self.leases.get(identity).is_some_and(|it| it.losses == self.losses)
+    }
+
+    /// Loses the last writes. Which sessions that concerns.
+    pub(super) fn roll_back(&mut self, writes: usize) -> BTreeSet<SessionKey> {
+        let kept = self.before.len().saturating_sub(writes);
+        let undone: Vec<_> = self.before.drain(kept..).rev().collect();
+        for (key, entry) in &undone {
+            match entry {
+                Some(entry) => self.entries.insert(*key, entry.clone()),
+                None => self.entries.remove(key),
+            };
+        }
+        undone.into_iter().map(|(key, _)| key).collect()
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.entries.clear();
+        self.leases.clear();
+        self.before.clear();
+        self.losses += 1;
     }
 
     pub(super) fn swap(&mut self, swap: &Swap) -> bool {
@@ -42,7 +79,8 @@ impl Table {
         if standing != swap.expected {
             return false;
         }
-        self.entries.insert(swap.key, (swap.entry.clone(), swap.lifetime));
+        let before = self.entries.insert(swap.key, (swap.entry.clone(), swap.lifetime));
+        self.before.push((swap.key, before));
         true
     }
 }
@@ -70,6 +108,8 @@ pub(super) struct Session {
     pub(super) state: State,
     /// What its client has told it, where it is certain that it is kept.
     pub(super) level: Option<u8>,
+    /// Its entry was thrown away, and those who know of it have not settled since.
+    pub(super) is_evicted: bool,
     /// How often each process has renewed its lease while the table did not have it.
     pub(super) missed: BTreeMap<usize, u32>,
 }

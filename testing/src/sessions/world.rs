@@ -7,7 +7,8 @@ use mcp_session_core::Method;
 use mcp_session_core::server::{ResponseHead, Rest};
 use mcp_session_core::sessions::{
     Caller, Durability, Forward, ForwardFailure, HOP_HEADER, HandlerHeader, Lifetime, Misuse,
-    Options, Renewal, Replica, RequestHead, Restore, Run, Step, TableKey, Watch, Won,
+    Options, OwnersLease, Renewal, Replica, RequestHead, Restore, Run, RunNumber, SessionKey, Step,
+    Swap, TableKey, Watch, Won,
 };
 
 use super::operations::{Operation, Place, What, Which, Who};
@@ -31,6 +32,9 @@ pub struct Setting {
     /// Whether the application of each process counts its sessions, so that IDs of different
     /// processes are the same.
     pub counts_ids: bool,
+    /// Whether a process has the address of the one that it takes the place of, as where that is
+    /// a port; else an address is never used again, as the path of a socket.
+    pub reuses_addresses: bool,
 }
 
 impl Setting {
@@ -41,6 +45,7 @@ impl Setting {
             restore: Restore::Allowed,
             durability: Durability::Forgetful,
             counts_ids: false,
+            reuses_addresses: true,
         }
     }
 }
@@ -78,7 +83,7 @@ struct Process {
     /// How often its lease has ended in the table.
     lapses: u32,
     /// How many losses of the table it has been told of.
-    flushes: u32,
+    losses: u32,
     is_draining: bool,
 }
 
@@ -94,15 +99,32 @@ struct OpenRun {
     reply: Option<Reply>,
     /// The last that was told is that the table failed.
     table_failed: bool,
+    /// It was told that the table has no entry, when that was thrown away.
+    missed_entry: bool,
     was_written: bool,
     parent: Option<u64>,
     child: Option<u64>,
     /// How it ended, for the one that forwarded it.
     ended: Option<Ended>,
-    /// The application's session that runs it, and the lapses of its process until then.
-    runs_in: Option<(Vec<u8>, u32)>,
+    /// It has come to another process than the one that it was forwarded to.
+    is_misdirected: bool,
+    /// The application's session that runs it.
+    runs_in: Option<RunsIn>,
     /// Which of the application's sessions is being restored.
     restoring: Option<Vec<u8>>,
+}
+
+/// Where a request runs, and what of its process had come to pass when it began to.
+struct RunsIn {
+    inner: Vec<u8>,
+    /// `None` where nobody can know that it runs there: the table is silent.
+    known: Option<Known>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Known {
+    lapses: u32,
+    losses: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -129,8 +151,8 @@ impl World {
             forgotten: BTreeMap::new(),
             was_refused: false,
         };
-        for _place in 0..setting.processes {
-            let process = world.born();
+        for place in 0..setting.processes {
+            let process = world.born(place);
             world.processes.push(process);
         }
         world
@@ -163,6 +185,7 @@ impl World {
         if !was_done {
             self.past.pop();
         }
+        self.end_fenced();
         self.note_losses();
         was_done
     }
@@ -180,11 +203,13 @@ impl World {
             for place in 0..self.processes.len() {
                 self.renew(place, true);
                 self.begin_upkeep(place);
+                self.look_after(place);
             }
             self.end_dead_leases();
             let open: Vec<u64> = self.runs.keys().copied().collect();
             for number in open {
                 self.go(number);
+                self.end_fenced();
             }
             self.note_losses();
         }
@@ -213,7 +238,9 @@ impl World {
                 }
             }
         }
+        self.end_dead_leases();
         self.note_losses();
+        self.find_what_was_evicted();
         for session in 0..self.sessions.len() {
             for place in (0..self.processes.len()).rev() {
                 if self.sessions[session].state != State::Live {
@@ -221,19 +248,55 @@ impl World {
                 }
                 let who = self.sessions[session].who;
                 let number = self.begin(place, What::Call, who, Some(session), None, None);
-                for _step in 0..PATIENCE {
-                    let Some(run) = self.runs.get(&number) else { break };
-                    if let Some(child) = run.child {
-                        self.go(child);
-                    }
-                    self.go(number);
-                }
+                self.finish(number);
                 let executions = self.executions.get(&number).copied().unwrap_or(0);
-                let is_live = self.sessions[session].state == State::Live;
+                let truth = &self.sessions[session];
+                let is_live = truth.state == State::Live && !truth.is_evicted;
                 if is_live && executions != 1 {
                     self.fail(&format!("a live session's call ran {executions} times"));
                 }
             }
+        }
+    }
+
+    /// Lets each that holds a session whose entry was thrown away run a request of it, and hear
+    /// from the table that it is missing.
+    fn find_what_was_evicted(&mut self) {
+        for session in 0..self.sessions.len() {
+            let Session { is_evicted, state, key, who, .. } = self.sessions[session];
+            if !is_evicted || state != State::Live {
+                continue;
+            }
+            for place in 0..self.processes.len() {
+                if self.processes[place].replica.owns(&key) {
+                    let number = self.begin(place, What::Call, who, Some(session), None, None);
+                    self.finish(number);
+                }
+                self.touch(place);
+            }
+            for place in 0..self.processes.len() {
+                while self.begin_upkeep(place) {
+                    self.settle();
+                }
+            }
+            let owners = self.processes.iter().filter(|it| it.replica.owns(&key)).count();
+            let is_stored = self.table.entries.contains_key(&key);
+            if owners == 1 && !is_stored {
+                self.fail("what the table has thrown away its owner does not write again");
+            }
+            self.note_losses();
+        }
+    }
+
+    /// Lets a request, and what it waits for, go on to its end.
+    fn finish(&mut self, number: u64) {
+        for _step in 0..PATIENCE {
+            let Some(run) = self.runs.get(&number) else { break };
+            if let Some(child) = run.child {
+                self.go(child);
+            }
+            self.go(number);
+            self.end_fenced();
         }
     }
 
@@ -275,7 +338,8 @@ impl World {
             }
             Operation::LeaseEnds(place) => {
                 let process = &mut self.processes[place];
-                let ended = process.may_end && self.table.leases.remove(&process.identity);
+                let ended =
+                    process.may_end && self.table.leases.remove(&process.identity).is_some();
                 process.lapses += u32::from(ended);
                 ended
             }
@@ -295,7 +359,7 @@ impl World {
                         self.close(child);
                     }
                 }
-                self.processes[place] = self.born();
+                self.processes[place] = self.born(place);
                 true
             }
             Operation::Drain(place) => {
@@ -320,7 +384,22 @@ impl World {
                     return true;
                 }
                 let process = &mut self.processes[place];
-                process.replica.can_withdraw() && self.table.leases.remove(&process.identity)
+                if !process.replica.can_withdraw()
+                    || self.table.leases.remove(&process.identity).is_none()
+                {
+                    return false;
+                }
+                process.is_over = true;
+                let identity = process.identity.clone();
+                let waits = |it: &OpenRun| matches!(it.step, Step::Forward(_) | Step::RunApp(_));
+                if self
+                    .runs
+                    .values()
+                    .any(|it| it.identity == identity && waits(it) && it.session.is_some())
+                {
+                    self.fail("a process lets its lease go while something of a session runs");
+                }
+                true
             }
             Operation::Upkeep(place) => self.begin_upkeep(place),
             Operation::Forget(place) => {
@@ -331,34 +410,135 @@ impl World {
                 !core::mem::replace(&mut self.processes[place].app.refuses, true)
             }
             Operation::Flush => {
-                // Nobody can tell IDs apart that are given out twice, once they are lost.
-                let may_lose =
-                    self.setting.durability == Durability::Forgetful && !self.setting.counts_ids;
-                if self.table.entries.is_empty() || !may_lose {
+                if self.table.entries.is_empty() || !self.may_lose() {
                     return false;
                 }
-                self.table.entries.clear();
-                self.table.leases.clear();
-                self.table.flushes += 1;
-                for session in &mut self.sessions {
-                    if session.state == State::Terminated {
-                        session.state = State::Uncertain;
-                    }
+                self.table.flush();
+                self.forget_what_was_certain(|_| true);
+                true
+            }
+            Operation::RollBack(writes) => {
+                if !self.may_lose() {
+                    return false;
+                }
+                let undone = self.table.roll_back(writes.into());
+                if undone.is_empty() {
+                    return false;
+                }
+                self.table.losses += 1;
+                self.forget_what_was_certain(|session| undone.contains(&session.key));
+                true
+            }
+            Operation::Evict(session) => {
+                let Some(truth) = self.sessions.get_mut(session) else { return false };
+                if self.setting.durability != Durability::Forgetful
+                    || self.setting.counts_ids
+                    || self.table.entries.remove(&truth.key).is_none()
+                {
+                    return false;
+                }
+                truth.is_evicted = true;
+                truth.level = None;
+                if truth.state == State::Terminated {
+                    truth.state = State::Uncertain;
                 }
                 true
+            }
+            Operation::Touch(place) => self.touch(place),
+            Operation::LookAfter(place) => self.look_after(place),
+        }
+    }
+
+    // ---- The table
+
+    /// Nobody can tell IDs apart that are given out twice, once they are lost.
+    fn may_lose(&self) -> bool {
+        self.setting.durability == Durability::Forgetful && !self.setting.counts_ids
+    }
+
+    fn forget_what_was_certain(&mut self, is_lost: impl Fn(&Session) -> bool) {
+        for session in self.sessions.iter_mut().filter(|it| is_lost(it)) {
+            session.level = None;
+            if session.state == State::Terminated {
+                session.state = State::Uncertain;
             }
         }
     }
 
+    /// A table that lacks writes is not believed before all that live have renewed their leases
+    /// with it; whose own lease is over runs nothing.
+    fn is_settled(&self) -> bool {
+        self.processes.iter().all(|it| it.is_over || self.table.has_seen(&it.identity))
+    }
+
+    fn touch(&mut self, place: Place) -> bool {
+        self.tell_the_time(place);
+        let replica = &mut self.processes[place].replica;
+        let used = replica.take_used();
+        let missing = used.iter().filter(|key| !self.table.entries.contains_key(key)).copied();
+        replica.missing(missing);
+        !used.is_empty()
+    }
+
+    fn look_after(&mut self, place: Place) -> bool {
+        self.tell_the_time(place);
+        let replica = &mut self.processes[place].replica;
+        let keys = replica.look_after();
+        for key in &keys {
+            if let Reply::Found(Some((entry, addresses))) = self.table.find(key) {
+                let stands = addresses.is_some();
+                let lease = if stands { OwnersLease::Stands } else { OwnersLease::Missing };
+                replica.looked_after(key, &entry.owner, entry.claim, lease);
+            }
+        }
+        !keys.is_empty()
+    }
+
+    /// Ends the requests that have to end, as the driver does.
+    fn end_fenced(&mut self) {
+        for place in 0..self.processes.len() {
+            let fenced = self.processes[place].replica.take_fenced();
+            for number in fenced {
+                self.end_fenced_run(place, number);
+            }
+        }
+    }
+
+    fn end_fenced_run(&mut self, place: Place, number: RunNumber) {
+        let identity = &self.processes[place].identity;
+        let is_it = |it: &OpenRun| it.identity == *identity && it.run.number() == number;
+        let Some((number, open)) = self.runs.iter().find(|(_, it)| is_it(it)) else { return };
+        if open.ended.is_some() {
+            return;
+        }
+        if let (Step::Forward(forward), Some(session)) = (&open.step, open.session) {
+            let truth = &self.sessions[session];
+            let entry = self.table.entries.get(&truth.key);
+            let is_owner = entry.is_some_and(|(entry, _)| entry.owner == forward.owner);
+            let may_answer = is_owner && self.table.leases.contains_key(&*forward.owner);
+            if may_answer && self.table.losses == 0 {
+                self.fail("a request is ended that its owner may still answer");
+            }
+        }
+        let (number, child) = (*number, open.child);
+        if let Some(child) = child {
+            self.close(child);
+        }
+        let open = self.open(number);
+        open.child = None;
+        open.reply = None;
+        self.tell(number, |run, replica| Ok(run.interrupted(replica)));
+    }
+
     // ---- Processes
 
-    fn born(&mut self) -> Process {
+    fn born(&mut self, place: Place) -> Process {
         self.incarnations += 1;
         let identity = format!("process {}", self.incarnations);
         let Setting { restore, durability, .. } = self.setting;
         let options = Options { restore, durability, ..Options::default() };
         let mut replica = Replica::new(&identity, self.key.clone(), options);
-        let lapsed = self.table.renew(&identity);
+        let lapsed = self.table.renew(&identity, place);
         assert!(lapsed, "its identity is its own");
         replica.renewed(Renewal::Lapsed);
         Process {
@@ -370,7 +550,7 @@ impl World {
             may_end: false,
             pauses: 0,
             lapses: 0,
-            flushes: self.table.flushes,
+            losses: self.table.losses,
             is_draining: false,
         }
     }
@@ -397,7 +577,7 @@ impl World {
         if process.is_draining && process.replica.can_withdraw() {
             return false;
         }
-        let lapsed = self.table.renew(&process.identity);
+        let lapsed = self.table.renew(&process.identity, place);
         process.may_end = false;
         if is_answered {
             for session in &mut self.sessions {
@@ -410,7 +590,7 @@ impl World {
                 }
             }
             process.is_over = false;
-            process.flushes = self.table.flushes;
+            process.losses = self.table.losses;
             process.replica.renewed(if lapsed { Renewal::Lapsed } else { Renewal::Stood });
         } else {
             process.replica.renewal_failed();
@@ -421,7 +601,7 @@ impl World {
     fn end_dead_leases(&mut self) -> bool {
         let before = self.table.leases.len();
         let processes = &self.processes;
-        self.table.leases.retain(|it| processes.iter().any(|process| process.identity == *it));
+        self.table.leases.retain(|it, _| processes.iter().any(|process| process.identity == *it));
         before != self.table.leases.len()
     }
 
@@ -441,7 +621,15 @@ impl World {
             if is_stored {
                 session.missed.clear();
             }
-            let is_held = self.processes.iter().any(|it| it.replica.owns(&session.key));
+            let mut holders = self.processes.iter().filter(|it| it.replica.owns(&session.key));
+            let holder = holders.next();
+            let is_held = holder.is_some();
+            if let (Some(holder), None, Some((entry, _))) =
+                (holder, holders.next(), self.table.entries.get(&session.key))
+                && *entry.owner == *holder.identity
+            {
+                session.is_evicted = false;
+            }
             if session.state == State::Live && !is_stored && !is_held {
                 session.state = State::Uncertain;
             }
@@ -517,10 +705,12 @@ impl World {
             session,
             reply: None,
             table_failed: false,
+            missed_entry: false,
             was_written: false,
             parent,
             child: None,
             ended: None,
+            is_misdirected: false,
             runs_in: None,
             restoring: None,
         };
@@ -547,6 +737,8 @@ impl World {
             }
             // One renewal at a time.
             Step::Renew if self.is_renewing(place) => false,
+            Step::Find(key) if !self.is_settled() && self.is_missing(key) => false,
+            Step::Swap(Swap { expected: Some(_), .. }) if !self.is_settled() => false,
             Step::Find(_) | Step::Renew | Step::Swap(_) => {
                 let reply = self.ask_table(number);
                 self.open(number).reply = Some(reply);
@@ -567,6 +759,12 @@ impl World {
             }
             Step::Wait(_) => self.tell(number, Run::wait_over),
             Step::Restore(_) => self.restore(number),
+            Step::Announce(_) => self.tell(number, Run::announced),
+            Step::EndInApp(inner) => {
+                let inner = inner.as_bytes().to_vec();
+                self.processes[place].app.sessions.remove(&inner);
+                self.tell(number, Run::ended_in_app)
+            }
             Step::RunApp(_) => self.answer(number),
             Step::Reply(_)
             | Step::RelayRestored
@@ -577,14 +775,25 @@ impl World {
         }
     }
 
+    /// Whether the table has no entry, or none of a process whose lease stands.
+    fn is_missing(&self, key: &SessionKey) -> bool {
+        self.table.entries.get(key).is_none_or(|(entry, _)| {
+            !entry.owner.is_empty() && !self.table.leases.contains_key(&*entry.owner)
+        })
+    }
+
     fn ask_table(&mut self, number: u64) -> Reply {
+        let open = self.runs.get_mut(&number).expect("it is open");
+        if let (Step::Find(_), Some(session)) = (&open.step, open.session) {
+            open.missed_entry |= self.sessions[session].is_evicted;
+        }
         let open = &self.runs[&number];
         match &open.step {
             Step::Find(key) => self.table.find(key),
             Step::Renew => {
                 self.processes[open.place].may_end = false;
-                let pauses = self.processes[open.place].pauses;
-                Reply::Renewed(self.table.renew(&open.identity), pauses, self.table.flushes)
+                let (place, pauses) = (open.place, self.processes[open.place].pauses);
+                Reply::Renewed(self.table.renew(&open.identity, place), pauses, self.table.losses)
             }
             Step::Swap(swap) => {
                 let swap = swap.clone();
@@ -603,9 +812,9 @@ impl World {
         let place = self.runs[&number].place;
         match reply {
             Reply::Found(found) => self.tell(number, |run, replica| run.found(replica, found)),
-            Reply::Renewed(lapsed, pauses, flushes) if pauses == self.processes[place].pauses => {
+            Reply::Renewed(lapsed, pauses, losses) if pauses == self.processes[place].pauses => {
                 self.processes[place].is_over = false;
-                self.processes[place].flushes = flushes;
+                self.processes[place].losses = losses;
                 let renewal = if lapsed { Renewal::Lapsed } else { Renewal::Stood };
                 self.tell(number, |run, replica| run.renewed(replica, renewal))
             }
@@ -683,14 +892,17 @@ impl World {
                 }
             };
         }
-        let owner = self.processes.iter().position(|it| it.identity == *forward.owner);
-        let Some(place) = owner else {
+        let place = core::str::from_utf8(&forward.addresses).expect("it is a number");
+        let place: Place = place.parse().expect("it is a number");
+        let is_there = self.processes[place].identity == *forward.owner;
+        if !is_there && !self.setting.reuses_addresses {
             return self.forward_fails(number, ForwardFailure::Refused);
-        };
+        }
         let (what, who, session) = (open.what, open.who, open.session);
         let hop = Some(forward.hop.clone());
         let child = self.begin(place, what, who, session, hop, Some(number));
         self.open(number).child = Some(child);
+        self.open(child).is_misdirected = !is_there;
         true
     }
 
@@ -735,8 +947,11 @@ impl World {
         if body.contains("initialize\"") {
             if self.processes[place].app.refuses {
                 self.was_refused = true;
-                let head = ResponseHead::new(StatusCode::BAD_REQUEST);
-                return self.tell(number, |run, replica| run.restore_answered(replica, &head, b""));
+                let mut head = ResponseHead::new(StatusCode::BAD_REQUEST);
+                head.add_header(b"content-type", b"application/json");
+                let refusal = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"no"}}"#;
+                return self
+                    .tell(number, |run, replica| run.restore_answered(replica, &head, refusal));
             }
             let id = self.app_opens(place, session);
             self.open(number).restoring = Some(id.clone());
@@ -864,7 +1079,9 @@ impl World {
                     self.fail("a request is forwarded to the process that has it");
                 }
             }
+            Step::Announce(_) | Step::EndInApp(_) => {}
             Step::Reply(reply) => {
+                self.check_left_behind(number);
                 let mark = reply.headers.iter().find(|(name, _)| name.as_str() == HOP_HEADER);
                 let mark = mark.map(|(_, value)| value.as_bytes().to_vec());
                 self.check_reply(number, reply.status.as_u16(), &reply.body);
@@ -929,7 +1146,10 @@ impl World {
         let process = &self.processes[open.place];
         let (identity, place, lapses) = (open.identity.clone(), open.place, process.lapses);
         let truth = &self.sessions[session];
-        let knows = process.flushes == self.table.flushes && !open.table_failed;
+        let knows = process.losses == self.table.losses && !open.table_failed && !truth.is_evicted;
+        if open.is_misdirected {
+            self.fail("a request runs at another process than the one that it was forwarded to");
+        }
         let entry = self.table.entries.get(&truth.key);
         if knows && entry.is_none_or(|(entry, _)| *entry.owner != *identity) {
             self.fail("a request runs where its session is not owned");
@@ -942,7 +1162,8 @@ impl World {
         if known.session.is_some_and(|it| it != session) {
             self.fail("a request runs in another session");
         }
-        if truth.level.is_some() && known.level != truth.level && !open.table_failed {
+        let is_certain = !open.table_failed && !truth.is_evicted;
+        if truth.level.is_some() && known.level != truth.level && is_certain {
             self.fail("a session was not told again what it had been told");
         }
         if open.what == What::Call && truth.state == State::Terminated && knows {
@@ -951,20 +1172,22 @@ impl World {
         let overlaps = self.runs.values().find(|other| {
             let owner = &self.processes[other.place];
             let is_elsewhere = other.place != place && owner.identity == other.identity;
-            let runs = other.runs_in.as_ref().is_some_and(|(_, since)| *since == owner.lapses);
+            let now = Known { lapses: owner.lapses, losses: self.table.losses };
+            let runs = other.runs_in.as_ref().is_some_and(|it| it.known == Some(now));
             other.session == Some(session)
                 && other.ended.is_none()
                 && matches!(other.step, Step::RunApp(_))
                 && is_elsewhere
                 && runs
-                && owner.flushes == self.table.flushes
+                && owner.losses == self.table.losses
         });
         if knows && overlaps.is_some() {
             self.fail("two processes run requests of one session");
         }
+        let known = Known { lapses, losses: self.table.losses };
         let open = self.open(number);
-        // Who runs it because the table is silent to it, nobody can know of.
-        open.runs_in = Some((inner, if open.table_failed { u32::MAX } else { lapses }));
+        let known = (!open.table_failed).then_some(known);
+        open.runs_in = Some(RunsIn { inner, known });
         let what = open.what;
         let request = open.parent.unwrap_or(number);
         let executions = self.executions.entry(request).or_default();
@@ -981,7 +1204,8 @@ impl World {
         let not_found = r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"}"#;
         match (status, open.session) {
             (404, Some(session)) => {
-                let is_live = self.sessions[session].state == State::Live;
+                let truth = &self.sessions[session];
+                let is_live = truth.state == State::Live && !open.missed_entry;
                 if open.who == self.sessions[session].who && is_live {
                     self.fail("404 for a live session");
                 }
@@ -996,6 +1220,16 @@ impl World {
             }
             (502 | 503, _) => {}
             (status, _) => self.fail(&format!("an answer {status} that nobody waits for")),
+        }
+    }
+
+    /// Law 9: an `initialize` that is refused leaves no session in the application.
+    fn check_left_behind(&self, number: u64) {
+        let open = &self.runs[&number];
+        let app = &self.processes[open.place].app;
+        let opened = open.restoring.as_ref().filter(|_| open.what == What::Initialize);
+        if opened.is_some_and(|inner| app.sessions.contains_key(inner)) {
+            self.fail("an initialize that was refused leaves a session in the application");
         }
     }
 
@@ -1018,7 +1252,7 @@ impl World {
     fn note_passed(&mut self, number: u64, id: Option<Vec<u8>>) {
         let open = &self.runs[&number];
         let (what, who, session, place) = (open.what, open.who, open.session, open.place);
-        let runs_in = open.runs_in.as_ref().map(|(inner, _)| inner.clone());
+        let runs_in = open.runs_in.as_ref().map(|it| it.inner.clone());
         let is_certain = open.was_written && !open.table_failed;
         match (what, session) {
             (What::Initialize, _) => {
@@ -1035,6 +1269,7 @@ impl World {
                     who,
                     state: State::Live,
                     level: None,
+                    is_evicted: false,
                     missed: BTreeMap::new(),
                 });
                 if let Some(opened) = self.processes[place].app.sessions.get_mut(&inner) {
