@@ -1405,18 +1405,18 @@ class RecordedExchange:
 class Story:
     """What happened to the sessions of a recording."""
     @property
-    def session_of(self) -> list[int | None]:
+    def session_of(self) -> tuple[int | None, ...]:
         """Of each exchange, the number of the session that it belongs to, or `None`."""
     @property
-    def verdict_of(self) -> list[tuple[Action, Rule] | None]:
+    def verdict_of(self) -> tuple[tuple[Action, Rule] | None, ...]:
         """Of each exchange, the verdict of a client that acts on misreports, as its `Action` and
         its `Rule`; `None` where no answer came.
         """
     @property
-    def sessions(self) -> list[RecordedSession]:
+    def sessions(self) -> tuple[RecordedSession, ...]:
         """The sessions, in the order in which they came up."""
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> tuple[Finding, ...]:
         """What was wrong, in the order in which it happened."""
 
 @final
@@ -1435,7 +1435,7 @@ class RecordedSession:
     def generation(self) -> int:
         """Which session of this ID it is, from 1 on."""
     @property
-    def exchanges(self) -> list[int]:
+    def exchanges(self) -> tuple[int, ...]:
         """Its exchanges, in the order in which they were sent."""
     @property
     def served(self) -> int:
@@ -1472,7 +1472,7 @@ class Finding:
     def session(self) -> int | None:
         """The number of the session that it befell, or `None`."""
     @property
-    def exchanges(self) -> list[int]:
+    def exchanges(self) -> tuple[int, ...]:
         """The exchanges that show it."""
 
 @final
@@ -2347,8 +2347,8 @@ class Replica:
         `method` (`str`), `headers` (iterable of pairs of `bytes`) and `query` (`bytes`) as they
         came. `user`, `issuer`, `client` and `subject` (`str` or `None`): all that is known of who
         asks, by the authentication and by the token. The credential itself is taken from the
-        headers. Raises `ValueError` for a `method` that HTTP does not have, `TypeError` for a
-        wrong type.
+        headers. A `method` that MCP does not use, in whatever letters, is no matter of a session.
+        Raises `TypeError` for a wrong type.
         """
 
 @final

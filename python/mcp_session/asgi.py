@@ -131,6 +131,7 @@ class SessionMiddleware:
             message = "report_only changes nothing, and a table of sessions changes who answers"
             raise ValueError(message)
         try:
+            from mcp_session._asgi._addresses import checked_peer_url  # noqa: PLC0415 - of an extra
             from mcp_session._asgi._replica import ReplicaOptions  # noqa: PLC0415 - of an extra
             from mcp_session._asgi._shared import SharedSessions  # noqa: PLC0415 - of an extra
         except ModuleNotFoundError as error:
@@ -141,7 +142,7 @@ class SessionMiddleware:
         self._shared = SharedSessions(
             ReplicaOptions(
                 sessions=sessions,
-                peer_url=peer_url,
+                peer_url=checked_peer_url(peer_url),
                 restore=restore,
                 echo_id=echo_id,
                 requires_session=requires_session,

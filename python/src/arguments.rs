@@ -66,6 +66,17 @@ impl<'a, 'py> FromPyObject<'a, 'py> for MethodArgument {
     }
 }
 
+/// The HTTP method of a request that a server has taken: it came, however it is spelled.
+pub(crate) struct ServedMethod(pub(crate) Method);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for ServedMethod {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Method::from(Text::of("method", object)?.as_str())))
+    }
+}
+
 /// The HTTP status.
 pub(crate) struct StatusArgument(pub(crate) StatusCode);
 

@@ -8,7 +8,7 @@ use mcp_session_core::wire::{HeadError, RawRequest, RawResponse};
 use mcp_session_core::{Kind, Quirks, Request, Response, SessionId, classify, peek};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::arguments::{
     Body, MethodArgument, Optional, QuirksArgument, SideArgument, StatusArgument,
@@ -276,41 +276,45 @@ pub(crate) fn diagnose(
 /// What happened to the sessions of a recording.
 #[pyclass(frozen, module = "mcp_session._core")]
 pub(crate) struct Story {
+    // Each is made once: as a list it would be made anew, whole, at each use.
     /// Of each exchange, the number of the session that it belongs to, or `None`.
     #[pyo3(get)]
-    session_of: Vec<Option<usize>>,
+    session_of: Py<PyTuple>,
     /// Of each exchange, the verdict of a client that acts on misreports, as its `Action` and
     /// its `Rule`; `None` where no answer came.
     #[pyo3(get)]
-    verdict_of: Vec<Option<(Py<PyAny>, Py<PyAny>)>>,
+    verdict_of: Py<PyTuple>,
     /// The sessions, in the order in which they came up.
     #[pyo3(get)]
-    sessions: Vec<RecordedSession>,
+    sessions: Py<PyTuple>,
     /// What was wrong, in the order in which it happened.
     #[pyo3(get)]
-    findings: Vec<Finding>,
+    findings: Py<PyTuple>,
 }
 
 impl Story {
     fn of(py: Python<'_>, story: &CoreStory, exchanges: &[&RecordedExchange]) -> PyResult<Self> {
-        let session = |it: &SessionStory| RecordedSession::of(it, exchanges);
-        let verdict = |(action, rule)| Ok((enums::action(py, action)?, enums::rule(py, rule)?));
+        let verdict = |(action, rule)| -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+            Ok((enums::action(py, action)?, enums::rule(py, rule)?))
+        };
+        let verdicts = story.exchanges.iter().map(|exchange| exchange.verdict.map(verdict));
+        let verdicts = verdicts.map(Option::transpose).collect::<PyResult<Vec<_>>>()?;
+        let session_of: Vec<_> = story.exchanges.iter().map(|exchange| exchange.session).collect();
+        let sessions = story.sessions.iter().map(|it| RecordedSession::of(py, it, exchanges));
+        let sessions = sessions.map(|it| Py::new(py, it?)).collect::<PyResult<Vec<_>>>()?;
+        let findings = story.findings.iter().map(|it| Py::new(py, Finding::of(py, it)?));
+        let findings = findings.collect::<PyResult<Vec<_>>>()?;
         Ok(Self {
-            verdict_of: story
-                .exchanges
-                .iter()
-                .map(|exchange| exchange.verdict.map(verdict).transpose())
-                .collect::<PyResult<_>>()?,
-            session_of: story.exchanges.iter().map(|exchange| exchange.session).collect(),
-            sessions: story.sessions.iter().map(session).collect(),
-            findings: story.findings.iter().map(Finding::of).collect(),
+            verdict_of: tuple(py, verdicts)?,
+            session_of: tuple(py, session_of)?,
+            sessions: tuple(py, sessions)?,
+            findings: tuple(py, findings)?,
         })
     }
 }
 
 /// One session of a recording.
 #[pyclass(frozen, module = "mcp_session._core")]
-#[derive(Clone)]
 pub(crate) struct RecordedSession {
     /// The ID: a credential.
     #[pyo3(get)]
@@ -326,7 +330,7 @@ pub(crate) struct RecordedSession {
     generation: usize,
     /// Its exchanges, in the order in which they were sent.
     #[pyo3(get)]
-    exchanges: Vec<usize>,
+    exchanges: Py<PyTuple>,
     /// How many of them were requests that the server served.
     #[pyo3(get)]
     served: usize,
@@ -339,7 +343,11 @@ pub(crate) struct RecordedSession {
 }
 
 impl RecordedSession {
-    fn of(session: &SessionStory, exchanges: &[&RecordedExchange]) -> Self {
+    fn of(
+        py: Python<'_>,
+        session: &SessionStory,
+        exchanges: &[&RecordedExchange],
+    ) -> PyResult<Self> {
         let (is_assigned, half): (bool, fn(&RecordedExchange) -> &Half) = match session.beginning {
             Beginning::Assigned => (true, |exchange| &exchange.response),
             Beginning::Earlier => (false, |exchange| &exchange.request),
@@ -349,22 +357,21 @@ impl RecordedSession {
             .and_then(|exchange| half(exchange).header("mcp-session-id"))
             .unwrap_or_default()
             .to_owned();
-        Self {
+        Ok(Self {
             id,
             is_assigned,
             began: session.began,
             generation: session.generation,
-            exchanges: session.exchanges.clone(),
+            exchanges: tuple(py, session.exchanges.iter().copied())?,
             served: session.served,
             ended: session.ended,
             replacement: session.replacement,
-        }
+        })
     }
 }
 
 /// Something that is wrong in a recording.
 #[pyclass(frozen, module = "mcp_session._core")]
-#[derive(Clone)]
 pub(crate) struct Finding {
     /// The name of the claim.
     #[pyo3(get)]
@@ -389,13 +396,13 @@ pub(crate) struct Finding {
     session: Option<usize>,
     /// The exchanges that show it.
     #[pyo3(get)]
-    exchanges: Vec<usize>,
+    exchanges: Py<PyTuple>,
 }
 
 impl Finding {
-    fn of(finding: &CoreFinding) -> Self {
+    fn of(py: Python<'_>, finding: &CoreFinding) -> PyResult<Self> {
         let sentence = finding.claim.sentence();
-        Self {
+        Ok(Self {
             claim: finding.claim.name(),
             party: finding.claim.party().name(),
             summary: finding.claim.summary(),
@@ -403,7 +410,15 @@ impl Finding {
             url: sentence.url,
             revision: sentence.revision,
             session: finding.session,
-            exchanges: finding.exchanges.clone(),
-        }
+            exchanges: tuple(py, finding.exchanges.iter().copied())?,
+        })
     }
+}
+
+fn tuple<'py, T, I>(py: Python<'py>, items: I) -> PyResult<Py<PyTuple>>
+where
+    T: IntoPyObject<'py>,
+    I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+{
+    PyTuple::new(py, items).map(Bound::unbind)
 }

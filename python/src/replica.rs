@@ -11,7 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::arguments::{Body, FlagArgument, MethodArgument, Optional, Text};
+use crate::arguments::{Body, FlagArgument, Optional, ServedMethod, Text};
 use crate::replica_run::{SessionRun, lock, renewal};
 use crate::server::each_header;
 
@@ -200,8 +200,8 @@ impl Replica {
     /// `method` (`str`), `headers` (iterable of pairs of `bytes`) and `query` (`bytes`) as they
     /// came. `user`, `issuer`, `client` and `subject` (`str` or `None`): all that is known of who
     /// asks, by the authentication and by the token. The credential itself is taken from the
-    /// headers. Raises `ValueError` for a `method` that HTTP does not have, `TypeError` for a
-    /// wrong type.
+    /// headers. A `method` that MCP does not use, in whatever letters, is no matter of a session.
+    /// Raises `TypeError` for a wrong type.
     #[pyo3(
         signature = (
             method, headers, query=Body::EMPTY, *, user=None, issuer=None, client=None, subject=None,
@@ -212,7 +212,7 @@ impl Replica {
     #[expect(clippy::too_many_arguments, reason = "facts, by keyword")]
     fn begin(
         &self,
-        method: MethodArgument,
+        method: ServedMethod,
         headers: &Bound<'_, PyAny>,
         query: Body<'_>,
         user: Optional<'_, '_>,

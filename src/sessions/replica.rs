@@ -24,6 +24,9 @@ const HIGHEST_COUNT: u64 = (1 << (63 - WRITER_BITS)) - 1;
 /// How many keys are handed out at once.
 const USED_AT_ONCE: usize = 1000;
 
+/// Of how many runs it is known that they could not restore a session.
+const MOST_FAILED: usize = 1024;
+
 /// What one process knows of the sessions of an application. See the [module](super) for what
 /// it guarantees.
 pub struct Replica {
@@ -37,6 +40,8 @@ pub struct Replica {
     pub(super) forwards: Forwards,
     /// Which run is about to claim, restore or write a session: one at a time.
     busy: BTreeMap<SessionKey, RunNumber>,
+    /// The runs that could not restore a session now: who waited for one shares its failure.
+    failed: BTreeSet<RunNumber>,
     /// Lost, by the runs whose streams have to end.
     fenced: Vec<RunNumber>,
     used: BTreeSet<SessionKey>,
@@ -66,6 +71,7 @@ impl Replica {
             forwards: Forwards::default(),
             options,
             busy: BTreeMap::new(),
+            failed: BTreeSet::new(),
             fenced: Vec::new(),
             used: BTreeSet::new(),
             pending: BTreeSet::new(),
@@ -256,6 +262,17 @@ impl Replica {
         if self.is_busy_by(key, run) {
             self.busy.remove(key);
         }
+    }
+
+    pub(super) fn note_failed(&mut self, run: RunNumber) {
+        self.failed.insert(run);
+        if self.failed.len() > MOST_FAILED {
+            self.failed.pop_first();
+        }
+    }
+
+    pub(super) fn has_failed(&self, run: RunNumber) -> bool {
+        self.failed.contains(&run)
     }
 
     /// Whether this process may run requests of the session without asking anybody.

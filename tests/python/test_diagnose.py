@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from mcp_session._cli import commands, curl, curl_command, files, har
+from mcp_session._cli import commands, curl, curl_command, files, har, inputs
 from mcp_session._cli.recorded import Draft, Exchange, Problem, in_time
+from mcp_session._cli.story import Teller
 from mcp_session._cli.terminal import escaped, route
+from mcp_session._core import diagnose as core_diagnose
 
 from golden import EXCHANGES, TESTS
 
@@ -337,6 +339,152 @@ def test_a_time_that_is_none_leaves_the_order_of_the_file(text: object) -> None:
 
     assert isinstance(draft, Draft)
     assert draft.times is None
+
+
+INITIALIZE = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}}
+RESULT = {"jsonrpc": "2.0", "id": 0, "result": {"protocolVersion": "2025-06-18"}}
+
+
+def opening(session: str, **changes: Any) -> dict[str, Any]:
+    named = [{"name": "mcp-session-id", "value": session}]
+    return entry(
+        request={"postData": {"text": json.dumps(INITIALIZE)}},
+        response={"status": 200, "headers": named, "content": {"text": json.dumps(RESULT)}},
+        time=10,
+        **changes,
+    )
+
+
+def calling(session: str | None, status: int, text: str = "", **changes: Any) -> dict[str, Any]:
+    named = [] if session is None else [{"name": "mcp-session-id", "value": session}]
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    return entry(
+        request={"headers": named, "postData": {"text": message}},
+        response={"status": status, "content": {"text": text or "{}"}},
+        time=10,
+        **changes,
+    )
+
+
+NO_ID = "Bad Request: No valid session ID provided"
+TALES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
+    "replicas that share nothing": (
+        [opening("A"), *(calling("A", status) for status in (200, 404, 200, 404, 200))],
+        ["NotFoundForLiveSession"],
+    ),
+    "an ID that is given out again": (
+        [opening("A"), calling("A", 404), opening("A"), calling("A", 200)],
+        ["UncanonicalNotFound"],
+    ),
+    "a lost header": ([opening("A"), calling(None, 400, NO_ID)], ["LostHeader"]),
+}
+
+
+@pytest.mark.parametrize("tale", TALES)
+@pytest.mark.parametrize(
+    "moments",
+    [
+        "2026-01-01T00:00:{:02}Z",
+        # One second, one of two seconds, one of two milliseconds, and no time at all.
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:00:0{third}Z",
+        "2026-01-01T00:00:00.00{third}Z",
+        None,
+    ],
+)
+def test_what_was_sent_in_one_tick_of_a_clock_was_sent_in_the_order_of_the_archive(
+    tmp_path: Path, tale: str, moments: str | None
+) -> None:
+    entries, claims = [dict(it) for it in TALES[tale][0]], TALES[tale][1]
+    for number, it in enumerate(entries):
+        if moments is not None:
+            it["startedDateTime"] = moments.format(number, third=number // 3)
+            it["time"] = 10 if moments.endswith("{third}Z") and "." not in moments else 0.2
+    told = story(archive(tmp_path / "tale.har", *entries))
+
+    assert [claim for _, claim in found(told)] == claims
+
+
+def test_what_overlaps_by_more_than_a_tick_was_sent_before_the_answer_came(tmp_path: Path) -> None:
+    at = "2026-01-01T00:00:00.{:03}Z"
+    late = [calling("A", 404), calling("A", 404)]
+    for number, it in enumerate(late):
+        it |= {"startedDateTime": at.format(5 * number), "time": 20}
+    told = story(archive(tmp_path / "late.har", opening("A", startedDateTime=at[:-6] + "Z"), *late))
+
+    assert "KeptDeadId" not in [claim for _, claim in found(told)]
+
+
+def test_what_a_story_has_is_made_once_and_not_at_each_use() -> None:
+    exchanges = outputs("> POST /mcp HTTP/1.1\n> Mcp-Session-Id: A\n>\n< HTTP/1.1 404 Not Found\n")
+    told = core_diagnose([it.core for it in exchanges])
+
+    for name in ("exchanges", "session_of", "verdict_of", "sessions", "findings"):
+        if hasattr(told, name):
+            assert getattr(told, name) is getattr(told, name), name
+    assert told.sessions[0].exchanges is told.sessions[0].exchanges
+    assert told.findings[0].exchanges is told.findings[0].exchanges
+
+
+@pytest.mark.parametrize("form", ["--json", "lines"])
+def test_to_tell_twice_as_many_exchanges_takes_twice_as_many_steps(form: str) -> None:
+    def steps(count: int) -> int:
+        one = "> GET /{0} HTTP/1.1\n> Mcp-Session-Id: {0}\n>\n< HTTP/1.1 404 Not Found\n<\n"
+        teller = Teller(outputs("".join(map(one.format, range(count)))))
+        taken = 0
+
+        def count_step(_frame: object, _event: str, _argument: object) -> Any:
+            nonlocal taken
+            taken += 1
+            return count_step
+
+        before = sys.gettrace()
+        sys.settrace(count_step)
+        try:
+            list(teller.lines("")) if form == "lines" else teller.as_json()
+        finally:
+            sys.settrace(before)
+        return taken
+
+    fewer, more = steps(50), steps(100)
+    assert 1.9 * fewer < more < 2.1 * fewer
+
+
+def test_a_folder_with_more_than_is_looked_at_is_named_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "MOST_PLACES", 9)
+    for number in range(5):
+        (tmp_path / f"folder-{number}").mkdir()
+        archive(tmp_path / f"folder-{number}" / "one.har", entry())
+    result = diagnose(tmp_path)
+
+    assert result.stderr == (
+        f"mcp-session: {tmp_path}: more than the 9 files and folders that are looked at\n"
+    )
+    assert result.exit_code == 1
+
+
+def test_a_standard_input_that_is_closed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+
+    (problem,) = inputs.recorded([Path("-")])
+
+    assert str(problem) == "standard input: it is closed"
+
+
+def test_a_name_that_is_too_long_is_said_to_be_it() -> None:
+    (problem,) = inputs.recorded([Path("n" * 300)])
+
+    assert str(problem) == f"{'n' * 300}: File name too long"
+
+
+@pytest.mark.parametrize("command", ["diagnose", "classify"])
+def test_an_empty_name_is_not_the_folder_at_hand(command: str) -> None:
+    result = CliRunner().invoke(commands.main, [command, ""])
+
+    assert result.exit_code == 2
+    assert "an empty name is no file and no folder" in result.stderr
 
 
 def outputs(text: str) -> list[Exchange]:

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from faulty_server import FAULTS
 from mcp_session import classify_exchange
+from mcp_session._cli import commands
 from mcp_session._fuzz.report import write
 from mcp_session._fuzz.search import Bounds, Search
 from mcp_session._fuzz.server import Target, fuzz_server
@@ -26,6 +28,25 @@ def fuzzed(fault: str, seconds: float) -> Search:
         patience = 3.0 if "silent" in fault else 30.0
         target = Target(server.url, server, answer_seconds=patience, growth=16 * 1024 * 1024)
         return fuzz_server(target, Bounds(1, seconds, 1.0, 1))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://[::1", "URL must begin"),
+        ("http://127.0.0.1:99999/", "URL must begin"),
+        (f"http://{'n' * 300}.example/", "URL must begin"),
+        ("ftp://a.example/", "URL must begin"),
+        ("https://a.example/", "URL has to begin with http://"),
+        # Nobody can listen there.
+        ("http://127.0.0.1:1/mcp", "the server cannot be reached (ConnectionRefusedError)"),
+    ],
+)
+def test_what_is_no_server_that_can_be_reached_is_misuse(url: str, said: str) -> None:
+    result = CliRunner().invoke(commands.main, ["fuzz", url])
+
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_nothing_is_found_in_a_healthy_server() -> None:

@@ -1,9 +1,13 @@
 """Where a process can be reached by the others: a private socket of its host, or a URL."""
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-__all__ = ["PeerAddresses"]
+__all__ = ["DEFAULT_PORTS", "PeerAddresses", "checked_peer_url", "checked_server_url"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# https://www.rfc-editor.org/rfc/rfc1035.html#section-2.3.4
+_LONGEST_LABEL = 63
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,50 @@ class PeerAddresses:
 
     @classmethod
     def decoded(cls, addresses: bytes) -> "PeerAddresses":
-        """From the bytes of the table; what is not there is `None`."""
+        """From the bytes of the table; what is not there, or leads nowhere, is `None`."""
         fields = dict(parse_qsl(addresses.decode("ascii", "replace")))
-        return cls(fields.get("host", ""), fields.get("socket"), fields.get("url"))
+        path, url = fields.get("socket"), fields.get("url")
+        try:
+            url = checked_peer_url(url)
+        except ValueError:
+            url = None
+        return cls(fields.get("host", ""), None if path and "\0" in path else path, url)
+
+
+def checked_peer_url(url: object) -> str | None:
+    """Return the URL that the other processes reach this one at.
+
+    Raises `TypeError` and `ValueError` for one that nobody could, without it.
+    """
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        message = f"peer_url must be str, not {type(url).__name__}"
+        raise TypeError(message)
+    parts = checked_server_url("peer_url", url)
+    if parts.path not in {"", "/"}:
+        message = "peer_url must be a URL without a path: each request brings its own"
+        raise ValueError(message)
+    return url
+
+
+def checked_server_url(what: str, url: str) -> SplitResult:
+    """Return the parts of the URL of a server. Raises `ValueError` without it."""
+    unusable = f"{what} must be a URL of http:// or https:// with a host"
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in DEFAULT_PORTS and _is_host(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(unusable) from None
+    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(unusable)
+    if parts.username is not None or parts.query or parts.fragment:
+        message = f"{what} must be a URL without credentials, query and fragment"
+        raise ValueError(message)
+    return parts
+
+
+def _is_host(name: str | None) -> bool:
+    """Whether it can be looked up, or is an address: the look-up of another raises anything."""
+    labels = (name or "").removesuffix(".").split(".")
+    return ":" in (name or "") or all(0 < len(label) <= _LONGEST_LABEL for label in labels)

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
+from mcp_session._asgi._foreign import described_error
 from mcp_session._core import AsgiMachine, VerdictEvent
 from mcp_session._rules import Rule
 
@@ -34,8 +35,8 @@ class Reporter:
         if hook is not None:
             try:
                 hook(event)
-            except Exception:
-                _logger.exception("The hook `on_verdict` raised")
+            except Exception as error:  # noqa: BLE001 - it is the hook's affair
+                _logger.error("The hook `on_verdict` raised %s", described_error(error))  # noqa: TRY400 - without its text
 
     def remark(self, machine: AsgiMachine) -> None:
         """Warn of what the application should be mended in, once."""

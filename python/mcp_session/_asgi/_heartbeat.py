@@ -16,6 +16,7 @@ from functools import partial
 
 import anyio
 
+from mcp_session._asgi._foreign import described_error
 from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
 from mcp_session.sessions import SessionEntry, SessionTable, SessionTableError
 
@@ -198,9 +199,8 @@ class Heartbeat:
                 self._lease.look_at_the_clock()
                 if beats % _BEATS_BETWEEN_TOUCHES == 0:
                     _logger.warning("The table of sessions cannot be asked: %s", _shown(error))
-            except Exception:
-                # Whatever it was, a process without a heart holds no session.
-                _logger.exception("The lease could not be renewed")
+            except Exception as error:  # noqa: BLE001 - a process without a heart holds no session
+                _logger.error("The lease could not be renewed: %s", described_error(error))  # noqa: TRY400 - without its text
             beats += 1
             # Those that were started together do not ask together.
             jittered = self._interval * random.uniform(0.8, 1.2)  # noqa: S311 - no secret

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from typing import Any
 
 import anyio
@@ -23,6 +23,7 @@ from mcp_session._asgi._heartbeat import Heartbeat, Lease, Pulse
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
+from mcp_session._sessions.unreachable import UnreachableSessions
 from mcp_session.replica import Replica
 from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 
@@ -110,6 +111,29 @@ class ServingReplica:
         opened = cls(options, replica)
         await opened._open(entrance)
         return opened
+
+    @classmethod
+    def without_table(cls, options: ReplicaOptions) -> "ServingReplica":
+        """Make one for a single request, while the table cannot be asked: it holds no session."""
+        replica = Replica(
+            token_hex(16),
+            token_bytes(32),
+            restore=options.restore,
+            echo_id=options.echo_id,
+            requires_session=options.requires_session,
+        )
+        # What the application would open nobody could find again.
+        replica.drain()
+        unopened = cls(options, replica)
+        unopened.lease = Lease(
+            UnreachableSessions(),
+            replica,
+            addresses=b"",
+            seconds=options.lease_seconds,
+            entry_seconds=options.session_seconds,
+            tombstone_seconds=options.tombstone_seconds,
+        )
+        return unopened
 
     async def _open(self, entrance: Application) -> None:
         options = self._options

@@ -12,6 +12,7 @@ from typing import cast
 import anyio
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
+from mcp_session._asgi._again import GivenAgain
 from mcp_session._asgi._connection import described, target
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
@@ -88,10 +89,12 @@ class SessionRequest:
         self._replica, self._run = replica, run
         self._application, self._serve = application, serve
         self._scope, self._receive, self._send = scope, receive, send
+        self._given = GivenAgain(receive)
         # Read whole, and counted, until the answer begins.
         self._body: bytes | None = None
         self._collected: CollectedBody | None = None
         self._asked: InProcessAnswer | None = None
+        self._restored_by: float | None = None
         self._on_restored = on_restored
         self._answer = _Answer(replica, run, send)
 
@@ -255,7 +258,7 @@ class SessionRequest:
             self._application,
             {**self._told_of_the_session(headers, name, is_restored=True), "method": method},
             body,
-            seconds=_RESTORE_SECONDS,
+            seconds=self._seconds_to_restore(),
             at_most=_RESTORE_BYTES,
             run=run,
         )
@@ -264,6 +267,12 @@ class SessionRequest:
     def _public_id(self) -> str | None:
         """What the client calls its session."""
         return _text(self._run.session_id)
+
+    def _seconds_to_restore(self) -> float:
+        """Return what is left of the time for all that a restored session is told."""
+        now = anyio.current_time()
+        self._restored_by = self._restored_by or now + _RESTORE_SECONDS
+        return max(0.0, self._restored_by - now)
 
     def _told_of_the_session(
         self, headers: list[tuple[bytes, bytes]], name: str | None, *, is_restored: bool
@@ -318,7 +327,7 @@ class SessionRequest:
     def _receive_again(self) -> Receive:
         """Give the request from its beginning, if it was read whole; else what is left of it."""
         if self._body is None:
-            return self._receive
+            return self._given.receive()
         given = [self._body]
 
         async def receive() -> Message:

@@ -9,11 +9,11 @@ from functools import partial
 from inspect import isawaitable
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
+from mcp_session._asgi._foreign import described_error
 from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
 from mcp_session._asgi._request import RequestReader
 from mcp_session._asgi._session_request import Serve, SessionRequest, caller
-from mcp_session._core import CollectedBody, ServerPolicy, admit
-from mcp_session._later_enums import Lookup
+from mcp_session._core import CollectedBody, ServerPolicy
 from mcp_session.replica import ReadBody, SessionRun
 from mcp_session.sessions import SessionTableError
 
@@ -69,8 +69,8 @@ class SharedSessions:
         try:
             replica = await self._opened()
         except (SessionTableError, TimeoutError):
-            await self._serve_without_table(scope, receive, send)
-            return
+            # The machine says what is answered all the same, and what the application gets.
+            replica = ServingReplica.without_table(self._options)
         replica.lease.look_at_the_clock()
         query = scope.get("query_string", b"")
         begun = replica.replica.begin(scope["method"], scope["headers"], query, **caller(scope))
@@ -145,8 +145,8 @@ class SharedSessions:
             told = self._on_restored(restored) if self._on_restored is not None else None
             if isawaitable(told):
                 await told
-        except Exception:
-            _logger.exception("The hook `on_restored` raised")
+        except Exception as error:  # noqa: BLE001 - it is the hook's affair
+            _logger.error("The hook `on_restored` raised %s", described_error(error))  # noqa: TRY400 - without its text
 
     async def _opened(self) -> ServingReplica:
         if self._replica is not None and self._replica.serves_here():
@@ -166,23 +166,3 @@ class SharedSessions:
             opening = ServingReplica.open(self._options, self._entrance)
             self._opening = loop.create_task(opening)
         return self._opening
-
-    async def _serve_without_table(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Nothing is known of any session: 503, but for a peer that has none."""
-        versions = [
-            value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name.lower() == b"mcp-protocol-version"
-        ]
-        verdict = admit(
-            scope["method"],
-            session_id="not known",
-            protocol_version=", ".join(versions) or None,
-            known=Lookup.UNAVAILABLE,
-        )
-        if (answer := verdict.response) is None:
-            await self._serve(scope, None, receive, send)
-            return
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,7 +30,18 @@ FOUND_SOMETHING, MISUSED = 1, 2
 # What the extra `demo` brings, by the names of the modules.
 DEMO = {"anyio": "anyio", "httpx2": "httpx2", "mcp": "mcp 2.3 or newer", "uvicorn": "uvicorn"}
 
-_PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+class _Place(click.Path):
+    """A file or a folder. An empty name is neither, where a path would be the folder at hand."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as it is overridden
+        """Take a name as a path."""
+        if value == "":
+            self.fail("an empty name is no file and no folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_PATHS = click.argument("paths", nargs=-1, required=True, type=_Place(path_type=Path))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

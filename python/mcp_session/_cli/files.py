@@ -4,11 +4,14 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import TextIO
 
-__all__ = ["Reader", "UnreadableError", "is_file", "is_folder"]
+__all__ = ["MOST_PLACES", "Reader", "UnreadableError", "is_file", "is_folder", "is_link"]
 
 LONGEST_FILE = 128 * 1024 * 1024
 LONGEST_IN_ALL = 512 * 1024 * 1024
+# Files and folders of a folder, with all that is below it.
+MOST_PLACES = 20_000
 
 _KINDS = (
     (stat.S_ISFIFO, "a FIFO, not a file"),
@@ -47,8 +50,12 @@ class Reader:
 
     def read_standard_input(self) -> bytes:
         """Return what is on standard input; raise `UnreadableError` if that cannot be."""
+        stdin: TextIO | None = sys.stdin
+        if stdin is None:
+            message = "it is closed"
+            raise UnreadableError(message)
         try:
-            return self._taken(sys.stdin.buffer.read(min(LONGEST_FILE, self._left) + 1))
+            return self._taken(stdin.buffer.read(min(LONGEST_FILE, self._left) + 1))
         except OSError as error:
             raise UnreadableError(reason(error)) from None
 
@@ -79,6 +86,11 @@ def is_folder(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """Say whether something of this name is there and no folder."""
     return os.path.exists(path) and not is_folder(path)  # noqa: PTH110 - as above
+
+
+def is_link(path: Path) -> bool:
+    """Say whether this is a symbolic link."""
+    return os.path.islink(path)  # noqa: PTH114 - as above
 
 
 _BINARY: int = getattr(os, "O_BINARY", 0)

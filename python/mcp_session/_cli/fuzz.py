@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
-from mcp_session._cli.given import checked_headers
+from mcp_session._cli.given import checked_headers, checked_url
 from mcp_session._extras import how_to_install
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
         from mcp_session.testing.processes import CommandServer  # noqa: PLC0415 - an extra
 
     ours = checked_headers(headers, bearer)
+    _check_url(url if command is None else url.replace("{port}", "1"))
     with ExitStack() as stack:
         started = None
         if command is not None:
@@ -125,8 +127,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
             answer_seconds,
             memory * MEBIBYTE,
         )
-        if not target.url.startswith("http://"):
-            _misused("URL has to begin with http://")
+        _check_reached(target.url, answer_seconds)
         _run(partial(fuzz_server, target), options)
 
 
@@ -163,6 +164,21 @@ def fuzz_client(
         from mcp_session._fuzz.client import fuzz_client as run  # noqa: PLC0415 - an extra
 
     _run(partial(run, command, limit=limit, most_memory=memory * MEBIBYTE), options)
+
+
+def _check_url(url: str) -> None:
+    if urlsplit(checked_url(url)).scheme != "http":
+        _misused("URL has to begin with http://")
+
+
+def _check_reached(url: str, seconds: float) -> None:
+    """End where nobody takes a connection: that is no fault of a server."""
+    from mcp_session.testing.client import ScriptedClient  # noqa: PLC0415 - an extra
+
+    try:
+        ScriptedClient(url, seconds=seconds).begin(b"").close()
+    except OSError as error:
+        _misused(f"the server cannot be reached ({type(error).__name__})")
 
 
 def _run(search: Callable[[BoundsType], Search], options: dict[str, Any]) -> None:

@@ -34,6 +34,8 @@ def checked_url(url: str) -> str:
         parts = urlsplit(url)
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
         is_usable = is_usable and (parts.port is None or parts.port > 0)
+        # As it is looked up; not every name can be.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         is_usable = False
     if not is_usable or not url.isprintable():

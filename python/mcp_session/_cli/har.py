@@ -10,12 +10,14 @@ import binascii
 import json
 import math
 from base64 import b64decode
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from mcp_session._cli.recorded import Draft, MalformedError, Problem, texts, utf8
+from mcp_session._cli.ticks import in_order
 from mcp_session._core import RecordedExchange
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def read(path: str, source: str, data: bytes) -> Iterator[Item]:
         return
     if not entries:
         yield Problem(path, "", "an archive without an entry", is_malformed=True)
+    drafts: list[Draft] = []
     for number, entry in enumerate(entries, 1):
         place = f"entry {number}"
         try:
@@ -47,7 +50,10 @@ def read(path: str, source: str, data: bytes) -> Iterator[Item]:
         except MalformedError as error:
             yield Problem(path, place, error.what, is_malformed=True)
         else:
-            yield Draft(source, place, (path, path), times, make)
+            drafts.append(Draft(source, place, (path, path), times, make))
+    times_of = in_order([draft.times for draft in drafts])
+    for draft, ordered in zip(drafts, times_of, strict=True):
+        yield replace(draft, times=ordered)
 
 
 def endpoint_and_query(url: str) -> tuple[str, str]:

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_session._cli import curl, har
-from mcp_session._cli.files import Reader, UnreadableError, is_file, is_folder, reason
+from mcp_session._cli.files import (
+    MOST_PLACES,
+    Reader,
+    UnreadableError,
+    is_file,
+    is_folder,
+    is_link,
+    reason,
+)
 from mcp_session._cli.recorded import Draft, MalformedError, Problem, in_time
 from mcp_session._cli.terminal import escaped
 from mcp_session._core import RecordedExchange
@@ -55,17 +63,23 @@ def _folder(folder: Path, reader: Reader) -> Iterator[list[Item]]:
     def note(error: OSError) -> None:
         problems.append(_unreadable(Path(error.filename), reason(error)))
 
-    for place, _, names in os.walk(folder, onerror=note):
+    places = 0
+    for place, folders, names in os.walk(folder, onerror=note):
         found += [Path(place, name) for name in names if not name.startswith(".")]
+        places += len(folders) + len(names)
+        if places > MOST_PLACES:
+            what = f"more than the {MOST_PLACES:,} files and folders that are looked at"
+            yield [*problems, _unreadable(folder, what)]
+            return
     if problems:
         yield problems
     elif not found:
         yield [_malformed(folder, "", "no recorded exchange in this folder")]
     found.sort()
-    others = [path for path in found if path.suffix not in {REQUEST, RESPONSE}]
-    yield from _pairs((path for path in found if path not in {*others}), reader)
-    for path in others:
-        yield _file(path, reader)
+    yield from _pairs((path for path in found if path.suffix in {REQUEST, RESPONSE}), reader)
+    for path in found:
+        if path.suffix not in {REQUEST, RESPONSE}:
+            yield _file(path, reader)
 
 
 def _pairs(files: Iterable[Path], reader: Reader) -> Iterator[list[Item]]:
@@ -109,7 +123,7 @@ def _pair(request: Path, response: Path, reader: Reader) -> Item:
 
 
 def _file(path: Path, reader: Reader) -> list[Item]:
-    if not is_file(path) and not path.is_symlink():
+    if not is_file(path) and not is_link(path):
         # Of a name that is too long, the system says so.
         return [_unreadable(path, _why_missing(path))]
     try:

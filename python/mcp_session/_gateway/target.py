@@ -4,8 +4,9 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Collection, Iterable
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from mcp_session._asgi._addresses import DEFAULT_PORTS, checked_server_url
 from mcp_session._asgi._forward import HOP_BY_HOP, Upstream
 
 __all__ = ["Target", "TrustedProxies", "number_of"]
@@ -13,7 +14,6 @@ __all__ = ["Target", "TrustedProxies", "number_of"]
 _CONNECT_SECONDS = 5.0
 _SESSION_ID = b"mcp-session-id"
 _PLACES = frozenset({b"location", b"content-location"})
-_PORTS = {"http": 80, "https": 443}
 # What says where a request came from before it was here: in it anybody can write anything.
 _FORWARDED = frozenset(
     {
@@ -47,11 +47,11 @@ class Target:
 
     def __init__(self, url: str, number: int) -> None:
         """Reach it at an URL; `number` says which of several it is."""
-        parts = _checked(url)
+        parts = checked_server_url("an upstream", url)
         self.number = number
         self._base = parts.path.rstrip("/").encode() if parts.path.endswith("/") else b""
         self.host = parts.netloc.encode("ascii")
-        self._place = (parts.hostname, parts.port or _PORTS[parts.scheme])
+        self._place = (parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         self.upstream = Upstream(
             f"{parts.scheme}://{parts.netloc}",
             # One for all connections: to read the authorities takes longer than to connect.
@@ -139,7 +139,7 @@ class Target:
             parts = urlsplit(place.decode("ascii"))
             is_whole = bool(parts.scheme or parts.netloc)
             if is_whole:
-                at = (parts.hostname, parts.port or _PORTS.get(parts.scheme or "http"))
+                at = (parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme or "http"))
                 if at != self._place:
                     return place
         except ValueError:
@@ -203,18 +203,3 @@ def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
 def _untagged(session_id: bytes) -> bytes:
     """Return an ID as its server gave it."""
     return _TAG.sub(b"", session_id, count=1) if _TAG.match(session_id) else session_id
-
-
-def _checked(url: str) -> SplitResult:
-    unusable = "an upstream must be a URL of http:// or https:// with a host"
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ValueError(unusable) from None
-    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError(unusable)
-    if parts.username is not None or parts.query or parts.fragment:
-        message = "an upstream must be a URL without credentials, query and fragment"
-        raise ValueError(message)
-    return parts

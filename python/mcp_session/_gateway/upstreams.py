@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from mcp_session._asgi import Message, Receive, Scope, Send
+from mcp_session._asgi._again import GivenAgain
 from mcp_session._asgi._connection import target as target_of
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, UpstreamAnswer
 from mcp_session._core import (
@@ -60,6 +61,9 @@ class Upstreams:
             target = self._targets[(self._turn + offset) % len(self._targets)]
             if await self._forward(target, request, send):
                 return
+            if request.given.is_gone:
+                # The next one would wait for a beginning that was read already.
+                break
         await _reply(send, no_upstream_response(await request.body_at_hand()))
 
     async def _forward_to(self, target: Target, request: "_Request", send: Send) -> None:
@@ -88,7 +92,7 @@ class Upstreams:
         except ValueError:
             await _refuse(send)
             return True
-        exchange = target.upstream.exchange(scope["method"], path, headers, request.receive)
+        exchange = target.upstream.exchange(scope["method"], path, headers, request.given.receive())
         outcome: Outcome = "answered"
         try:
             async with exchange as answer:
@@ -97,7 +101,7 @@ class Upstreams:
             outcome = "unreached"
         except Lost:
             outcome = "lost"
-            await _reply(send, upstream_lost_response(request.body))
+            await _reply(send, upstream_lost_response(request.given.body))
         except ClientLeft:
             pass
         except CutOff:
@@ -130,27 +134,17 @@ class Upstreams:
 
 
 class _Request:
-    """A request, of which what was read whole is kept: an error repeats its id."""
+    """A request, of which what came whole is kept: for the next server, and for its id."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.scope, self._receive = scope, receive
-        self.body: bytes | None = None
+        self.scope, self.given = scope, GivenAgain(receive)
         self.is_stream = False
-        self._is_begun = False
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if not self._is_begun:
-            self._is_begun = True
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                self.body = bytes(message.get("body", b""))
-        return message
 
     async def body_at_hand(self) -> bytes | None:
         """Return the body, if it comes in one piece, as it does once the middleware has it."""
-        if not self._is_begun:
-            await self.receive()
-        return self.body
+        if self.given.body is None and not self.given.is_gone:
+            await self.given.receive()()
+        return self.given.body
 
 
 class _EndpointMoved:

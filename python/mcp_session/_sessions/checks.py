@@ -14,6 +14,7 @@ __all__ = [
     "checked_expected",
     "checked_hashing_key",
     "checked_key",
+    "checked_max_bytes",
     "checked_replica",
     "checked_seconds",
 ]
@@ -61,6 +62,17 @@ def checked_entry(entry: SessionEntry) -> SessionEntry:
     _checked_identity("owner", entry.owner, least=0)
     _checked_bytes("value", entry.value, least=0, most=_MAX_VALUE)
     return entry
+
+
+def checked_max_bytes(max_bytes: object) -> int:
+    """Return a bound of what is kept if it has room for the longest entry."""
+    if not isinstance(max_bytes, int) or isinstance(max_bytes, bool):
+        message = f"max_bytes must be an int, not {type(max_bytes).__name__}"
+        raise TypeError(message)
+    if max_bytes < _MAX_VALUE:
+        message = f"max_bytes must be at least {_MAX_VALUE}: {max_bytes}"
+        raise ValueError(message)
+    return max_bytes
 
 
 def checked_seconds(name: str, seconds: object) -> float:

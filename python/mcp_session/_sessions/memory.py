@@ -14,6 +14,7 @@ from mcp_session._sessions.checks import (
     checked_expected,
     checked_hashing_key,
     checked_key,
+    checked_max_bytes,
     checked_replica,
     checked_seconds,
 )
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["MemorySessions"]
 
+# What an entry takes beside its bytes: objects, and its places in a dict and a heap.
+_OF_ONE = 512
+
 
 class MemorySessions:
     """A `SessionTable` in the memory of one process, for one process, and for tests.
 
     It outlives the application's own memory of its sessions (an idle time-out), not the process.
     A process that is forked gets a copy, which nobody shares: for workers take `SqliteSessions`.
-    `key` (32 bytes, default random) is the key that hashes session IDs.
+    `key` (32 bytes, default random) is the key that hashes session IDs. `max_bytes` (`int`, at
+    least one MiB, default 256 MiB) bounds its entries in sum; beyond it, those are forgotten that
+    were not used for the longest time.
 
     >>> import asyncio
     >>> from mcp_session.sessions import MemorySessions, SessionEntry
@@ -45,11 +51,13 @@ class MemorySessions:
     [True, False]
     """
 
-    def __init__(self, *, key: bytes | None = None) -> None:
+    def __init__(self, *, key: bytes | None = None, max_bytes: int = 256 * 1024 * 1024) -> None:
         """Make an empty table."""
         self._key = checked_hashing_key(key) or token_bytes(32)
         self._lock = threading.Lock()
+        self._max_bytes = checked_max_bytes(max_bytes)
         self._entries: dict[bytes, _Kept] = {}
+        self._bytes = 0
         # When an entry may be over, at the earliest: one item for each entry.
         self._ends: list[tuple[float, bytes]] = []
         self._leases: dict[str, _Lease] = {}
@@ -90,7 +98,9 @@ class MemorySessions:
                 return False
             if kept is None:
                 heapq.heappush(self._ends, (now + seconds, key))
+            self._bytes += _size(key, entry) - (0 if kept is None else _size(key, kept.entry))
             self._entries[key] = _Kept(entry, now + seconds)
+            self._forget_beyond_room()
             return True
 
     async def touch(self, keys: Collection[bytes], seconds: float) -> frozenset[bytes]:
@@ -133,13 +143,28 @@ class MemorySessions:
         for _ in range(2):
             if not self._ends or now < self._ends[0][0]:
                 return
-            _, key = self._ends[0]
-            kept = self._entries[key]
-            if kept.end <= now:
-                heapq.heappop(self._ends)
-                del self._entries[key]
-            else:
-                heapq.heapreplace(self._ends, (kept.end, key))
+            self._forget_first(now)
+
+    def _forget_beyond_room(self) -> None:
+        # All are kept for as long, but for ends of sessions: the first to end was not used for the
+        # longest time.
+        while self._bytes > self._max_bytes and len(self._entries) > 1:
+            self._forget_first(self._ends[0][0])
+
+    def _forget_first(self, now: float) -> None:
+        """Forget the first to end if it is over by then; else put it where it belongs."""
+        _, key = self._ends[0]
+        kept = self._entries[key]
+        if kept.end <= now:
+            heapq.heappop(self._ends)
+            del self._entries[key]
+            self._bytes -= _size(key, kept.entry)
+        else:
+            heapq.heapreplace(self._ends, (kept.end, key))
+
+
+def _size(key: bytes, entry: SessionEntry) -> int:
+    return _OF_ONE + len(key) + len(entry.owner) + len(entry.value)
 
 
 class _Kept(NamedTuple):

@@ -30,7 +30,7 @@ use crate::jsonrpc::{Kind, Message, RequestId, peek};
 use crate::server::{EchoId, Options as ServerOptions};
 use crate::table::{Lookup, SessionHeader, admit};
 use awaited::Outgoing;
-use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, State};
+use state::{AfterHold, AfterRenewal, Attached, Ending, Forwarding, Held, State};
 
 /// How often a request looks its session up before it is told to come again.
 const MOST_LOOKS: u32 = 24;
@@ -264,7 +264,11 @@ impl Run {
     ///
     /// [`Misuse`]: the run does not wait for that.
     pub fn hold_over(&mut self, replica: &mut Replica) -> Result<Step, Misuse> {
-        let State::Held(then) = self.state else { return Err(Misuse) };
+        let State::Held(Held { by, then }) = self.state else { return Err(Misuse) };
+        if replica.has_failed(by) {
+            // One after the other, they would wait for as long as each of them needs to fail.
+            return Ok(self.unavailable());
+        }
         Ok(match then {
             AfterHold::Look => self.look(replica),
             AfterHold::Forgotten => self.forgotten(replica),
@@ -491,7 +495,7 @@ impl Run {
         if self.is_upkeep {
             return self.end();
         }
-        self.state = State::Held(then);
+        self.state = State::Held(Held { by: other, then });
         Step::Hold(other)
     }
 

@@ -284,6 +284,7 @@ impl Run {
             }
             Heard::Later | Heard::Accepted => {
                 replica.release(&key, self.number);
+                replica.note_failed(self.number);
                 self.unavailable()
             }
             Heard::NotSo => {

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 
 use super::super::entry::LiveRecord;
 use super::super::key::SessionKey;
-use super::super::step::HiddenId;
+use super::super::step::{HiddenId, RunNumber};
 use super::reading::AnswerReader;
 use crate::server::ResponseHead;
 use crate::session::{Planned, Told};
@@ -16,7 +16,7 @@ pub(super) enum State {
     Renewing(AfterRenewal),
     Writing(Writing),
     Forwarding(Forwarding),
-    Held(AfterHold),
+    Held(Held),
     Waiting,
     Restoring(Box<Restoring>),
     Opening(Box<Opening>),
@@ -35,6 +35,13 @@ pub(super) enum AfterRenewal {
     Look,
     /// Say that the session is unknown, if the table has lost nothing.
     Unknown,
+}
+
+/// A wait for another run of this process.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    pub(super) by: RunNumber,
+    pub(super) then: AfterHold,
 }
 
 #[derive(Clone, Copy)]
