@@ -139,7 +139,7 @@ async def test_a_method_in_small_letters_is_no_matter_of_a_table_that_is_down() 
 async def test_without_a_table_no_id_and_no_mark_of_a_hop_gets_to_the_application() -> None:
     application = Application()
     middleware = SessionMiddleware(application, sessions=Down())
-    given = {"mcp_session_id": "stolen", "mcp_session_hop": "forged"}
+    given: Any = {"mcp_session_id": "stolen", "mcp_session_hop": "forged"}
     assert (await ask(middleware, mcp_protocol_version="2026-07-28", **given))[0] == 404
     for method in ("HEAD", "OPTIONS", "PUT"):
         assert (await ask(middleware, method, **given))[0] == 404
