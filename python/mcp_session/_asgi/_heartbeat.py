@@ -176,7 +176,9 @@ class Heartbeat:
     async def stop(self) -> None:
         """Renew no more, and let the lease go."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+            # It may be about to end by itself.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
             await asyncio.to_thread(self._thread.join, 2 * _TABLE_SECONDS)
 
     def _main(self) -> None:

@@ -35,6 +35,7 @@ class PeerListener:
         self._application = application
         self._folder: str | None = None
         self._servers: list[uvicorn.Server] = []
+        self._sockets: list[socket.socket] = []
 
     async def open(self) -> str | None:
         """Listen; return the path of the socket, or `None` where there can be none."""
@@ -44,6 +45,7 @@ class PeerListener:
         self._folder = tempfile.mkdtemp(prefix="mcp-session-", dir=parent)
         path = str(Path(self._folder, "peer"))
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._sockets.append(listener)
         try:
             listener.bind(path)
             listener.listen(_BACKLOG)
@@ -69,6 +71,13 @@ class PeerListener:
         for server in servers:
             server.config.timeout_graceful_shutdown = max(1, round(seconds))
             await server.shutdown()
+        self.remove_folder()
+
+    def abandon(self) -> None:
+        """Close what an event loop that is closed has left open: it accepts nothing any more."""
+        listeners, self._sockets = self._sockets, []
+        for listener in listeners:
+            listener.close()
         self.remove_folder()
 
     def remove_folder(self) -> None:

@@ -187,6 +187,13 @@ class ServingReplica:
         await self.peers.aclose()
         await self._options.sessions.aclose()
 
+    async def retire(self) -> None:
+        """Let the lease go if the event loop is closed: what it owns is another's at once."""
+        if self.process_id == os.getpid() and self.loop.is_closed():
+            self._listener.abandon()
+            atexit.unregister(self._listener.remove_folder)
+            await self._heartbeat.stop()
+
     async def _drain(self) -> None:
         await self._nothing_runs(self._options.drain_seconds)
         # Whatever goes on belongs to whoever takes the session over: it must not run here then.
@@ -209,7 +216,7 @@ class ServingReplica:
             self.loop.call_soon_threadsafe(self._turn)
         except RuntimeError:
             # Nobody accepts on the socket any more; without it, that shows at once.
-            self._listener.remove_folder()
+            self._listener.abandon()
             return Pulse.GONE
         is_stuck = time.monotonic() - self._turned > _STUCK_SECONDS
         return Pulse.STUCK if is_stuck else Pulse.BEATS

@@ -163,6 +163,10 @@ class SharedSessions:
     def _begin_to_open(self) -> "asyncio.Task[ServingReplica]":
         loop = asyncio.get_running_loop()
         if self._opening is None or self._opening.get_loop() is not loop:
-            opening = ServingReplica.open(self._options, self._entrance)
-            self._opening = loop.create_task(opening)
+            self._opening = loop.create_task(self._open())
         return self._opening
+
+    async def _open(self) -> ServingReplica:
+        if self._replica is not None:
+            await self._replica.retire()
+        return await ServingReplica.open(self._options, self._entrance)
