@@ -8,6 +8,8 @@ import mcp_session.httpx
 import mcp_session.httpx2
 import pytest
 from mcp_session import ResendPolicy
+from mcp_session._client.recovery import FollowedSession, Leader, Opening
+from mcp_session._client.waiting import Waiting, Waits
 
 CLIENTS: list[Any] = [mcp_session.httpx.AsyncClient, mcp_session.httpx2.AsyncClient]
 
@@ -86,3 +88,13 @@ def test_the_factories_have_the_timeouts_of_the_sdks_own_and_take_more() -> None
         assert client.headers["x-team"] == "search"
         assert client.follow_redirects
         assert create(timeout=library.Timeout(5)).timeout == library.Timeout(5)
+
+
+def test_what_opens_a_session_shows_no_credential() -> None:
+    url = httpx.URL("https://user:SECRET@mcp.example/mcp?key=SECRET")
+    headers = [(b"authorization", b"Bearer SECRET")]
+    opening = Opening(url, headers, {}, {"auth": ("user", "SECRET")})
+    leader = Leader(httpx.Request("POST", url, headers=headers), {"auth": ("user", "SECRET")})
+
+    for kept in (opening, leader, FollowedSession(opening, Waiting(Waits()))):
+        assert "SECRET" not in repr(kept)

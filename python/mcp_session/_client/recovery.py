@@ -30,7 +30,8 @@ NOT_REPEATED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+# What these three hold are credentials.
+@dataclass(frozen=True, slots=True, repr=False)
 class Opening:
     """How a session was opened: all that its `initialize` needs to be sent again."""
 
@@ -81,7 +82,7 @@ class Opening:
         return replace(self, headers=headers, send_options=send_options)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leader:
     """The request that makes a new session, and how it is sent."""
 
@@ -89,7 +90,7 @@ class Leader:
     send_options: dict[str, object]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class FollowedSession:
     """What the driver keeps for one session."""
 
