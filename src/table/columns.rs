@@ -108,34 +108,25 @@ pub enum RequestKind {
 impl RequestKind {
     #[inline]
     fn of(request: &Request<'_>) -> Self {
-        match (request.protocol_version, request.posted()) {
-            (None, None) => Self::of_method(request.method),
-            (version, message) => Self::of_era(request.method, version, message),
+        let message = request.posted();
+        let is_initialize = message.is_some_and(Message::is_initialize);
+        // An `initialize` is legacy always.
+        let era = match (is_initialize, request.protocol_version, message) {
+            (true, _, _) | (false, None, None) => Era::Legacy,
+            (false, version, message) => Era::of(version, message),
+        };
+        match (era, request.method) {
+            (Era::Modern, _) => Self::Modern,
+            (Era::Legacy, Method::Post) if is_initialize => Self::Initialize,
+            (Era::Legacy, Method::Post) => Self::Post,
+            (Era::Legacy, Method::Get) => Self::Get,
+            (Era::Legacy, Method::Delete) => Self::Delete,
+            (Era::Legacy, Method::Other) => Self::OtherMethod,
         }
     }
+}
 
-    /// Never inlined, as whatever the commonest exchange does not need: what is left is short
-    /// enough to be compiled into the caller.
-    #[inline(never)]
-    fn of_era(method: Method, version: Option<&[u8]>, posted: Option<&Message<'_>>) -> Self {
-        if posted.is_some_and(Message::is_initialize) {
-            return Self::Initialize;
-        }
-        match Era::of(version, posted) {
-            Era::Modern => Self::Modern,
-            Era::Legacy => Self::of_method(method),
-        }
-    }
-
-    fn of_method(method: Method) -> Self {
-        match method {
-            Method::Post => Self::Post,
-            Method::Get => Self::Get,
-            Method::Delete => Self::Delete,
-            Method::Other => Self::OtherMethod,
-        }
-    }
-
+impl RequestKind {
     /// Everything that a request whose body is not known may turn out to be.
     pub(crate) fn possible(request: &Request<'_>) -> &'static [Self] {
         let named = request.protocol_version.is_some_and(|version| !version.is_empty());
@@ -183,15 +174,8 @@ impl ResponseSessionId {
     fn of(response: &Response<'_>) -> Self {
         match response.session_id {
             None | Some([]) => Self::Absent,
-            Some(id) => Self::of_present(id),
-        }
-    }
-
-    #[inline(never)]
-    fn of_present(id: &[u8]) -> Self {
-        match SessionId::parse(id) {
-            Some(_) => Self::WellFormed,
-            None => Self::IllFormed,
+            Some(id) if SessionId::parse(id).is_some() => Self::WellFormed,
+            Some(_) => Self::IllFormed,
         }
     }
 }

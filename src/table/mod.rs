@@ -120,7 +120,7 @@ pub fn needs_body(side: Side, request: &Request<'_>, response: &Response<'_>) ->
 /// assert!(!needs_more_body(Side::Server, &request, &so_far(b"unknown tool")));
 /// ```
 pub fn needs_more_body(side: Side, request: &Request<'_>, response: &Response<'_>) -> bool {
-    classify_head(side, request, response).is_none()
+    of_head(side, request, response, |_, _| ()).is_none()
 }
 
 /// The verdict by the head alone, where [`needs_more_body`] says no: the facts are read once for
@@ -130,6 +130,19 @@ pub(crate) fn classify_head<'a>(
     request: &Request<'a>,
     response: &Response<'a>,
 ) -> Option<Verdict<'a>> {
+    of_head(side, request, response, |columns, decided| {
+        Verdict::new(decided, columns.session_header(), request, response.session_id)
+    })
+}
+
+/// What is made of what the head alone decides, if the body cannot change that.
+#[inline]
+fn of_head<T>(
+    side: Side,
+    request: &Request<'_>,
+    response: &Response<'_>,
+    make: impl FnOnce(&Columns, (Rule, Action)) -> T,
+) -> Option<T> {
     let unread = Columns::of(side, request, &Response { body: None, ..*response });
     let decided = decide(&unread);
     let so_far = response.body.unwrap_or_default();
@@ -138,8 +151,7 @@ pub(crate) fn classify_head<'a>(
             response_body::may_be_read(*response_kind, so_far, side, request, response)
         })
         .any(|response_kind| decide(&Columns { response_kind, ..unread }).1 != decided.1);
-    let verdict = || Verdict::new(decided, unread.session_header(), request, response.session_id);
-    (!needs_more).then(verdict)
+    (!needs_more).then(|| make(&unread, decided))
 }
 
 /// Whether the body of the request can change what has to be done, its id in an answer

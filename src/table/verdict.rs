@@ -55,27 +55,14 @@ impl<'a> Verdict<'a> {
         request: &Request<'a>,
         offered: Option<&'a [u8]>,
     ) -> Self {
-        let verdict = Self { action, rule, session_header, session_id: None, response: None };
-        match action {
-            Action::PassThrough | Action::ClearAndReinit | Action::Clear => verdict,
-            Action::AdoptSession
-            | Action::NotFoundResponse
-            | Action::BadRequestResponse
-            | Action::UnavailableResponse => verdict.complete(request, offered),
-        }
-    }
-
-    /// With what the action needs.
-    #[inline(never)]
-    fn complete(self, request: &Request<'a>, offered: Option<&'a [u8]>) -> Self {
         let id = || request.posted().and_then(Message::echoed_id);
-        let (session_id, response) = match self.action {
+        let (session_id, response) = match action {
             Action::AdoptSession => (offered.and_then(SessionId::parse), None),
             Action::NotFoundResponse => (None, Some(Answer::not_found(id()))),
             Action::BadRequestResponse => (None, Some(Answer::bad_request(id()))),
             Action::UnavailableResponse => (None, Some(Answer::unavailable(id()))),
             Action::PassThrough | Action::ClearAndReinit | Action::Clear => (None, None),
         };
-        Self { session_id, response, ..self }
+        Self { action, rule, session_header, session_id, response }
     }
 }

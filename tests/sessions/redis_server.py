@@ -38,10 +38,13 @@ def program() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listens on; one 10,000 above there is as well, for nodes of a cluster."""
+    port = 65_535
+    while port > 55_535:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+    return port
 
 
 class RedisServer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ FIRST_ERROR = 500
 # What a server may say of a method or a version of HTTP that it does not know.
 HONEST = (501, 505)
 WARM_UP = 40
+# How long a process may take to end.
+ENDING_SECONDS, ONE_LOOK_SECONDS = 2.0, 0.02
 
 
 @dataclass(frozen=True)
@@ -238,15 +241,23 @@ class _Run:
         self.exchanges.append((request, response))
 
     def _is_up(self, why: str) -> None:
+        self._has_not_ended(why)
+        try:
+            ScriptedClient(self.target.url, seconds=self.target.answer_seconds).begin(b"").close()
+        except OSError as error:
+            # A process that ends closes its sockets before it is gone.
+            until = time.monotonic() + ENDING_SECONDS
+            while self.target.command is not None and time.monotonic() < until:
+                self._has_not_ended(why)
+                time.sleep(ONE_LOOK_SECONDS)
+            kind = "not there"
+            raise _FaultError(kind, f"it takes no connections: {type(error).__name__}") from None
+
+    def _has_not_ended(self, why: str) -> None:
         command = self.target.command
         if command is not None and not command.is_running:
             what = f"the server ended with exit status {command.exit_status}: {why}"
             raise _FaultError("crashed", what)
-        try:
-            ScriptedClient(self.target.url, seconds=self.target.answer_seconds).begin(b"").close()
-        except OSError as error:
-            kind = "not there"
-            raise _FaultError(kind, f"it takes no connections: {type(error).__name__}") from None
 
     def _judge_any(self, response: Response) -> None:
         request, raw = self.exchanges[-1]
