@@ -91,10 +91,10 @@ def test_the_factories_have_the_timeouts_of_the_sdks_own_and_take_more() -> None
 
 
 def test_what_opens_a_session_shows_no_credential() -> None:
-    url = httpx.URL("https://user:SECRET@mcp.example/mcp?key=SECRET")
+    url = httpx2.URL("https://user:SECRET@mcp.example/mcp?key=SECRET")
     headers = [(b"authorization", b"Bearer SECRET")]
     opening = Opening(url, headers, {}, {"auth": ("user", "SECRET")})
-    leader = Leader(httpx.Request("POST", url, headers=headers), {"auth": ("user", "SECRET")})
+    leader = Leader(httpx2.Request("POST", url, headers=headers), {"auth": ("user", "SECRET")})
 
     for kept in (opening, leader, FollowedSession(opening, Waiting(Waits()))):
         assert "SECRET" not in repr(kept)

@@ -341,7 +341,7 @@ def test_a_time_that_is_none_leaves_the_order_of_the_file(text: object) -> None:
     assert draft.times is None
 
 
-INITIALIZE = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}}
+INITIALIZE: dict[str, Any] = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}}
 RESULT = {"jsonrpc": "2.0", "id": 0, "result": {"protocolVersion": "2025-06-18"}}
 
 

@@ -247,7 +247,11 @@ async def test_what_one_server_has_begun_to_read_the_other_gets_from_its_beginni
 
     servers = [await asyncio.start_server(it, "127.0.0.1", 0) for it in (broken, good)]
     urls = [f"http://127.0.0.1:{it.sockets[0].getsockname()[1]}/mcp" for it in servers]
-    upstreams = Upstreams(urls, lambda *_: None, ())
+
+    def counted(*_: object) -> None:
+        """Nobody looks."""
+
+    upstreams = Upstreams(urls, counted, ())
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -12,7 +12,8 @@ from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping
+    from collections.abc import Callable, Collection, Mapping
+    from types import CoroutineType
 
     from mcp_session._client.events import SessionEvent
     from mcp_session._client.library import Library
@@ -134,7 +135,7 @@ class FollowsSessions(Following, Generic[RequestT, ResponseT]):
         *,
         stream: bool = False,
         **send_options: Any,  # noqa: ANN401 - as above
-    ) -> Coroutine[Any, Any, ResponseT]:
+    ) -> CoroutineType[Any, Any, ResponseT]:
         """Send a request, in the session that stands now, if it is of one."""
         of_library: Any = request
         response: Any = self._driver.send(of_library, send_options, stream=stream)
