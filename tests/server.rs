@@ -154,6 +154,27 @@ fn a_body_that_comes_byte_by_byte_takes_linear_time() {
 }
 
 #[test]
+fn a_request_that_begins_with_white_space_byte_by_byte_takes_linear_time() {
+    // Were each byte a look at all before it, this would be 10 to the 11th.
+    let options = Options {
+        max_request_bytes: usize::MAX,
+        max_remembered_bytes: usize::MAX,
+        ..Options::default()
+    };
+    let mut head = RequestHead::new(Method::Post, b"");
+    head.add_header(b"mcp-session-id", b"abc");
+    let mut exchange = Exchange::new(&Policy::new(options), head);
+
+    for _ in 0..500_000 {
+        exchange.request_piece(b" ", Rest::Follows);
+    }
+
+    assert!(exchange.remembers_request());
+    exchange.request_piece(b"[", Rest::Follows);
+    assert!(!exchange.remembers_request());
+}
+
+#[test]
 fn all_exchanges_of_a_policy_together_remember_no_more_than_it_says() {
     let options =
         Options { max_request_bytes: 4096, max_remembered_bytes: 2 * 4096, ..Options::default() };

@@ -116,14 +116,14 @@ impl AsgiMachine {
     /// Whether to read a message, tell of it by `request`, and ask again, before the
     /// application runs (`bool`).
     #[getter]
-    fn reads_on(&mut self) -> bool {
-        matches!(self.driven.before_handler(), ServerStep::Read)
+    fn reads_on(&mut self, py: Python<'_>) -> bool {
+        matches!(self.driven.before_handler(py), ServerStep::Read)
     }
 
     /// The scope for the application: this one, or a copy without the session header.
     #[pyo3(signature = (scope, /))]
     fn scope<'py>(&mut self, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if matches!(self.driven.before_handler(), ServerStep::RunWithoutSessionId) {
+        if matches!(self.driven.before_handler(scope.py()), ServerStep::RunWithoutSessionId) {
             without(scope)
         } else {
             Ok(scope.clone())
@@ -138,9 +138,9 @@ impl AsgiMachine {
 
     /// Tell of what the server's `receive` returned; of `None` if it raised.
     #[pyo3(signature = (message, /))]
-    fn request(&mut self, message: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn request(&mut self, py: Python<'_>, message: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Message::of_request(message, |piece| match piece {
-            Some((piece, more)) => self.driven.request_piece(piece, more),
+            Some((piece, more)) => self.driven.request_piece(py, piece, more),
             None => self.driven.machine.request_cut(),
         })
     }

@@ -140,7 +140,7 @@ impl ServerExchange {
     /// Say what to do before the handler runs (`ServerStep`): `READ` a piece of the request,
     /// tell of it and ask again, `RUN`, or `RUN_WITHOUT_SESSION_ID`.
     fn before_handler(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        enums::server_step(py, self.0.before_handler())
+        enums::server_step(py, self.0.before_handler(py))
     }
 
     /// Whether a further piece of the request may still have to be known (`bool`). If not,
@@ -153,8 +153,8 @@ impl ServerExchange {
     /// Tell that a piece of the request's body came (`bytes`, `bytearray` or `memoryview`),
     /// whoever read it, and whether more follows (`bool`).
     #[pyo3(signature = (piece, /, *, more))]
-    fn request_piece(&mut self, piece: PieceArgument<'_>, more: bool) {
-        self.0.request_piece(&piece.0, more);
+    fn request_piece(&mut self, py: Python<'_>, piece: PieceArgument<'_>, more: bool) {
+        self.0.request_piece(py, &piece.0, more);
     }
 
     /// Tell that the request broke off: what came is not all.
@@ -304,17 +304,29 @@ impl Driven {
         }
     }
 
-    pub(crate) fn before_handler(&mut self) -> ServerStep {
-        match self.machine.before_handler() {
+    pub(crate) fn before_handler(&mut self, py: Python<'_>) -> ServerStep {
+        let machine = &mut self.machine;
+        // Whether it is an `initialize` is a look at all that came.
+        let entry = if self.bytes < DETACH_FROM {
+            machine.before_handler()
+        } else {
+            py.detach(move || machine.before_handler())
+        };
+        match entry {
             Entry::Read { at_most: _ } => ServerStep::Read,
             Entry::Run => ServerStep::Run,
             Entry::RunWithoutSessionId => ServerStep::RunWithoutSessionId,
         }
     }
 
-    pub(crate) fn request_piece(&mut self, piece: &Body<'_>, more: bool) {
-        self.bytes = self.bytes.saturating_add(piece.bytes().len());
-        self.machine.request_piece(piece.bytes(), rest(more));
+    pub(crate) fn request_piece(&mut self, py: Python<'_>, piece: &Body<'_>, more: bool) {
+        let (machine, piece) = (&mut self.machine, piece.bytes());
+        self.bytes = self.bytes.saturating_add(piece.len());
+        if piece.len() < DETACH_FROM {
+            machine.request_piece(piece, rest(more));
+        } else {
+            py.detach(move || machine.request_piece(piece, rest(more)));
+        }
     }
 
     pub(crate) fn response_head(

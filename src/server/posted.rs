@@ -38,6 +38,8 @@ pub(super) enum Posted {
 /// Bytes of a body, within the bounds of the policy.
 pub(super) struct Remembered {
     bytes: Vec<u8>,
+    /// The first byte that is no white space, looked for in each piece once.
+    opening: Option<u8>,
     reserved: Reserved,
 }
 
@@ -77,7 +79,7 @@ impl Posted {
 impl Remembered {
     /// Nothing yet, and at most so many bytes.
     pub(super) fn new(policy: &Policy, at_most: usize) -> Self {
-        Self { bytes: Vec::new(), reserved: policy.reserve(at_most) }
+        Self { bytes: Vec::new(), opening: None, reserved: policy.reserve(at_most) }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -95,6 +97,7 @@ impl Remembered {
         let least = if rest == Rest::Ended { 0 } else { LEAST_PIECE };
         self.reserved.grow(piece.len().max(least))?;
         self.bytes.extend_from_slice(piece);
+        self.opening = self.opening.or_else(|| piece.trim_ascii_start().first().copied());
         Ok(())
     }
 
@@ -109,9 +112,8 @@ impl Remembered {
     }
 
     fn posted(self, rest: Rest) -> Posted {
-        let first = self.bytes.trim_ascii_start().first();
         match rest {
-            _ if first.is_some_and(|first| *first != b'{') => Posted::WithoutId,
+            _ if self.opening.is_some_and(|opening| opening != b'{') => Posted::WithoutId,
             Rest::Ended => Posted::Whole(self),
             Rest::Follows => Posted::Begun(self),
         }
