@@ -217,6 +217,7 @@ MODERN_META = (
 
 @pytest.mark.parametrize("status", [199, 300, 400, 401, 404, 405, 500])
 @pytest.mark.parametrize("attached", [None, b"1868a90c"])
+@pytest.mark.parametrize("borne", [[ID], []])
 @pytest.mark.parametrize(
     ("method", "sent", "headers"),
     [
@@ -229,10 +230,10 @@ MODERN_META = (
     ],
 )
 async def test_no_request_gets_an_id_out_of_an_error(
-    status: int, attached: bytes | None, method: str, sent: bytes, headers: Any
+    status: int, attached: bytes | None, borne: Any, method: str, sent: bytes, headers: Any
 ) -> None:
     trailers = {"type": "http.response.trailers", "headers": [ID, (b"a", b"b")]}
-    messages = [start(status, TEXT, ID, trailers=True), body(b"!"), trailers]
+    messages = [start(status, TEXT, *borne, trailers=True), body(b"!"), trailers]
     middleware = SessionMiddleware(answering(*messages))
 
     client = await run(
@@ -284,6 +285,7 @@ def encodings(session_id: str) -> "list[str]":
 
 @settings(max_examples=300, deadline=None)
 @example("000000/.", 0, "once")
+@example("abcdefgh", 0, "upper")
 @given(
     st.from_regex(r"[!-+\--~]{8,40}", fullmatch=True),
     st.integers(0, 17),
@@ -370,6 +372,25 @@ async def test_an_upload_that_can_have_no_id_is_not_remembered(
     assert machine is not None
     machine.request({"type": "http.request", "body": sent, "more_body": True})
     assert not machine.remembers_request
+
+
+async def test_a_hundred_slow_uploads_are_remembered_up_to_the_sum() -> None:
+    from mcp_session._core import AsgiMachine, ServerPolicy  # noqa: PLC0415 - not in every version
+
+    policy = ServerPolicy()
+    own = [AsgiMachine.of(policy, scope(path="/uploads", session_id=None)) for _ in range(100)]
+    mcp = [AsgiMachine.of(policy, scope()) for _ in range(100)]
+    piece = {"type": "http.request", "body": b"{" + b" " * (2**20 - 1), "more_body": True}
+
+    for _ in range(4):
+        for machine in [*own, *mcp]:
+            assert machine is not None
+            if machine.remembers_request:
+                machine.request(piece)
+
+    assert [it for it in own if it is not None and it.remembers_request] == []
+    # Together 64 MiB; of the others no byte is kept.
+    assert len([it for it in mcp if it is not None and it.remembers_request]) <= 64
 
 
 # ---- 6: initialize with a dead ID

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from slow_reader import REQUEST_TIMEOUT
 
 from serving import TIMEOUT
+from slow_reader import REQUEST_TIMEOUT
 
 if importlib.util.find_spec("granian") is None:
     pytest.skip("granian is missing", allow_module_level=True)

@@ -481,7 +481,7 @@ def test_the_public_names_are_these() -> None:
     assert public | {"__version__"} == set(mcp_session.__all__)
 
 
-def test_a_large_body_is_looked_at_while_other_threads_run() -> None:
+def test_large_bodies_are_looked_at_by_several_threads_at_once() -> None:
     body = b'{"id":1,"method":"m","params":"' + b"x" * (64 << 20) + b'"}'
     kinds: list[Kind] = []
     threads = [threading.Thread(target=lambda: kinds.append(peek(body).kind)) for _ in range(4)]

@@ -1,7 +1,9 @@
 """The server machine from Python: the facts of an exchange, and what the rows say of it."""
 
 import doctest
+import gc
 import pickle
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -225,6 +227,33 @@ def test_an_event_is_equal_copied_and_pickled_by_what_it_says() -> None:
 def test_what_is_no_scope_is_refused(scope: Any) -> None:
     with pytest.raises((KeyError, TypeError)):
         AsgiMachine.of(POLICY, scope)
+
+
+class Linked(dict[str, Any]):
+    """A message, or something callable, that there may be weak references to."""
+
+    def __call__(self, *_: Any) -> None:
+        """Stand for a `send`."""
+
+
+@pytest.mark.parametrize("by", ["send", "reporter", "held"])
+def test_a_machine_that_leads_back_to_itself_is_collected(by: str) -> None:
+    scope = {"type": "http", "method": "GET", "path": "/mcp"}
+    machine = AsgiMachine.of(POLICY, scope | {"headers": [(b"mcp-session-id", SECRET)]})
+    assert machine is not None
+    # Of what is held there is a copy, which leads to the same.
+    marked = Linked()
+    link: Any = Linked(type="http.response.start", status=400, leads_to=[machine, marked])
+    if by == "held":
+        assert machine.response(link) == []
+    else:
+        others: dict[str, Any] = {"send": Linked(), "reporter": Linked()}
+        machine.answer_by(*(others | {by: link}).values())
+    gone = weakref.ref(marked)
+    del link, marked, machine
+    gc.collect()
+
+    assert gone() is None
 
 
 def test_of_headers_those_that_bear_an_id_are_left_out() -> None:
