@@ -258,7 +258,14 @@ def test_control_characters_of_names_and_ids_are_escaped(tmp_path: Path) -> None
     record(folder, "c\x1b]0;x\x07", head + body, NOT_FOUND)
     (folder / "n\x1b").write_text("x")
 
-    for arguments in (["classify", "--side", "server"], ["classify", "--json"], ["diagnose"]):
+    as_a_server = ["classify", "--side", "server"]
+    for arguments in (
+        as_a_server,
+        [*as_a_server, "--json"],
+        ["classify", "--json"],
+        ["diagnose"],
+        ["diagnose", "--json"],
+    ):
         result = run(*arguments, folder)
 
         shown = (result.stdout + result.stderr).replace("\n", "").replace("\\u001b", "?")
