@@ -23,6 +23,10 @@ GUIDE = (TESTS.parent / "docs" / "servers.md").read_text(encoding="utf-8")
 
 
 async def lose_a_session(middleware: Any) -> list[Any]:
+    return await post(middleware, [(b"mcp-session-id", b"1868a90c")])
+
+
+async def post(middleware: Any, headers: Any) -> list[Any]:
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -32,7 +36,7 @@ async def lose_a_session(middleware: Any) -> list[Any]:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/mcp"}
-    await middleware(scope | {"headers": [(b"mcp-session-id", b"1868a90c")]}, receive, send)
+    await middleware(scope | {"headers": headers}, receive, send)
     return sent
 
 
@@ -159,3 +163,32 @@ def test_a_gauge_tells_how_many_sessions_are_alive(
     live.idle = -1
     live.note("POST", None, opened)
     assert names["LIVE"]._value.get() == 0  # noqa: SLF001 - see above
+
+
+def test_the_gauge_counts_what_goes_through_it(
+    registry: prometheus_client.CollectorRegistry,
+) -> None:
+    begins = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"mcp-session-id", b"1868a90c")],
+    }
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["headers"]:
+            await lost(scope, receive, send)
+        else:
+            await send(begins)
+            await send({"type": "http.response.body", "body": b"{}"})
+
+    def count() -> float | None:
+        return registry.get_sample_value("mcp_sessions_live")
+
+    names: dict[str, Any] = {"SessionMiddleware": SessionMiddleware, "app": application}
+    exec(block("note"), names)  # noqa: S102 - it is our own
+    live = names["LiveSessions"](SessionMiddleware(application))
+
+    sent = anyio.run(post, live, [])
+    assert (sent[0]["status"], count()) == (200, 1)
+    sent = anyio.run(post, live, [(b"mcp-session-id", b"1868a90c")])
+    assert (sent[0]["status"], count()) == (404, 0)
