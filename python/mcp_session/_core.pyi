@@ -2473,20 +2473,20 @@ class SessionRun:
 @final
 class ReadBody:
     """Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
-    `is_timed` (`bool`): whether it is given up if it takes too long.
+    `patience` (`int`): how long that may take, in times of what a client should be kept waiting.
 
     >>> from mcp_session.replica import ReadBody
     >>> ReadBody.__match_args__
-    ('limit', 'is_timed')
+    ('limit', 'patience')
 
     Source: law 6 of the crate's module `sessions`.
     """
 
-    __match_args__: Final = ("limit", "is_timed")
-    @property
-    def is_timed(self) -> bool: ...
+    __match_args__: Final = ("limit", "patience")
     @property
     def limit(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
 
 @final
 class Find:

@@ -1,7 +1,7 @@
 //! The steps of the ownership protocol, for Python.
 
 use mcp_session_core::sessions::{
-    Entry, Forward as CoreForward, HOP_HEADER, HandlerHeader, HiddenId, Lifetime, Origin, Patience,
+    Entry, Forward as CoreForward, HOP_HEADER, HandlerHeader, HiddenId, Lifetime, Origin,
     Reply as CoreReply, RestoreMessage, RunApp as CoreRunApp, Step, Swap as CoreSwap, Watch,
 };
 use pyo3::prelude::*;
@@ -13,8 +13,7 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
     let id = |id: &HiddenId| PyBytes::new(py, id.as_bytes()).unbind();
     Ok(match step {
         Step::Read { at_most, patience } => {
-            let is_timed = patience == Patience::Bounded;
-            Py::new(py, ReadBody { limit: at_most, is_timed })?.into_any()
+            Py::new(py, ReadBody { limit: at_most, patience: patience.times() })?.into_any()
         }
         Step::Find(key) => Py::new(py, Find { key: bytes(key.as_bytes()) })?.into_any(),
         Step::Renew => Py::new(py, Renew)?.into_any(),
@@ -84,17 +83,17 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
 }
 
 /// Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
-/// `is_timed` (`bool`): whether it is given up if it takes too long.
+/// `patience` (`int`): how long that may take, in times of what a client should be kept waiting.
 ///
 /// >>> from mcp_session.replica import ReadBody
 /// >>> ReadBody.__match_args__
-/// ('limit', 'is_timed')
+/// ('limit', 'patience')
 ///
 /// Source: law 6 of the crate's module `sessions`.
 #[pyclass(frozen, get_all, module = "mcp_session.replica")]
 pub(crate) struct ReadBody {
     limit: usize,
-    is_timed: bool,
+    patience: u32,
 }
 
 /// Look up the entry with this `key` (`bytes`); then `found`, or `table_failed`.
@@ -337,7 +336,7 @@ macro_rules! match_args {
     };
 }
 
-match_args!(ReadBody: "limit", "is_timed");
+match_args!(ReadBody: "limit", "patience");
 match_args!(Renew:);
 match_args!(RelayRestored:);
 match_args!(Relay:);

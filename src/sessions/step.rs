@@ -24,7 +24,7 @@ pub enum Step {
     Read {
         /// How many bytes are of use at most.
         at_most: usize,
-        /// Whether it is given up if it takes too long.
+        /// How long that may take.
         patience: Patience,
     },
     /// Look a session up, then tell [`found`](super::Run::found).
@@ -159,13 +159,30 @@ pub enum Origin {
 
 /// How long the body of a request is waited for.
 ///
-/// Exhaustive on purpose: there is a limit or none.
+/// ```
+/// use mcp_session_core::sessions::Patience;
+///
+/// assert_eq!((1, 12), (Patience::Short.times(), Patience::Long.times()));
+/// ```
+///
+/// Exhaustive on purpose: the driver has to act on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Patience {
     /// No longer than a client should be kept waiting. Without the body, its id is not known.
-    Bounded,
-    /// For as long as it takes, as an application would.
-    Unbounded,
+    Short,
+    /// A minute where that is five seconds: until then nothing can be done with it. Not longer, as
+    /// what never ends would hold for ever what all bodies may take together.
+    Long,
+}
+
+impl Patience {
+    /// In times of how long a client should be kept waiting.
+    pub fn times(self) -> u32 {
+        match self {
+            Self::Short => 1,
+            Self::Long => 12,
+        }
+    }
 }
 
 /// Whether to tell of the application's answer.

@@ -13,6 +13,12 @@ SDKS = (*OFFICIAL, "fastmcp4")
 PEERS = ("fastmcp2", "langchain", "openai", "pydantic-ai")
 FASTMCP = ("fastmcp2", "fastmcp3")
 CRATES = ("rmcp-new", "rmcp-old")
+# What of tests/workers depends on the SDK that is served; the rest runs with the newest alone.
+OF_WORKERS: dict[str, tuple[str, ...]] = {
+    "mcp1": ("sessions", "owner_gone", "told_to_end", "soak"),
+    "mcp2": (),
+    "fastmcp4": ("other_servers",),
+}
 
 
 environment("mcp1", "mcp 1.x")
@@ -109,7 +115,7 @@ def servers(session: nox.Session, sdk: str) -> None:
 def workers(session: nox.Session, sdk: str) -> None:
     """One application in several workers and replicas, plain clients of one SDK generation."""
     prepare_node(session, "workers")
-    run_workers(session, sdk, "other_servers")
+    run_workers(session, sdk, OF_WORKERS[sdk])
 
 
 @nox.session(name="workers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])
@@ -118,18 +124,15 @@ def workers_whole(session: nox.Session, sdk: str) -> None:
     """The same with every client and server, and the soak at its full size."""
     prepare_node(session, "workers")
     build_peer(session, "workers/rmcp-client")
-    run_workers(session, sdk, "sessions", "owner_gone", "other_servers", options=("--whole", "-s"))
+    files = ("sessions", "owner_gone", "other_servers") if sdk == "fastmcp4" else ()
+    run_workers(session, sdk, files, "--whole", "-s")
 
 
-def run_workers(
-    session: nox.Session, sdk: str, *of_fastmcp: str, options: tuple[str, ...] = ()
-) -> None:
-    """Run the tests of several processes; with fastmcp, these of its application."""
-    # Its client is one of those that come to the others' servers.
+def run_workers(session: nox.Session, sdk: str, files: tuple[str, ...], *options: str) -> None:
+    """Run the tests of several processes: those of these files, or all."""
+    # fastmcp's client is one of those that come to the others' servers.
     python_of(session, "fastmcp4")
-    tests = [f"tests/workers/test_{name}.py" for name in of_fastmcp]
-    if sdk in OFFICIAL:
-        tests = ["tests/workers"]
+    tests = [f"tests/workers/test_{name}.py" for name in files] or ["tests/workers"]
     session.run(python_of(session, sdk), "-m", "pytest", *tests, *options, *session.posargs)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -116,14 +117,30 @@ async def test_a_request_of_mcp_without_a_session_is_refused_unless_that_is_allo
 
 async def test_an_initialize_that_takes_its_time_opens_a_session_all_the_same() -> None:
     application = Application()
-    middleware = SessionMiddleware(application, sessions=MemorySessions(), request_timeout=0.01)
+    middleware = SessionMiddleware(application, sessions=MemorySessions(), request_timeout=0.1)
 
-    status, session_id = await ask(middleware, "POST", EVENTS, body=OPENING, pause=0.2)
+    status, session_id = await ask(middleware, "POST", EVENTS, body=OPENING, pause=0.3)
     assert status == 200
     assert session_id is not None
 
     given = (b"mcp-session-id", session_id.encode())
     assert (await ask(middleware, "POST", EVENTS, given, body=CALL))[0] == 200
+
+
+async def test_a_body_that_never_ends_is_the_applications_after_a_while() -> None:
+    begun = anyio.Event()
+
+    async def application(_scope: Any, receive: Any, _send: Any) -> None:
+        assert (await receive())["body"] == OPENING[:1]
+        begun.set()
+
+    middleware = SessionMiddleware(application, sessions=MemorySessions(), request_timeout=0.02)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: ask(middleware, "POST", EVENTS, body=OPENING, pause=math.inf))
+            await begun.wait()
+            tasks.cancel_scope.cancel()
 
 
 class Nameless:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -113,7 +112,7 @@ class SharedSessions:
                 reader.forget_what_was_read()
             await request.read(body)
 
-        seconds = self._request_seconds if step.is_timed else math.inf
+        seconds = self._request_seconds * step.patience
         try:
             begun = reader.read_at_hand()
             await (go_on() if begun is None else reader.serve(begun, go_on, seconds))

@@ -100,9 +100,9 @@ impl Run {
                 at_most: ServerOptions::MAX_REQUEST_BYTES,
                 // It may be an `initialize`; until that is known, nothing can be done with it.
                 patience: if run.head.head.bears_session_header() {
-                    Patience::Bounded
+                    Patience::Short
                 } else {
-                    Patience::Unbounded
+                    Patience::Long
                 },
             },
             Method::Get | Method::Delete | Method::Other => run.decide(replica),
