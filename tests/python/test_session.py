@@ -503,6 +503,7 @@ class Server:
         self.refuses = False
         self.answer: bytes | None = None
         self.refusal: Answer | None = None
+        self.says_of_lost: Answer | None = None
         self.bodies: list[bytes] = []
 
     async def __call__(self, method: str, session_id: str | None, body: bytes) -> Answer:
@@ -525,8 +526,8 @@ class Server:
             return (202 if knows else 404), {}, b""
         if self.forgets:
             self.alive, self.refusal = None, (404, {}, b"")
-        if self.refusal:
-            return self.refusal
+        if refusal := self.refusal or (None if knows else self.says_of_lost):
+            return refusal
         return (200 if knows else 404), {}, self.answer or body
 
 
@@ -662,6 +663,24 @@ async def test_the_example_is_not_misled_by_a_401_with_a_challenge(
 
     assert await client.request("POST", call(1)) == (401, said)
     assert server.initializes == 1
+
+
+@recovering
+async def test_the_example_recovers_from_what_only_the_body_tells(
+    client: Any, server: Server
+) -> None:
+    error = b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":1}'
+    for number, lost in enumerate(
+        (
+            (400, {"content-type": "text/plain"}, b"unknown session"),
+            (400, {"content-type": "application/json"}, error),
+        )
+    ):
+        server.alive, server.says_of_lost = None, lost
+        begun = server.initializes
+
+        assert await client.request("POST", call(number)) == (200, call(number))
+        assert server.initializes == begun + 1
 
 
 @recovering
