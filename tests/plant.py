@@ -395,7 +395,7 @@ BUGS = [
         "a request that broke off counts as whole",
         *("server", "server", "src/server/posted.rs"),
         "            Rest::Follows => Posted::Begun(self),",
-        "            Rest::Follows if first == Some(&b'{') => Posted::Whole(self),\n"
+        "            Rest::Follows if self.opening == Some(b'{') => Posted::Whole(self),\n"
         "            Rest::Follows => Posted::Begun(self),",
     ),
     Bug(
