@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,13 @@ AT_ONCE = 20
 
 def test_no_piece_of_a_slow_body_is_lost_where_the_time_is_over(tmp_path: Path) -> None:
     with granian(tmp_path) as port, ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = [*pool.map(lambda number: upload(port, number), range(UPLOADS))]
+        answers = [*pool.map(partial(upload, port), range(UPLOADS))]
 
     assert [it for it in answers if it != b"".join(PIECES)] == []
 
 
 @contextmanager
-def granian(folder: Path) -> Iterator[int]:
+def granian(folder: Path) -> Generator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = (sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws")

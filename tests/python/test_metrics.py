@@ -188,7 +188,8 @@ def test_the_gauge_counts_what_goes_through_it(
     exec(block("note"), names)  # noqa: S102 - it is our own
     live = names["LiveSessions"](SessionMiddleware(application))
 
-    sent = anyio.run(post, live, [])
+    headers: list[tuple[bytes, bytes]] = []
+    sent = anyio.run(post, live, headers)
     assert (sent[0]["status"], count()) == (200, 1)
     sent = anyio.run(post, live, [(b"mcp-session-id", b"1868a90c")])
     assert (sent[0]["status"], count()) == (404, 0)
