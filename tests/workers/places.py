@@ -126,7 +126,7 @@ def workers(
         place.processes = [start(place.port, place.environment, *options, server=server)]
         try:
             wait_until_it_serves(place.port)
-            if server == "uvicorn":
+            if server == "uvicorn" and count > 1:
                 # On a busy machine the others are starting yet, and slow the first requests.
                 all_serve(place)
             yield place
