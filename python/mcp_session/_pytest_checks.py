@@ -23,10 +23,6 @@ MARK = "mcp_session_check"
 # What the extra `check` brings, by the names of the modules.
 _NEEDED = {"anyio", "click", "h11", "httpx2", "rich"}
 
-_ANSWER_SECONDS = 5.0
-# More than all checks together send.
-_MOST_REQUESTS = 300
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -103,6 +99,10 @@ class _Run:
         import click  # noqa: PLC0415 - see above
 
         from mcp_session._check.server_table import TABLE  # noqa: PLC0415 - see above
+        from mcp_session._cli.check import (  # noqa: PLC0415 - see above
+            ANSWER_SECONDS,
+            MOST_REQUESTS,
+        )
         from mcp_session._cli.checking import asked_of  # noqa: PLC0415 - see above
 
         try:
@@ -114,8 +114,8 @@ class _Run:
                 command=None,
                 shows_output=False,
                 idle=checked.idle,
-                seconds=_ANSWER_SECONDS,
-                most_requests=_MOST_REQUESTS,
+                seconds=ANSWER_SECONDS,
+                most_requests=MOST_REQUESTS,
             )
         except click.UsageError as error:
             message = f"mcp-session check: {error.format_message()}"

@@ -90,7 +90,6 @@ class ServingReplica:
         self.replica, self.running = replica, Running()
         self.loop, self.process_id = asyncio.get_running_loop(), os.getpid()
         self._options = options
-        self._host = host_fingerprint()
         self._drained: asyncio.Task[None] | None = None
         self._reopened: asyncio.Task[None] | None = None
 
@@ -125,18 +124,12 @@ class ServingReplica:
         # What the application would open nobody could find again.
         replica.drain()
         unopened = cls(options, replica)
-        unopened.lease = Lease(
-            UnreachableSessions(),
-            replica,
-            addresses=b"",
-            seconds=options.lease_seconds,
-            entry_seconds=options.session_seconds,
-            tombstone_seconds=options.tombstone_seconds,
-        )
+        unopened.lease = unopened._lease(UnreachableSessions(), b"")
         return unopened
 
     async def _open(self, entrance: Application) -> None:
         options = self._options
+        self._host = host_fingerprint()
         self._listener = PeerListener(entrance)
         path = await self._listener.open()
         if path is None and options.peer_url is None:
@@ -145,14 +138,7 @@ class ServingReplica:
                 "process. Set TMPDIR to a short path that can be written, or give a peer_url."
             )
         atexit.register(self._listener.remove_folder)
-        self.lease = Lease(
-            options.sessions,
-            self.replica,
-            addresses=self._addresses(path),
-            seconds=options.lease_seconds,
-            entry_seconds=options.session_seconds,
-            tombstone_seconds=options.tombstone_seconds,
-        )
+        self.lease = self._lease(options.sessions, self._addresses(path))
         self.lease.end_fenced = self._end
         self.peers = Peers(self._host)
         self._looking = asyncio.create_task(self._look_after_peers())
@@ -234,6 +220,16 @@ class ServingReplica:
             self.lease.addresses = self._addresses(await self._listener.reopen())
         finally:
             self._reopened = None
+
+    def _lease(self, table: SessionTable, addresses: bytes) -> Lease:
+        return Lease(
+            table,
+            self.replica,
+            addresses=addresses,
+            seconds=self._options.lease_seconds,
+            entry_seconds=self._options.session_seconds,
+            tombstone_seconds=self._options.tombstone_seconds,
+        )
 
     def _addresses(self, socket_path: str | None) -> bytes:
         return PeerAddresses(self._host, socket_path, self._options.peer_url).encoded()

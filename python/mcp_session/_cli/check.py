@@ -19,6 +19,8 @@ __all__ = ["check", "check_client"]
 # What the extra `check` brings.
 NEEDED = {"anyio", "h11", "httpx2"}
 
+# For how long an answer is waited for, unless it is said.
+ANSWER_SECONDS = 5.0
 # More than all checks together send.
 MOST_REQUESTS = 300
 
@@ -68,7 +70,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     "--timeout",
     "seconds",
     type=click.FloatRange(min=0.1),
-    default=5.0,
+    default=ANSWER_SECONDS,
     show_default=True,
     help="How many seconds an answer may take.",
 )

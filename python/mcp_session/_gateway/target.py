@@ -22,7 +22,7 @@ _FORWARDED = frozenset(
     }
 )
 # https://www.rfc-editor.org/rfc/rfc9112.html#name-absolute-form
-_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_ABSOLUTE = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 # Where a body ends is settled with each neighbour anew, of what is said here.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _SLASHES = frozenset({b"/", b"\\"})
@@ -69,7 +69,7 @@ class Target:
         path, mark, query = target.partition(b"?")
         # "When a proxy receives a request with an absolute-form of request-target, the proxy MUST
         # ignore the received Host header field", and the server would, too: it has its own name.
-        path = _ABSOLUTE.sub(b"", path, count=1) if _ABSOLUTE.match(path) else path
+        path = _ABSOLUTE.sub(b"", path)
         if self._base and _UP.search(path):
             message = "the path leads upwards"
             raise ValueError(message)

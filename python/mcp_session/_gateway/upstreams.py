@@ -119,9 +119,9 @@ class Upstreams:
             raise Lost
         headers = target.answered(answer.headers)
         kinds = [value for name, value in headers if name == b"content-type"]
-        if request.scope["method"] == "GET" and kinds:
-            request.is_stream = kinds[0].startswith(b"text/event-stream")
-        if request.is_stream and not _is_of_a_session(request.scope, headers):
+        is_stream = bool(kinds) and kinds[0].startswith(b"text/event-stream")
+        is_opened = is_stream and request.scope["method"] == "GET"
+        if is_opened and not _is_of_a_session(request.scope, headers):
             send = _EndpointMoved(target, send, is_one_of_several=len(self._targets) > 1).send
         await answer.relay(send, headers)
 
@@ -138,7 +138,6 @@ class _Request:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope, self.given = scope, GivenAgain(receive)
-        self.is_stream = False
 
     async def body_at_hand(self) -> bytes | None:
         """Return the body, if it comes in one piece, as it does once the middleware has it."""
