@@ -195,6 +195,11 @@ impl Watch {
                 Some(EventView::Message { .. }) | None => Fate::GoesOut,
             };
             let (data, behind) = match fate {
+                // It went out as it came, and answers nobody who cannot read that.
+                Fate::Answers(data) if *beginning == Beginning::Sent => {
+                    (None, Some(message_event(&data)))
+                }
+                Fate::Answers(data) => (Some(data), None),
                 Fate::GoesOut => (None, None),
                 Fate::GoesOutAs(data) => (Some(data), None),
                 Fate::LeftOut => (None, Some(Vec::new())),
@@ -369,7 +374,15 @@ impl<'p> Output<'p> {
 }
 
 fn message_event(message: &[u8]) -> Vec<u8> {
-    [b"event: message\ndata: ", message, b"\n\n"].concat()
+    let mut event = b"event: message\n".to_vec();
+    event.extend(data_lines(message));
+    event.push(b'\n');
+    event
+}
+
+/// The data of an event: a message may stand on several lines.
+fn data_lines(data: &[u8]) -> impl Iterator<Item = u8> {
+    data.split(|byte| *byte == b'\n').flat_map(|line| [b"data: ", line, b"\n"].concat())
 }
 
 /// The same event with other data, or with none; its ID, its comments and its retry time stay.
@@ -386,9 +399,7 @@ fn with_data(raw: &[u8], data: Option<&[u8]>) -> Vec<u8> {
         }
     }
     if let Some(data) = data {
-        event.extend_from_slice(b"data: ");
-        event.extend_from_slice(data);
-        event.push(b'\n');
+        event.extend(data_lines(data));
     }
     if !event.is_empty() {
         event.push(b'\n');

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use super::bodies::{for_each_member, range_of};
+use super::bodies::for_each_member;
 use super::resend::Repeatable;
 use super::restores::Told;
 use crate::exchange::Method;
-use crate::jsonrpc::{Kind, Message, RequestId, RequestIdKey, peek};
+use crate::jsonrpc::{Kind, Message, RequestId, RequestIdKey, peek, range_of};
 use crate::table::RequestKind;
 
 /// A request that is about to be sent: its method, its `Last-Event-ID`, its body.

@@ -148,6 +148,8 @@ struct Stream {
     is_standalone: bool,
     source: Source,
     ids: Vec<String>,
+    /// Whether its call was in no batch, or was alone when its stream was resumed.
+    is_of_one: bool,
     last: Option<u8>,
     /// The same, of those that came in on it.
     own_last: Option<u8>,
@@ -848,7 +850,11 @@ impl Model {
             }
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch => {
                 it.ids.retain(|id| !answers.contains(id));
-                Fate::AsItCame
+                if content == Content::Batch && is_guarded && it.is_of_one && !answers.is_empty() {
+                    Fate::Alone
+                } else {
+                    Fate::AsItCame
+                }
             }
             Content::OtherAnswer if is_to_bring_answers => Fate::LeftOut,
             Content::Garbage if it.has_failed => Fate::LeftOut,
@@ -975,6 +981,7 @@ impl Model {
             },
             is_standalone: followed.is_standalone(it.local),
             source,
+            is_of_one: ids.len() == 1 && !(source == Source::Answer && it.what.is_batch()),
             ids,
             last: match (it.what, source) {
                 (What::Resume(event), Source::Resumption) => Some(event),
