@@ -1619,7 +1619,9 @@ class RequestRun:
     def abandon(self) -> None:
         """Take that nothing will come of the request."""
     def events(self) -> list[tuple[Any, ...]]:
-        """Hand out what happened to the session: a list of tuples, oldest first."""
+        """Hand out what happened to the session: a list of tuples, oldest first. Of an ID they have
+        the fingerprint.
+        """
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
@@ -1857,7 +1859,9 @@ class RecoveryRun:
     def failed(self, kind: str | None) -> RecoveryMessage | RecoveryEnd:
         """Take that no answer came, by an error of this type (`str`), or in time (`None`)."""
     def events(self) -> list[tuple[Any, ...]]:
-        """Hand out what happened to the session: a list of tuples, oldest first."""
+        """Hand out what happened to the session: a list of tuples, oldest first. Of an ID they have
+        the fingerprint.
+        """
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 

@@ -2,12 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead};
+use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead, SessionName};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::arguments::StatusArgument;
 use crate::enums;
+use crate::fingerprint::fingerprint;
 use crate::headers::{Value, values};
 use crate::session::AlreadyUsedError;
 
@@ -24,36 +25,40 @@ impl Shared {
     }
 }
 
-/// Events as tuples: the name of the kind, the ID by which the session goes, and what else
-/// there is to say.
+/// Events as tuples: the name of the kind, what stands for the ID by which the session goes (empty
+/// if it has none), and what else there is to say.
 pub(crate) fn event_objects(py: Python<'_>, events: Vec<Event>) -> PyResult<Py<PyList>> {
+    let shown = |session: &SessionName| match session.as_str() {
+        "" => Ok(String::new()),
+        id => fingerprint(py, id),
+    };
     let list = PyList::empty(py);
     for event in events {
         list.append(match event {
             Event::Terminated { session, rule } => {
-                ("terminated", session.as_str(), enums::rule(py, rule)?)
+                ("terminated", shown(&session)?, enums::rule(py, rule)?)
                     .into_pyobject(py)?
                     .into_any()
             }
             Event::Reinitialized { session, replaced_by, result, refused } => (
                 "reinitialized",
-                session.as_str(),
-                replaced_by.as_ref().map(|id| id.as_str()),
+                shown(&session)?,
+                replaced_by.as_ref().map_or(Ok(String::new()), shown)?,
                 PyBytes::new(py, &result),
                 PyTuple::new(py, refused)?,
             )
                 .into_pyobject(py)?
                 .into_any(),
             Event::Revived { session } => {
-                ("revived", session.as_str()).into_pyobject(py)?.into_any()
+                ("revived", shown(&session)?).into_pyobject(py)?.into_any()
             }
             Event::RecoveryFailed { session, reason, detail } => {
-                ("recovery_failed", session.as_str(), enums::reason(py, reason)?, detail)
+                ("recovery_failed", shown(&session)?, enums::reason(py, reason)?, detail)
                     .into_pyobject(py)?
                     .into_any()
             }
             Event::RequestGivenUp { session, reason, detail } => {
-                ("request_given_up", session.as_str(), enums::reason(py, reason)?, detail)
+                ("request_given_up", shown(&session)?, enums::reason(py, reason)?, detail)
                     .into_pyobject(py)?
                     .into_any()
             }

@@ -239,6 +239,7 @@ pub(super) struct InterruptedRequests {
 /// The requests of one stream, and how often it was resumed without one new event.
 #[derive(Clone, Debug)]
 pub(super) struct Interrupted {
+    pub(super) stream: Stream,
     pub(super) ids: Vec<String>,
     pub(super) in_vain: u32,
 }

@@ -276,7 +276,10 @@ impl Watch {
         let in_vain = if self.has_progressed { 0 } else { self.in_vain + 1 };
         let ids = self.awaited.pending.unanswered().map(Into::into).collect();
         in_vain < RESUMPTIONS
-            && followed.interrupted.note(event_id, Interrupted { ids, in_vain }).is_ok()
+            && followed
+                .interrupted
+                .note(event_id, Interrupted { stream: self.stream, ids, in_vain })
+                .is_ok()
     }
 
     /// Of an event cut short neither its data nor its type may count as part of what follows, and

@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mcp_session._fingerprint import fingerprint
 from mcp_session._later_enums import Reason
 from mcp_session._rules import Rule
 
@@ -141,16 +140,15 @@ def event_of(fields: tuple[Any, ...]) -> tuple[SessionEvent, int, str]:
     """Make the event that the machine's fields tell of, with the level and text of its line.
 
     >>> from mcp_session._client.events import event_of
-    >>> event_of(("revived", "1868a90c"))[1]
+    >>> event_of(("revived", "0d7f2b61c3aa"))[1]
     20
     """
-    session = fingerprint(fields[1]) if fields[1] else "none"
+    session = fields[1] or "none"
     match fields:
         case ("terminated", _, rule):
             text = f"session {session} was terminated ({rule.value})"
             return SessionTerminated(session, rule), logging.INFO, text
-        case ("reinitialized", _, session_id, result, refused):
-            new = fingerprint(session_id) if session_id else ""
+        case ("reinitialized", _, new, result, refused):
             text = f"session {session} was re-initialized, as {new or 'none'}"
             return SessionReinitialized(new, result, refused), logging.INFO, text
         case ("revived", _):

@@ -137,6 +137,9 @@ struct Request {
 
 #[derive(Clone)]
 struct Interrupted {
+    /// Where its calls wait.
+    generation: usize,
+    is_standalone: bool,
     ids: Vec<String>,
     in_vain: u32,
 }
@@ -428,6 +431,12 @@ impl Model {
         followed.befores.push(request);
         followed.is_closed |= what == SessionWhat::Delete;
         let replies_to = self.requests[request].replies_to.as_deref();
+        let resumes = self.requests[request].resumes.as_ref();
+        followed.session.resumed = resumes.map(|it| Seen {
+            event: 0,
+            generation: it.generation,
+            standalone: it.is_standalone,
+        });
         let step = followed.session.before(what, replies_to);
         self.taken(request, step)
     }
@@ -924,7 +933,12 @@ impl Model {
         let in_vain = if stream.has_progressed { 0 } else { stream.in_vain + 1 };
         match stream.last {
             Some(event) if in_vain < RESUMPTIONS => {
-                let interrupted = Interrupted { ids: stream.ids.clone(), in_vain };
+                let interrupted = Interrupted {
+                    generation: stream.generation,
+                    is_standalone: stream.is_standalone,
+                    ids: stream.ids.clone(),
+                    in_vain,
+                };
                 followed.interrupted.push((event, interrupted));
                 StreamEnded::Quietly
             }
