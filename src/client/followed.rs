@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     fn interrupted(id: &str) -> Interrupted {
-        Interrupted { ids: [id.to_owned()].into(), in_vain: 0 }
+        Interrupted { stream: Stream::OF_A_CALL, ids: [id.to_owned()].into(), in_vain: 0 }
     }
 
     fn taken(requests: &mut InterruptedRequests, event_id: &str) -> Option<Vec<String>> {

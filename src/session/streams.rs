@@ -19,6 +19,10 @@ pub struct Stream {
 }
 
 impl Stream {
+    #[cfg(test)]
+    pub(crate) const OF_A_CALL: Self =
+        Self { generation: Generation(1), origin: EventOrigin::Post };
+
     /// The generation it belongs to.
     pub fn generation(self) -> Generation {
         self.generation

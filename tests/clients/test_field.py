@@ -141,7 +141,7 @@ async def test_an_answer_whose_id_is_the_requests_as_a_json_value_reaches_it_wit
         messages = messages_in(response.text) if is_stream else [response.json()]
         assert messages == [{"jsonrpc": "2.0", "id": request_id, "result": {}}]
         assert type(messages[0]["id"]) is type(request_id)
-        if form != "[{}]" and spelled == json.dumps(request_id):
+        if form != "[{}]" and spelled == json.dumps(request_id, ensure_ascii=False):
             assert response.content == (b"data: " + body + b"\n\n" if is_stream else body)
 
 
