@@ -415,7 +415,7 @@ impl RecoveryRun {
         self.tell(py, |run| run.failed(&mut self.client.lock(), failure))
     }
 
-    /// Hand out what happened to the session: a list of tuples, oldest first.
+    /// Hand out what happened to the session: a list of `SessionEvent`, oldest first.
     fn events(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let mut client = self.client.lock();
