@@ -23,10 +23,12 @@ use crate::values::Answer;
 /// everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
 /// request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
 /// learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
-/// how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
-/// corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
-/// of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
-/// the known ones.
+/// how much of an answer is held back while its body may still matter. `disabled_rules`
+/// (collection of `Rule`, or of their values): the corrections to leave out. `report_only`
+/// (`bool`): change nothing. `misreports` (collection of pairs of a status, `int`, and a text,
+/// `str`): misreports of the application's own, beside the known ones. `request_timeout`
+/// (`float`, seconds): for how long a request is read before the handler runs all the same; a
+/// driver keeps it.
 ///
 /// Frozen. Raises `TypeError` and `ValueError` for options that make no sense.
 ///

@@ -74,9 +74,12 @@ def types(session: nox.Session) -> None:
     mypy = (python, "-m", "mypy", "--strict")
     # stubtest says nothing where the extension is missing, so it is imported first.
     session.run(python, "-I", "-c", "import mcp_session")
-    session.run(python, "-m", "mypy.stubtest", "mcp_session._core")
+    session.run(python, "tests/check_stubs.py")
     session.run(*mypy, "python/mcp_session")
-    programs = ("noxfile.py", "tests/all.py", "tests/plant.py", "tests/stub_docs.py")
+    programs = (
+        "noxfile.py",
+        *map("tests/{}.py".format, ("all", "check_stubs", "plant", "stub_docs")),
+    )
     session.run(*mypy, "tests/steps", env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/asgi")

@@ -17,6 +17,21 @@ _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 _READ_AT_ONCE = 16
 
 
+@coroutine
+def _continued(begun: Coroutine[Any, Any, None], waits_for: object) -> Generator[Any, Any, None]:
+    """Go on with what waits, in the task that it began in."""
+    try:
+        while True:
+            try:
+                woken = yield waits_for
+            except BaseException as error:  # noqa: BLE001, PERF203 - what waits ends by it
+                waits_for = begun.throw(error)
+            else:
+                waits_for = begun.send(woken)
+    except StopIteration:
+        return
+
+
 class RequestReader:
     """Reads for the machine, then for the application.
 
@@ -143,18 +158,3 @@ class RequestReader:
         if isinstance(first, Exception):
             raise first
         return first
-
-
-@coroutine
-def _continued(begun: Coroutine[Any, Any, None], waits_for: object) -> Generator[Any, Any, None]:
-    """Go on with what waits, in the task that it began in."""
-    try:
-        while True:
-            try:
-                woken = yield waits_for
-            except BaseException as error:  # noqa: BLE001, PERF203 - what waits ends by it
-                waits_for = begun.throw(error)
-            else:
-                waits_for = begun.send(woken)
-    except StopIteration:
-        return
