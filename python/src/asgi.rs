@@ -11,8 +11,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::arguments::{Body, MethodArgument, StatusArgument};
-use crate::client_shared::fingerprint;
 use crate::enums::{self, ServerStep};
+use crate::fingerprint::fingerprint;
 use crate::server::{Driven, ServerPolicy, each_header, text, without_session_id};
 use crate::values::Answer;
 use crate::verdict_event::VerdictEvent;

@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead, SessionName};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::arguments::StatusArgument;
 use crate::enums;
+use crate::fingerprint::fingerprint;
 use crate::headers::{Value, values};
 use crate::session::AlreadyUsedError;
 
@@ -65,13 +65,6 @@ fn shown(py: Python<'_>, session: &SessionName) -> PyResult<String> {
         "" => Ok("none".to_owned()),
         id => fingerprint(py, id),
     }
-}
-
-/// What stands for an ID where it may be seen.
-pub(crate) fn fingerprint(py: Python<'_>, id: &str) -> PyResult<String> {
-    static FINGERPRINT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let function = FINGERPRINT.import(py, "mcp_session._fingerprint", "fingerprint")?;
-    function.call1((id,))?.extract()
 }
 
 /// Looks at a head, and at whether it says that the body is encoded.

@@ -11,6 +11,7 @@ mod collected_body;
 mod diagnose;
 mod enums;
 mod events;
+mod fingerprint;
 mod headers;
 mod replica;
 mod replica_run;

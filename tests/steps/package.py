@@ -27,6 +27,7 @@ from steps.common import (
 UNCHECKED = tuple(
     f"benches/{it}.py" for it in ("beside", "beside_server", "calls", "plots", "scale")
 )
+PROGRAMS = ("all", "check_stubs", "plant", "stub_docs")
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),
@@ -76,10 +77,7 @@ def types(session: nox.Session) -> None:
     session.run(python, "-I", "-c", "import mcp_session")
     session.run(python, "tests/check_stubs.py")
     session.run(*mypy, "python/mcp_session")
-    programs = (
-        "noxfile.py",
-        *map("tests/{}.py".format, ("all", "check_stubs", "plant", "stub_docs")),
-    )
+    programs = ["noxfile.py", *map("tests/{}.py".format, PROGRAMS)]
     session.run(*mypy, "tests/steps", env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/asgi")
