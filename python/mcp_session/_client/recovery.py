@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mcp_session._client.streams import StandingStream, drain, pieces
+from mcp_session._client.streams import drain, pieces
 from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage, repeated_headers
 
 if TYPE_CHECKING:
@@ -82,7 +82,6 @@ class FollowedSession:
 
     opening: Opening
     waiting: Waiting
-    streams: set[StandingStream] = field(default_factory=set[StandingStream])
     cooldown: tuple[int, float] = (0, 0.0)
     """The last that was told of, and since when."""
     hooks: dict[int, float] = field(default_factory=dict[int, float])
@@ -129,11 +128,7 @@ async def recover(
             await options.tell(recovery.events(), wire.library.waits)
     finally:
         session.hooks.pop(recovery.number, None)
-        has_new_session = any(end.has_replaced for end in ended)
-        if has_new_session:
-            for stream in tuple(session.streams):
-                stream.end_if_outlived()
-        session.waiting.wake_all(has_new_session=has_new_session)
+        session.waiting.wake_all(has_new_session=any(end.has_replaced for end in ended))
 
 
 async def delete(wire: Wire, opening: Opening, session_id: str) -> None:

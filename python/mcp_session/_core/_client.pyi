@@ -130,17 +130,14 @@ class RequestRun:
         tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
         told decoded.
         """
-    def refusal_read(self, body: _Bytes | None) -> _Step:
-        """Take the body of a refusal (`bytes`), or `None` if it is not known whole."""
-    def answer_read(self, body: bytes) -> _Step:
-        """Take an answer that was read whole, decoded (`bytes`)."""
-    def answer_cut(self, kind: str) -> _Step:
-        """Take that an answer broke off, or could not be decoded, by an error of this type
-        (`str`).
+    def body_read(self, body: _Bytes | None) -> _Step:
+        """Take the body that was to be read, decoded (`bytes`); `None` if that of a refusal is not
+        known whole.
         """
-    def failed(self, kind: str, *, is_unsent: bool) -> _Step:
-        """Take that no response came, by an error of this type (`str`); `is_unsent` (`bool`): the
-        server has not seen the request.
+    def failed(self, kind: str, *, is_unsent: bool = False) -> _Step:
+        """Take that no response came, or that the answer to be read broke off or could not be
+        decoded, by an error of this type (`str`). `is_unsent` (`bool`): the server has not seen the
+        request.
         """
     def goes_out(self) -> _Step | None:
         """Take that the request goes out now, before each `Transmit` that is not the first; return
@@ -207,7 +204,7 @@ class Transmit:
 
 @final
 class Read:
-    """Read the refusal in hand, then tell of it by `refusal_read`.
+    """Read the refusal in hand, then tell of it by `body_read`.
 
     `limit` (`int`, bytes, decoded) and `seconds` (`float`): how much of it, and for how long.
 
@@ -226,7 +223,7 @@ class Read:
 
 @final
 class ReadAnswer:
-    """Read the answer in hand whole, decoded, then tell of it by `answer_read` or `answer_cut`.
+    """Read the answer in hand whole, decoded, then tell of it by `body_read`, or by `failed`.
 
     >>> from mcp_session.client import ReadAnswer
     >>> ReadAnswer.__name__
