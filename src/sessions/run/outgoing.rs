@@ -59,7 +59,7 @@ impl Run {
     /// > <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server>
     ///
     /// A process that drains serves no such stream any more.
-    pub fn body_ended(&self, replica: &Replica) -> Option<String> {
+    pub fn body_ended(&self, replica: &Replica) -> Option<Vec<u8>> {
         let Outgoing::Waiting(waiting) = &self.outgoing else { return None };
         let is_resumable = waiting.has_event_id() && !replica.is_draining;
         let is_another_s =
@@ -72,13 +72,13 @@ impl Run {
     /// have come, or nobody waits for one.
     ///
     /// `None` where nothing can make it whole: it is no stream of events.
-    pub fn body_broke_off(&self, at: BrokenOff) -> Option<String> {
+    pub fn body_broke_off(&self, at: BrokenOff) -> Option<Vec<u8>> {
         match &self.outgoing {
             Outgoing::Waiting(waiting) => Some(match at {
                 BrokenOff::Owner => waiting.end(|id| Answer::owner_lost(id)),
                 BrokenOff::Upstream => waiting.end(|id| Answer::upstream_lost(id)),
             }),
-            Outgoing::Stream | Outgoing::Answered => Some(String::new()),
+            Outgoing::Stream | Outgoing::Answered => Some(Vec::new()),
             Outgoing::Other => None,
         }
     }
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn what_an_application_has_from_elsewhere_ends_with_an_error_that_says_so() {
         let (run, _replica) = sent(Method::Post, CALL, EVENTS, "data: {");
-        let end = run.body_broke_off(BrokenOff::Upstream).unwrap();
+        let end = run.body_broke_off(BrokenOff::Upstream).map(text).unwrap();
         assert!(end.contains("Upstream lost") && end.ends_with("\"id\":7.0}\n\n"));
     }
 
@@ -327,7 +327,7 @@ mod tests {
 
     fn ended(method: Method, body: &[u8], headers: &[(&str, &str)], out: &str) -> Option<String> {
         let (run, replica) = sent(method, body, headers, out);
-        run.body_ended(&replica)
+        run.body_ended(&replica).map(text)
     }
 
     fn broken_off(
@@ -336,7 +336,11 @@ mod tests {
         headers: &[(&str, &str)],
         out: &str,
     ) -> Option<String> {
-        sent(method, body, headers, out).0.body_broke_off(BrokenOff::Owner)
+        sent(method, body, headers, out).0.body_broke_off(BrokenOff::Owner).map(text)
+    }
+
+    fn text(end: Vec<u8>) -> String {
+        String::from_utf8(end).unwrap()
     }
 
     /// A request of which so much went out.
