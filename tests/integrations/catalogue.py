@@ -16,12 +16,16 @@ class Client(NamedTuple):
     has_hook: bool = True
     """Whether its block hands over our client. Else it has `install()` in it."""
     recovers_plain: bool = False
-    """Whether a call after a restart is answered without us: it makes a session for each call, or
-    another one by itself."""
+    """Whether a call that a restart falls into is answered without us: it makes another session
+    by itself."""
+    opens_for_each_call: bool = False
+    """Whether it makes a session for each call, so that it has none to lose between two."""
     environment: str = ""
     """That of another client, by its label."""
     block: str = ""
     """That of another client, by its label."""
+    python: tuple[int, int] = (3, 10)
+    """The oldest CPython that it installs on."""
 
 
 # Where a pin stands, the newest release installs, and does not import without it.
@@ -42,7 +46,7 @@ CLIENTS = (
     Client("agent-framework", ("agent-framework-core>=1.23,<2", "mcp>=2.3,<3", "tenacity>=9")),
     Client("autogen", ("autogen-ext[mcp]>=0.7.5,<0.8", "autogen-agentchat>=0.7.5,<0.8", MCP_1)),
     Client("crewai", ("crewai>=1.15,<2", "crewai-tools[mcp]>=1.15,<2")),
-    Client("llama-index", ("llama-index-tools-mcp>=0.6,<0.7",)),
+    Client("llama-index", ("llama-index-tools-mcp>=0.6,<0.7",), opens_for_each_call=True),
     Client("beeai", ("beeai-framework[mcp]>=0.1.85,<0.2",)),
     Client("livekit", ("livekit-agents[mcp]>=1.8,<2",)),
     Client("huggingface_hub", ("huggingface_hub[mcp]>=2.4,<3", MCP_1), has_hook=False),
@@ -53,7 +57,7 @@ CLIENTS = (
     Client("camel", ("camel-ai>=0.2.90,<0.3", MCP_1), has_hook=False),
     Client("mistralai", ("mistralai>=3.7,<4", "mcp>=2.3,<3"), has_hook=False),
     Client("pipecat", ("pipecat-ai[mcp]>=1.14,<2",), has_hook=False),
-    Client("fast-agent", ("fast-agent-mcp>=0.10.48,<0.11",), has_hook=False),
+    Client("fast-agent", ("fast-agent-mcp>=0.10.48,<0.11",), has_hook=False, python=(3, 12)),
 )
 PROGRAMS = (
     Client("mcp-proxy", ("mcp-proxy>=0.13,<0.14",), has_hook=False),

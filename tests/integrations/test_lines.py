@@ -28,6 +28,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = metafunc.config.getoption("client")
     every = [*CLIENTS, *MINORS]
     clients = [it for it in every if (it.label in named if named else python_of(it).exists())]
+    if "opening" in metafunc.fixturenames:
+        opening = [it for it in clients if it.opens_for_each_call]
+        metafunc.parametrize("opening", opening, ids=[it.label for it in opening])
+        return
     if "mode" not in metafunc.fixturenames:
         clients = clients[:1] if metafunc.config.getoption("part") else clients
         metafunc.parametrize("client", clients, ids=[it.label for it in clients])
@@ -78,6 +82,23 @@ async def test_without_us_it_is_answered_only_where_the_guide_says_so(
         said = await run(client, "plain", f"http://127.0.0.1:{port}/mcp")
 
         assert ("still here" in said) == client.recovers_plain, said
+
+
+@pytest.mark.anyio
+async def test_a_session_for_each_call_has_none_to_lose_between_two(
+    opening: Client, servers: PeerServers
+) -> None:
+    async with (
+        servers.use("mcp1") as server,
+        gate(server.port, server.restart, ("initialize", 2)) as port,
+    ):
+        said = await run(opening, "twice", f"http://127.0.0.1:{port}/mcp")
+
+        assert "still here" in said
+        calls = [seen for seen in server.wire() if seen.tool == "echo"]
+        assert [seen.status for seen in calls] == [200, 200]
+        # Else the restart was never reached.
+        assert calls[0].pid != calls[1].pid
 
 
 async def run(client: Client, mode: str, url: str) -> str:
