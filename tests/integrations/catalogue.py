@@ -40,7 +40,11 @@ CLIENTS = (
     Client("pydantic-ai", ("pydantic-ai-slim[mcp]>=2.68,<3",)),
     Client("google-adk", ("google-adk>=2.13,<3", "mcp>=2.3,<3")),
     Client("strands-agents", ("strands-agents>=1.62,<2",)),
-    Client("smolagents", ("smolagents>=1.26,<2", "mcpadapt>=0.1.20", "mcp[ws]==1.30.0")),
+    Client(
+        "smolagents",
+        ("smolagents>=1.26,<2", "mcpadapt>=0.1.20", "mcp[ws]==1.30.0"),
+        python=(3, 12),
+    ),
     Client("agno", ("agno>=3.1,<4", "fastmcp>=4.2,<5")),
     Client("semantic-kernel", ("semantic-kernel[mcp]>=1.45,<2",)),
     Client("agent-framework", ("agent-framework-core>=1.23,<2", "mcp>=2.3,<3", "tenacity>=9")),
