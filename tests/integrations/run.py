@@ -7,6 +7,7 @@ environments of both generations have to be there: `nox -s integrations-whole` s
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,14 @@ def interpreter(client: Client) -> str | None:
     if sys.version_info >= client.python:
         return sys.executable
     names = (f"python3.{minor}" for minor in range(client.python[1], 20))
-    return next(filter(None, map(shutil.which, names)), None)
+    found = (shutil.which(name, path=folder) for name in names for folder in os.get_exec_path())
+    return next((it for it in found if it is not None and runs(it)), None)
+
+
+def runs(python: str) -> bool:
+    """Whether it is a Python, and no name that pyenv has for one which was not chosen."""
+    asked = subprocess.run([python, "-c", ""], check=False, stderr=subprocess.DEVNULL)
+    return asked.returncode == 0
 
 
 def make(client: Client) -> None:
