@@ -26,6 +26,8 @@ class Client(NamedTuple):
     """That of another client, by its label."""
     python: tuple[int, int] = (3, 10)
     """The oldest CPython that it installs on."""
+    protocol: str = "2025-11-25"
+    """The newest revision with sessions that it knows."""
 
 
 # Where a pin stands, the newest release installs, and does not import without it.
@@ -75,16 +77,17 @@ OLD_PYDANTIC = "pydantic<2.12"
 MINORS = tuple(
     Client(
         f"mcp-{version}",
-        (f"mcp=={version}", *([OLD_PYDANTIC] if is_old else [])),
+        (f"mcp=={version}", *more),
         block="mcp2" if version.startswith("2.") else "mcp1-factory",
+        protocol=protocol,
     )
-    for is_old, versions in (
-        (
-            True,
-            "1.9.4 1.10.1 1.11.0 1.12.4 1.13.1 1.14.1 1.15.0 1.16.0 1.17.0 1.18.0 1.19.0 1.20.0",
-        ),
-        (False, "1.21.2 1.22.0 1.23.3 1.24.0 1.25.0 1.26.0 1.27.2 1.28.1 1.29.1 1.30.0"),
-        (False, "2.0.1 2.1.1 2.2.0 2.3.0"),
+    for protocol, more, versions in (
+        ("2025-03-26", (OLD_PYDANTIC,), "1.9.4"),
+        ("2025-06-18", (OLD_PYDANTIC,), "1.10.1 1.11.0 1.12.4 1.13.1 1.14.1 1.15.0 1.16.0 1.17.0"),
+        ("2025-06-18", (OLD_PYDANTIC,), "1.18.0 1.19.0 1.20.0"),
+        ("2025-06-18", (), "1.21.2 1.22.0"),
+        ("2025-11-25", (), "1.23.3 1.24.0 1.25.0 1.26.0 1.27.2 1.28.1 1.29.1 1.30.0"),
+        ("2025-11-25", (), "2.0.1 2.1.1 2.2.0 2.3.0"),
     )
     for version in versions.split()
 )
