@@ -56,6 +56,8 @@ mod _core {
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
     #[pymodule_export]
+    use crate::headers::repeated_headers;
+    #[pymodule_export]
     use crate::replica::Replica;
     #[pymodule_export]
     use crate::replica_run::SessionRun;

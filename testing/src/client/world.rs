@@ -390,7 +390,7 @@ impl World {
         let expected = self.model.answered(number, answered);
         let it = &mut self.requests[number];
         let ids = self.ids[number].clone();
-        let each: Vec<String> = ids.iter().map(|id| answer_to(&respelled(id))).collect();
+        let each: Vec<String> = ids.iter().map(|id| answer_to(&as_text(id))).collect();
         let is_batch = it.what.is_batch();
         let bears = it.bears.as_deref().unwrap_or_default();
         let body = match answered {
@@ -1155,11 +1155,14 @@ fn ids_of(number: usize, what: What) -> Vec<String> {
     [first, second].into_iter().take(what.calls()).collect()
 }
 
+/// What a server that knows no numbers makes of an id.
+fn as_text(id: &str) -> String {
+    let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { format!("\"{id}\"") } else { respelled(id) }
+}
+
 /// Another spelling of the same id.
 fn respelled(id: &str) -> String {
-    if id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return format!("\"{id}\"");
-    }
     id.replace("\\u0063", "c").trim_end_matches(".0").to_owned()
 }
 
