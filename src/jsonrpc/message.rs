@@ -233,10 +233,7 @@ impl<'a> Message<'a> {
     /// > <https://modelcontextprotocol.io/specification/2025-06-18/basic#responses>
     #[cfg(any(feature = "client", feature = "sessions"))]
     pub(super) fn is_by_the_schema(&self, text: &str) -> bool {
-        let is_of_2_0 = json::members(text, ["jsonrpc"])
-            .and_then(|[version]| version.last())
-            .is_some_and(|version| json::string_is(version, "2.0"));
-        let Some(content) = self.content.filter(|_| is_of_2_0) else { return false };
+        let Some(content) = self.content.filter(|_| is_of_2_0(text)) else { return false };
         if self.is_result {
             return content.starts_with('{');
         }
@@ -352,6 +349,17 @@ fn judged<'a>([id, method, params, result, error]: [Member<'a>; 5]) -> Option<Me
         && result.last().is_some()
         && matches!(error.last(), None | Some("null"));
     Some(Message { kind, method: method.once(), id: request_id, content, is_result })
+}
+
+/// Whether an object's `jsonrpc` is `"2.0"`.
+#[cfg(any(feature = "client", feature = "sessions"))]
+fn is_of_2_0(text: &str) -> bool {
+    // Where it stands first, as most servers write it, the rest is not read once more: a second
+    // version behind it is not looked for.
+    text.starts_with(r#"{"jsonrpc":"2.0","#)
+        || json::members(text, ["jsonrpc"])
+            .and_then(|[version]| version.last())
+            .is_some_and(|version| json::string_is(version, "2.0"))
 }
 
 #[cfg(any(feature = "client", feature = "sessions"))]
