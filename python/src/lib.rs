@@ -4,6 +4,7 @@
 
 mod arguments;
 mod asgi;
+mod classes;
 mod client;
 mod client_shared;
 mod client_steps;
@@ -25,6 +26,8 @@ use pyo3::prelude::*;
 /// The compiled core of `mcp_session`. Import the names from `mcp_session`.
 #[pymodule]
 mod _core {
+    use std::collections::BTreeSet;
+
     use mcp_session_core::wire::{RawRequest, RawResponse};
     use mcp_session_core::{
         Answer as CoreAnswer, Quirks, Request, Response, Rule, Side, admit as core_admit,
@@ -33,48 +36,20 @@ mod _core {
     };
     use pyo3::exceptions::{PyKeyError, PyValueError};
     use pyo3::prelude::*;
-    use pyo3::types::PyBytes;
+    use pyo3::types::{PyBytes, PyString};
 
     use crate::arguments::{
         Body, EchoIdArgument, Facts, KnownArgument, MethodArgument, MisreportsArgument, Optional,
         QuirksArgument, SideArgument, StatusArgument, Text, look_at,
     };
+    use crate::classes;
     #[pymodule_export]
-    use crate::asgi::AsgiMachine;
+    use crate::diagnose::diagnose;
     #[pymodule_export]
-    use crate::client::{Client, RequestRun};
+    use crate::server::without_session_id;
     #[pymodule_export]
-    use crate::client_steps::{
-        CircuitOpen, Handover, HeldBack, LocalAnswer, Raise, Read, ReadAnswer, Recover,
-        RecoveryEnd, RecoveryMessage, RecoveryRun, Transmit, Wait, Watch,
-    };
-    #[pymodule_export]
-    use crate::collected_body::CollectedBody;
-    #[pymodule_export]
-    use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
-    #[pymodule_export]
-    use crate::events::{Event, EventReader, EventTooLong};
-    #[pymodule_export]
-    use crate::replica::Replica;
-    #[pymodule_export]
-    use crate::replica_run::SessionRun;
-    #[pymodule_export]
-    use crate::replica_steps::{
-        Announce, AwaitRun, Done, EndInApp, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay,
-        RelayRestored, Renew, Reply, RestoreInApp, RunApp, Swap,
-    };
-    #[pymodule_export]
-    use crate::server::{ServerExchange, ServerPolicy, without_session_id};
-    #[pymodule_export]
-    use crate::session::{
-        AlreadyUsedError, Cooldown, Deliver, Drop, Exchange, Failure, GiveUp, Hold, Initialized,
-        Lead, Replaced, Resend, Restore, Send, Session, Stream,
-    };
-    use crate::values::Decided;
-    #[pymodule_export]
-    use crate::values::{Answer, Message, Verdict};
-    #[pymodule_export]
-    use crate::verdict_event::VerdictEvent;
+    use crate::session::AlreadyUsedError;
+    use crate::values::{Answer, Decided, Message, Verdict};
 
     /// The defaults in the signatures are names of this module.
     #[pymodule_init]
@@ -84,6 +59,25 @@ mod _core {
             module.setattr(name, enums.getattr(name)?)?;
         }
         Ok(())
+    }
+
+    /// Make a class that nobody has asked for yet.
+    #[pyfunction]
+    #[pyo3(pass_module)]
+    fn __getattr__<'py>(
+        module: &Bound<'py, PyModule>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        classes::add(module, &name.to_string_lossy())?;
+        module.dict().as_any().get_item(name)
+    }
+
+    /// Name the classes too, made or not.
+    #[pyfunction]
+    #[pyo3(pass_module)]
+    fn __dir__(module: &Bound<'_, PyModule>) -> PyResult<BTreeSet<String>> {
+        let made: Vec<String> = module.dict().keys().extract()?;
+        Ok(made.into_iter().chain(classes::names().map(str::to_owned)).collect())
     }
 
     #[pymodule_export]

@@ -154,16 +154,17 @@ fn number_key(number: &str) -> Option<RequestIdKey> {
 }
 
 /// Sign, power of ten, and digits without outer zeros.
+#[inline]
 fn decimal_key(sign: u8, digits: &[u8], exponent: i64) -> Option<RequestIdKey> {
-    let zeros =
-        |digits: &mut dyn Iterator<Item = &u8>| digits.take_while(|it| **it == b'0').count();
-    let digits = digits.get(zeros(&mut digits.iter())..)?;
-    if digits.is_empty() {
+    let is_other = |digit: &u8| *digit != b'0';
+    let (Some(first), Some(last)) =
+        (digits.iter().position(is_other), digits.iter().rposition(is_other))
+    else {
         return Some(RequestIdKey::of([b"+", &0_i64.to_be_bytes(), b""]));
-    }
-    let behind = zeros(&mut digits.iter().rev());
+    };
+    let behind = digits.len() - 1 - last;
     let exponent = exponent.checked_add(i64::try_from(behind).ok()?)?;
-    let digits = digits.get(..digits.len() - behind)?;
+    let digits = digits.get(first..=last)?;
     Some(RequestIdKey::of([&[sign], &exponent.to_be_bytes(), digits]))
 }
 
