@@ -244,39 +244,6 @@ impl Facts<'_, '_> {
         status: &StatusArgument,
         look: impl FnOnce(&Request<'_>, &Response<'_>) -> R + Send,
     ) -> PyResult<R> {
-        if !self.has_id_alone() {
-            return self.look_at_all(py, method, status, look);
-        }
-        let session_id = Text::optional("session_id", self.session_id)?;
-        let session_id = session_id.as_ref().map(Text::bytes);
-        let misreports = self.misreports.as_core();
-        let request = Request { session_id, ..Request::new(method.0) };
-        Ok(look(&request, &Response { misreports, ..Response::new(status.0) }))
-    }
-
-    /// Whether none is given but the session ID, as most often.
-    #[inline]
-    fn has_id_alone(&self) -> bool {
-        let others = [
-            self.protocol_version,
-            self.request_body,
-            self.response_session_id,
-            self.content_type,
-            self.content_encoding,
-            self.www_authenticate,
-            self.response_body.1,
-        ];
-        others.iter().all(Option::is_none)
-    }
-
-    #[inline(never)]
-    fn look_at_all<R: Send>(
-        &self,
-        py: Python<'_>,
-        method: &MethodArgument,
-        status: &StatusArgument,
-        look: impl FnOnce(&Request<'_>, &Response<'_>) -> R + Send,
-    ) -> PyResult<R> {
         let session_id = Text::optional("session_id", self.session_id)?;
         let protocol_version = Text::optional("protocol_version", self.protocol_version)?;
         let response_session_id = Text::optional("response_session_id", self.response_session_id)?;

@@ -5,21 +5,31 @@
 use pyo3::PyClass;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
-/// Adds the class of this name to the module.
-pub(crate) fn add(module: &Bound<'_, PyModule>, name: &str) -> PyResult<()> {
-    match CLASSES.iter().find(|class| class.name == name) {
-        Some(class) => (class.add)(module),
-        None => {
-            let message = format!("module 'mcp_session._core' has no attribute '{name}'");
-            Err(PyAttributeError::new_err(message))
-        }
+/// Names all of them in the module, and makes one when its name is looked up.
+pub(crate) fn promise(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let names = module.index()?;
+    for class in CLASSES {
+        names.append(class.name)?;
     }
+    module.setattr("__getattr__", wrap_pyfunction!(class_named, module)?)
 }
 
-/// The name of each, made or not.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    CLASSES.iter().map(|class| class.name)
+/// What a module is asked for that it does not have yet.
+#[pyfunction]
+#[pyo3(name = "__getattr__", pass_module)]
+fn class_named<'py>(
+    module: &Bound<'py, PyModule>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let asked = name.to_string_lossy();
+    let Some(class) = CLASSES.iter().find(|class| class.name == asked) else {
+        let message = format!("module 'mcp_session._core' has no attribute '{asked}'");
+        return Err(PyAttributeError::new_err(message));
+    };
+    (class.add)(module)?;
+    module.dict().as_any().get_item(name)
 }
 
 struct Class {

@@ -26,8 +26,6 @@ use pyo3::prelude::*;
 /// The compiled core of `mcp_session`. Import the names from `mcp_session`.
 #[pymodule]
 mod _core {
-    use std::collections::BTreeSet;
-
     use mcp_session_core::wire::{RawRequest, RawResponse};
     use mcp_session_core::{
         Answer as CoreAnswer, Quirks, Request, Response, Rule, Side, admit as core_admit,
@@ -36,7 +34,7 @@ mod _core {
     };
     use pyo3::exceptions::{PyKeyError, PyValueError};
     use pyo3::prelude::*;
-    use pyo3::types::{PyBytes, PyString};
+    use pyo3::types::PyBytes;
 
     use crate::arguments::{
         Body, EchoIdArgument, Facts, KnownArgument, MethodArgument, MisreportsArgument, Optional,
@@ -58,26 +56,7 @@ mod _core {
         for name in ["Side", "ResendPolicy"] {
             module.setattr(name, enums.getattr(name)?)?;
         }
-        Ok(())
-    }
-
-    /// Make a class that nobody has asked for yet.
-    #[pyfunction]
-    #[pyo3(pass_module)]
-    fn __getattr__<'py>(
-        module: &Bound<'py, PyModule>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        classes::add(module, &name.to_string_lossy())?;
-        module.dict().as_any().get_item(name)
-    }
-
-    /// Name the classes too, made or not.
-    #[pyfunction]
-    #[pyo3(pass_module)]
-    fn __dir__(module: &Bound<'_, PyModule>) -> PyResult<BTreeSet<String>> {
-        let made: Vec<String> = module.dict().keys().extract()?;
-        Ok(made.into_iter().chain(classes::names().map(str::to_owned)).collect())
+        classes::promise(module)
     }
 
     #[pymodule_export]
