@@ -12,6 +12,7 @@ mod collected_body;
 mod diagnose;
 mod enums;
 mod events;
+mod fingerprint;
 mod headers;
 mod replica;
 mod replica_run;
@@ -43,6 +44,8 @@ mod _core {
     use crate::classes;
     #[pymodule_export]
     use crate::diagnose::diagnose;
+    #[pymodule_export]
+    use crate::headers::repeated_headers;
     #[pymodule_export]
     use crate::server::without_session_id;
     #[pymodule_export]
