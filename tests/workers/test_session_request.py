@@ -303,6 +303,25 @@ async def test_an_initialize_that_the_table_does_not_know_leaves_no_session_behi
     assert await opened(middleware) == "session-2"
 
 
+@pytest.mark.parametrize("kind", [Application, Grouping])
+async def test_an_application_whose_answer_is_not_sent_ends_as_if_its_client_had_left(
+    kind: type[Application],
+) -> None:
+    inner, ended = kind(), list[str]()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await inner(scope, receive, send)
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+
+    middleware = SessionMiddleware(application, sessions=Unwritable())
+
+    assert (await ask(middleware, "POST", message("initialize", 0))).status == 503
+    assert ended == ["CancelledError"]
+
+
 class Reusing(Application):
     """Sends each piece from the same buffer."""
 
