@@ -475,3 +475,25 @@ async def test_a_session_of_which_a_stream_is_open_is_in_use() -> None:
                 while not table.count:  # noqa: ASYNC110 - nobody tells of it
                     await asyncio.sleep(0.05)
         tasks.cancel_scope.cancel()
+
+
+async def test_what_nobody_foresaw_ends_no_watch_over_those_that_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks, looked_again = 0, anyio.Event()
+
+    async def look_after(_lease: Any) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            text = "an ID"
+            raise ValueError(text)
+        looked_again.set()
+
+    monkeypatch.setattr("mcp_session._asgi._heartbeat.Lease.look_after", look_after)
+    await opened(SessionMiddleware(Application(), sessions=MemorySessions(), lease=0.5))
+    with anyio.fail_after(60):
+        await looked_again.wait()
+
+    assert "ValueError" in caplog.text
+    assert "an ID" not in caplog.text
