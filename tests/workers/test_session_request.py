@@ -154,6 +154,30 @@ async def test_a_session_is_named_to_the_application_only_where_it_is_the_caller
     assert application.seen[-1][2:] == (None, None)
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "PUT"])
+async def test_of_a_request_of_another_method_a_table_leaves_out_the_id_and_nothing_else(
+    method: str,
+) -> None:
+    seen: list[tuple[list[tuple[bytes, bytes]], bytes]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["headers"], (await receive())["body"]))
+        await Application.reply(send, 404, [(b"x-answer", b" 1 "), (b"x-answer", b"2")], b"body")
+
+    plain = SessionMiddleware(application)
+    shared = SessionMiddleware(application, sessions=MemorySessions())
+    other = ((b"x-other", b" 1 "), (b"x-other", b"2"))
+    answers = [
+        await ask(middleware, method, b"\x00 body", session_id="session-1", headers=other)
+        for middleware in (plain, shared)
+    ]
+
+    (with_id, body), (without, same_body) = seen
+    assert without == [it for it in with_id if it[0] != b"mcp-session-id"] != with_id
+    assert body == same_body
+    assert answers[0].messages == answers[1].messages
+
+
 async def test_a_session_has_one_name_however_its_id_is_spelled() -> None:
     application = Application()
     middleware = SessionMiddleware(application, sessions=MemorySessions())
