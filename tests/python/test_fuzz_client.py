@@ -24,7 +24,7 @@ def fuzzed(fault: str, seconds: float) -> Search:
     limit = 8.0 if "hangs" in fault else 60.0
     client = [sys.executable, "-I", CLIENT, fault]
     bounds = Bounds(1, seconds, 1.0, 1)
-    return fuzz_client(client, bounds, limit=limit, most_memory=150 << 20)
+    return fuzz_client(client, bounds, limit=limit, growth=150 << 20)
 
 
 def test_nothing_is_found_in_a_client_without_a_fault() -> None:
