@@ -6,6 +6,7 @@ rulings, into tests/exchanges.expected; until it is, `cargo test --test exchange
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -48,6 +49,8 @@ class Recording:
     def __init__(self, process: CommandServer, folder: Path) -> None:
         self.process, self.folder, self.count = process, folder, 0
         self.live: str | None = None
+        self.version = VERSION
+        """What the server settled on."""
 
     def record(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -58,40 +61,43 @@ class Recording:
             response = self.exchanged(name, method, body, session, version)
             if name.endswith("-init") and 200 <= response.status < 300:
                 self.live = response.headers.get("mcp-session-id")
+                self.version = re.findall(rb'"protocolVersion":"([^"]+)"', response.body)[
+                    0
+                ].decode()
 
     def asked(self) -> Iterator[tuple[str, str, object, str | None, str | None]]:
         """What is sent, one after the other; a session that there is not is not asked about."""
         yield "01-init", "POST", initialize(), None, None
         live = self.live
-        yield "02-notif-initialized", "POST", INITIALIZED, live, VERSION
-        yield "03-call-ok", "POST", call(3), live, VERSION
-        yield "04-post-bogus-session", "POST", call(7), NOBODY, VERSION
-        yield "05-post-bogus-session-string-id", "POST", call("seven"), NOBODY, VERSION
-        yield "06-post-bogus-notification", "POST", NOTIFICATION, NOBODY, VERSION
-        yield "07-get-bogus-session", "GET", None, NOBODY, VERSION
-        yield "08-delete-bogus-session", "DELETE", None, NOBODY, VERSION
-        yield "09-post-call-no-session", "POST", call(7), None, VERSION
-        yield "10-get-no-session", "GET", None, None, VERSION
-        yield "11-delete-no-session", "DELETE", None, None, VERSION
+        yield "02-notif-initialized", "POST", INITIALIZED, live, self.version
+        yield "03-call-ok", "POST", call(3), live, self.version
+        yield "04-post-bogus-session", "POST", call(7), NOBODY, self.version
+        yield "05-post-bogus-session-string-id", "POST", call("seven"), NOBODY, self.version
+        yield "06-post-bogus-notification", "POST", NOTIFICATION, NOBODY, self.version
+        yield "07-get-bogus-session", "GET", None, NOBODY, self.version
+        yield "08-delete-bogus-session", "DELETE", None, NOBODY, self.version
+        yield "09-post-call-no-session", "POST", call(7), None, self.version
+        yield "10-get-no-session", "GET", None, None, self.version
+        yield "11-delete-no-session", "DELETE", None, None, self.version
         yield "12-initialize-with-bogus-session", "POST", initialize(), NOBODY, None
-        yield "24-batch-bogus-session", "POST", [call(7), NOTIFICATION], NOBODY, VERSION
-        yield "30-post-response-bogus-session", "POST", REPLY, NOBODY, VERSION
+        yield "24-batch-bogus-session", "POST", [call(7), NOTIFICATION], NOBODY, self.version
+        yield "30-post-response-bogus-session", "POST", REPLY, NOBODY, self.version
         yield "42-modern-call-with-bogus-session", "POST", modern(), NOBODY, MODERN
         if live is None:
             return
         yield "18-bad-pv-valid-session", "POST", call(7), live, NO_VERSION
-        yield "28-get-valid-session", "GET", None, live, VERSION
-        yield "32-delete-valid", "DELETE", None, live, VERSION
-        yield "33-second-delete", "DELETE", None, live, VERSION
-        yield "34-post-after-delete", "POST", call(7), live, VERSION
-        yield "35-get-after-delete", "GET", None, live, VERSION
+        yield "28-get-valid-session", "GET", None, live, self.version
+        yield "32-delete-valid", "DELETE", None, live, self.version
+        yield "33-second-delete", "DELETE", None, live, self.version
+        yield "34-post-after-delete", "POST", call(7), live, self.version
+        yield "35-get-after-delete", "GET", None, live, self.version
         self.process.restart()
         yield "50-again-init", "POST", initialize(), None, None
         live = self.live
         self.process.restart()
-        yield "51-post-after-restart", "POST", call(7), live, VERSION
-        yield "52-get-after-restart", "GET", None, live, VERSION
-        yield "53-delete-after-restart", "DELETE", None, live, VERSION
+        yield "51-post-after-restart", "POST", call(7), live, self.version
+        yield "52-get-after-restart", "GET", None, live, self.version
+        yield "53-delete-after-restart", "DELETE", None, live, self.version
 
     def exchanged(
         self, name: str, method: str, body: bytes, session: str | None, version: str | None

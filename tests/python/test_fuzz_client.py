@@ -19,19 +19,22 @@ PLANTED = tuple(FAULTS) if "FUZZ_WHOLE" in os.environ else QUICK
 CLIENT = str(TESTS / "python" / "faulty_client.py")
 
 
-def fuzzed(fault: str, seconds: float) -> Search:
+def fuzzed(fault: str, seconds: float, seed: int = 1) -> Search:
     # As long as a busy machine may need, but for what never ends.
     limit = 8.0 if "hangs" in fault else 60.0
     client = [sys.executable, "-I", CLIENT, fault]
-    bounds = Bounds(1, seconds, 1.0, 1)
+    bounds = Bounds(seed, seconds, 1.0, 1)
     return fuzz_client(client, bounds, limit=limit, growth=150 << 20)
 
 
 def test_nothing_is_found_in_a_client_without_a_fault() -> None:
-    told = fuzzed("", 4.0)
-
-    assert told.findings == []
-    assert told.cases > 2
+    cases = seed = 0
+    # A busy machine may need long for one.
+    while cases <= 2:
+        seed += 1
+        told = fuzzed("", 4.0, seed)
+        assert told.findings == []
+        cases += told.cases
 
 
 @pytest.mark.parametrize("fault", PLANTED)
