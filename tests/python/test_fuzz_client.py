@@ -44,7 +44,9 @@ def test_a_planted_fault_is_found(fault: str) -> None:
     assert [finding.kind for finding in told.findings] == [FAULTS[fault]]
 
 
-def test_the_command_prints_its_seed_and_writes_pairs_that_classify_reads(tmp_path: Path) -> None:
+def test_the_command_prints_its_seed_and_writes_pairs_that_classify_and_diagnose_read(
+    tmp_path: Path,
+) -> None:
     program = str(Path(sys.executable).parent / "mcp-session")
     client = [sys.executable, "-I", CLIENT, "keeps the dead ID"]
     options = ["--seed", "7", "--seconds", "120", "--shrink-seconds", "1", "--most", "1", "--json"]
@@ -63,3 +65,11 @@ def test_the_command_prints_its_seed_and_writes_pairs_that_classify_reads(tmp_pa
         [program, "classify", finding["folder"]], capture_output=True, check=True
     )
     assert b"ClearAndReinit" in classified.stdout
+    diagnosed = subprocess.run(
+        [program, "diagnose", "--json", finding["folder"]], capture_output=True, check=False
+    )
+    # It found who was wrong: the client, which kept the ID of a session that had ended.
+    assert diagnosed.returncode == 1, diagnosed.stderr
+    story = json.loads(diagnosed.stdout)
+    assert len(story["exchanges"]) >= 2
+    assert "KeptDeadId" in {it["claim"] for it in story["findings"]}
