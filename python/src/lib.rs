@@ -11,6 +11,7 @@ mod collected_body;
 mod diagnose;
 mod enums;
 mod events;
+mod fingerprint;
 mod headers;
 mod replica;
 mod replica_run;
@@ -54,6 +55,8 @@ mod _core {
     use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
     #[pymodule_export]
     use crate::events::{Event, EventReader, EventTooLong};
+    #[pymodule_export]
+    use crate::headers::repeated_headers;
     #[pymodule_export]
     use crate::replica::Replica;
     #[pymodule_export]

@@ -1,7 +1,8 @@
-"""Stands in front of a real server, and has it restarted just before the first call of a tool.
+"""Stands in front of a real server, and has it restarted just before a request is handed on.
 
-So a line of the docs goes through a restart as it stands: its session was opened with a server
-that is killed when the call is on its way, and that call reaches one which knows no session.
+That is the first call of a tool. So a line of the docs goes through a restart as it stands: its
+session was opened with a server that is killed when the call is on its way, and that call reaches
+one which knows no session.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -14,9 +15,14 @@ Relay = anyio.abc.SocketStream
 
 
 @asynccontextmanager
-async def gate(port: int, restart: Callable[[], Awaitable[None]]) -> AsyncGenerator[int]:
-    """Hand on to a loopback port, from the port that this gives, until the block ends."""
-    opened = Gate(port, restart)
+async def gate(
+    port: int, restart: Callable[[], Awaitable[None]], before: tuple[str, int] = ("tools/call", 1)
+) -> AsyncGenerator[int]:
+    """Hand on to a loopback port, from the port that this gives, until the block ends.
+
+    `before` is the method of the request that waits for the restart, and which of these it is.
+    """
+    opened = Gate(port, restart, before)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, opened.serve)
@@ -27,10 +33,13 @@ async def gate(port: int, restart: Callable[[], Awaitable[None]]) -> AsyncGenera
 class Gate:
     """Sends each request over a connection of its own, so that its end is its answer's."""
 
-    def __init__(self, port: int, restart: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, port: int, restart: Callable[[], Awaitable[None]], before: tuple[str, int]
+    ) -> None:
+        method, self._until = before
         self._port = port
         self._restart = restart
-        self._has_restarted = False
+        self._method = f'"{method}"'.encode()
         self._restarting = anyio.Lock()
 
     async def serve(self, client: Relay) -> None:
@@ -39,9 +48,10 @@ class Gate:
             async with client:
                 head, body = await request_from(client)
                 async with self._restarting:
-                    if b'"tools/call"' in body and not self._has_restarted:
-                        self._has_restarted = True
-                        await self._restart()
+                    if self._method in body:
+                        self._until -= 1
+                        if self._until == 0:
+                            await self._restart()
                 async with await anyio.connect_tcp("127.0.0.1", self._port) as server:
                     await server.send(head + body)
                     await hand_on(server, client)

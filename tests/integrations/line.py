@@ -1,7 +1,8 @@
 """Runs the line that the docs show for a client, in the environment of that client.
 
 `line.py LABEL MODE URL` prints one JSON object. The modes: `line` runs the block as it stands,
-`plain` the same without us, `install` the same without its hook and with `mcp_session.install()`.
+`plain` the same without us, `install` the same without its hook and with `mcp_session.install()`,
+`twice` the same as `plain`, with the call of its last line made once more before it.
 """
 
 import asyncio
@@ -63,11 +64,16 @@ def block_of(label: str) -> str:
 
 
 def in_mode(block: str, mode: str) -> str:
-    """The block with the hook, without us, or with `install` in place of the hook."""
+    """The block as one of the modes has it."""
     if mode == "line":
         return block
     without = HOOK.sub("", block).replace(INSTALL, "")
     assert without != block, "there is nothing of ours in it"
+    if mode == "twice":
+        head, returned, call = without.rpartition("return ")
+        assert returned, "it does not end with a call"
+        indent = head.rpartition("\n")[2]
+        return f"{head}{call.rstrip()}\n{indent}return {call}"
     return without if mode == "plain" else f"import mcp_session\n{INSTALL}{without}"
 
 

@@ -19,8 +19,7 @@ from peer_servers import PeerServers
 from servers import ROOT
 
 LINE = Path(__file__).with_name("line.py")
-# The newest revision that has sessions, also between two that both know a newer one.
-SERVERS = {"mcp1": (), "mcp2": ("--protocol", "2025-11-25")}
+SERVERS = ("mcp1", "mcp2")
 LIMIT_SECONDS = 180.0
 
 
@@ -28,6 +27,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = metafunc.config.getoption("client")
     every = [*CLIENTS, *MINORS]
     clients = [it for it in every if (it.label in named if named else python_of(it).exists())]
+    if "opening" in metafunc.fixturenames:
+        opening = [it for it in clients if it.opens_for_each_call]
+        metafunc.parametrize("opening", opening, ids=[it.label for it in opening])
+        return
     if "mode" not in metafunc.fixturenames:
         clients = clients[:1] if metafunc.config.getoption("part") else clients
         metafunc.parametrize("client", clients, ids=[it.label for it in clients])
@@ -46,15 +49,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def is_in_part(number: int, mode: str, server: str) -> bool:
     """Whether a case is one of those in which every pair occurs."""
-    return (number + (mode == "install") + list(SERVERS).index(server)) % 2 == 0
+    return (number + (mode == "install") + SERVERS.index(server)) % 2 == 0
 
 
 @pytest.mark.anyio
 async def test_the_call_is_answered_by_the_restarted_server(
     client: Client, mode: str, server_name: str, servers: PeerServers
 ) -> None:
+    # Between two that both know a revision without sessions, the newest that has them.
+    options = ("--protocol", client.protocol) if server_name == "mcp2" else ()
     async with (
-        servers.use(server_name, *SERVERS[server_name]) as server,
+        servers.use(server_name, *options) as server,
         gate(server.port, server.restart) as port,
     ):
         said = await run(client, mode, f"http://127.0.0.1:{port}/mcp")
@@ -78,6 +83,23 @@ async def test_without_us_it_is_answered_only_where_the_guide_says_so(
         said = await run(client, "plain", f"http://127.0.0.1:{port}/mcp")
 
         assert ("still here" in said) == client.recovers_plain, said
+
+
+@pytest.mark.anyio
+async def test_a_session_for_each_call_has_none_to_lose_between_two(
+    opening: Client, servers: PeerServers
+) -> None:
+    async with (
+        servers.use("mcp1") as server,
+        gate(server.port, server.restart, ("initialize", 2)) as port,
+    ):
+        said = await run(opening, "twice", f"http://127.0.0.1:{port}/mcp")
+
+        assert "still here" in said
+        calls = [seen for seen in server.wire() if seen.tool == "echo"]
+        assert [seen.status for seen in calls] == [200, 200]
+        # Else the restart was never reached.
+        assert calls[0].pid != calls[1].pid
 
 
 async def run(client: Client, mode: str, url: str) -> str:

@@ -62,7 +62,7 @@ def test_the_installed_package_is_the_wheel_and_is_typed() -> None:
     # CPython's with the GIL, that of one interpreter (free-threaded, PyPy), Windows'.
     cores = [it for it in installed if re.fullmatch(r"mcp_session/_core(\.[\w-]+)?\.(so|pyd)", it)]
     assert len(cores) == 1
-    assert {"mcp_session/py.typed", "mcp_session/_core.pyi"} <= installed
+    assert {"mcp_session/py.typed", "mcp_session/_core/__init__.pyi"} <= installed
     assert "site-packages" in mcp_session.__file__
 
 

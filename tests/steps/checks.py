@@ -2,9 +2,11 @@
 
 import re
 import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 import nox
+import nox.registry
 
 from steps.common import ENVIRONMENTS, LOCKED, LOCKS, ROOT, install, output, with_cargo
 
@@ -95,6 +97,17 @@ def lints(session: nox.Session) -> None:
     session.run(*checker, "vendor.github-issue-forms", *forms)
     pedantic = ("--offline", "--no-progress", "--persona", "pedantic")
     session.run("zizmor", *pedantic, *workflows, dependabot)
+    named = {name for path in workflows for name in sessions_of(path)}
+    if not named or named - nox.registry.get().keys():
+        session.error(f"workflows name no session of ours: {named - nox.registry.get().keys()}")
+
+
+def sessions_of(workflow: Path) -> list[str]:
+    """List the sessions that a workflow runs: in its commands, and in the matrix of its jobs."""
+    text = workflow.read_text(encoding="utf-8")
+    runs = re.findall(r"tests/all\.py -s ([a-z0-9 -]+?)(?: -|[\"\n])", text)
+    matrices = re.findall(r"\bsession: \[?([a-z0-9, -]+)[\],\n]", text)
+    return [name for words in (*runs, *matrices) for name in re.split("[ ,]+", words.strip(" ,"))]
 
 
 @nox.session

@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import nox
@@ -27,6 +28,7 @@ from steps.common import (
 UNCHECKED = tuple(
     f"benches/{it}.py" for it in ("beside", "beside_server", "calls", "plots", "scale")
 )
+PROGRAMS = ("all", "check_stubs", "plant", "stub_docs")
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),
@@ -74,9 +76,9 @@ def types(session: nox.Session) -> None:
     mypy = (python, "-m", "mypy", "--strict")
     # stubtest says nothing where the extension is missing, so it is imported first.
     session.run(python, "-I", "-c", "import mcp_session")
-    session.run(python, "-m", "mypy.stubtest", "mcp_session._core")
+    session.run(python, "tests/check_stubs.py")
     session.run(*mypy, "python/mcp_session")
-    programs = ("noxfile.py", "tests/all.py", "tests/plant.py", "tests/stub_docs.py")
+    programs = ["noxfile.py", *map("tests/{}.py".format, PROGRAMS)]
     session.run(*mypy, "tests/steps", env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
     session.run(*mypy, "tests/asgi")
@@ -116,7 +118,7 @@ def quick(session: nox.Session) -> None:
     python=["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"], requires=["wheel"], allow_parallel=True
 )
 def interpreters(session: nox.Session) -> None:
-    """The one wheel on every CPython from 3.10 on that is there."""
+    """The one wheel on every CPython from 3.10 on that is there; `-- -q`: the bare tests too."""
     install_wheel(session)
     code = (
         "import sys, mcp_session as m; v = m.classify('POST', 404, session_id='x');"
@@ -125,6 +127,14 @@ def interpreters(session: nox.Session) -> None:
         "print(sys.version.split()[0], v)"
     )
     session.run("python", "-I", "-c", code)
+    if session.posargs:
+        session.install(*group("bare"))
+        session.run("python", "-m", "pytest", *paths_of(BARE_TESTS), *session.posargs)
+
+
+def paths_of(tests: Iterable[str]) -> list[str]:
+    """Name the files of tests."""
+    return [f"tests/python/test_{name}.py" for name in tests]
 
 
 @nox.session(default=False, tags=["platform"])
@@ -136,8 +146,7 @@ def bare(session: nox.Session) -> None:
     shown = "import sys; print(sys.version); print(getattr(sys, '_is_gil_enabled', lambda: True)())"
     has_gil = output(session, "python", "-W", "ignore", "-c", shown).split()[-1] == "True"
     session.log(f"the GIL is {'on' if has_gil else 'off'}")
-    tests = [f"tests/python/test_{name}.py" for name in BARE_TESTS]
-    session.run("python", "-m", "pytest", *tests, *session.posargs)
+    session.run("python", "-m", "pytest", *paths_of(BARE_TESTS), *session.posargs)
     gil = "import sys, mcp_session; assert getattr(sys, '_is_gil_enabled', lambda: True)()"
     session.run("python", "-c", f"{gil} is {has_gil}, 'importing it turned the GIL on'")
 

@@ -26,6 +26,8 @@ from steps.common import (
 # Where the wheel is that is given away, whose name says which machines it is for.
 RELEASE = ROOT / "dist"
 CARGO_SEMVER_CHECKS = "0.48.0"
+# Which files name the repository's address. All others have it from these.
+ADDRESSED = ("Cargo.toml", "pyproject.toml")
 
 
 @nox.session(default=False, tags=["release"])
@@ -151,10 +153,24 @@ def versions(session: nox.Session) -> None:
     """The version and the address stand once: `-- REPOSITORY TAG` are what they have to be."""
     package = CARGO["workspace"]["package"]
     repository, tag = (*session.posargs, "", "")[:2]
-    if PROJECT["project"]["urls"]["Repository"] != package["repository"]:
-        session.error("Cargo.toml and pyproject.toml name two repositories")
+    for name, url in PROJECT["project"]["urls"].items():
+        if url != package["repository"] and not url.startswith(f"{package['repository']}/"):
+            session.error(f"{name} of pyproject.toml is not in the repository of Cargo.toml")
     if repository and repository != package["repository"]:
-        session.error(f"this is {repository}: say so in Cargo.toml and pyproject.toml")
+        session.error(f"this is {repository}: `nox -s address -- {repository}` writes it")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     if tag and (tag != f"v{package['version']}" or f"\n## [{tag[1:]}] - " not in changes):
         session.error(f"Cargo.toml or CHANGELOG.md does not name {tag}")
+
+
+@nox.session(venv_backend="none", default=False, tags=["release"])
+def address(session: nox.Session) -> None:
+    """Write the repository's address wherever it stands: `-- https://HOST/OWNER/NAME`."""
+    new = session.posargs[0] if len(session.posargs) == 1 else ""
+    if not re.fullmatch(r"https://[\w.-]+(/[\w-][\w.-]*){2}", new):
+        session.error("give one address, as in `nox -s address -- https://HOST/OWNER/NAME`")
+    old = re.escape(CARGO["workspace"]["package"]["repository"])
+    for name in ADDRESSED:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(rf"{old}(?=[/\"])", new, text), encoding="utf-8")

@@ -100,9 +100,7 @@ class SessionRequest:
 
     @property
     def _told(self) -> SessionRun:
-        """The machine, which has to know the time whenever it is told something."""
-        self._replica.lease.look_at_the_clock()
-        return self._run
+        return self._replica.lease.in_time(self._run)
 
     async def read(self, collected: CollectedBody) -> None:
         """Go on with the body, which was read as far as it is of use."""
@@ -408,8 +406,7 @@ class _WatchedAnswer:
 
     @property
     def _told(self) -> SessionRun:
-        self._replica.lease.look_at_the_clock()
-        return self._run
+        return self._replica.lease.in_time(self._run)
 
     async def send(self, message: Message) -> None:
         if self._passes:

@@ -1,0 +1,67 @@
+"""Other systems than this one, where it can make them: Debian's suites, and other processors."""
+
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import nox
+
+from steps.common import ENVIRONMENTS, ROOT, copy_tree
+
+# What the README's two commands need there.
+PACKAGES = "python3,python3-venv,gcc,g++,libc6-dev,cargo,rustc,git,ca-certificates"
+# What such a system has from this one, to reach the network.
+SHARED = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
+
+
+@nox.session(venv_backend="none", default=False, tags=["platform"])
+def debian(session: nox.Session) -> None:
+    """The README's first command, and sessions, in a clone on another Debian: `-- sid pytest`.
+
+    Without a session, `pytest`. Debian's newest suite has the newest CPython that it packages.
+    Needs root, and Debian's `mmdebstrap`.
+    """
+    suite, *sessions = session.posargs or ("sid",)
+    if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
+        session.error("this needs root, and Debian's mmdebstrap")
+    system = ENVIRONMENTS / f"debian-{suite}"
+    if not (system / "made").exists():
+        make_system(session, suite, system)
+    clone = system / "clone"
+    shutil.rmtree(clone, ignore_errors=True)
+    copy_tree(session, clone)
+    # nox wants to know which files are the project's, as in a clone.
+    for command in (("init", "-q"), ("add", "--all")):
+        session.run("git", "-C", clone, *command, external=True)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.DOTALL | re.MULTILINE)[0]
+    named = shlex.join(sessions or ("pytest",))
+    run_in(session, system, f"cd /clone && python3 -VV && {first}")
+    run_in(session, system, f"cd /clone && python3 tests/all.py -s {named}")
+
+
+def make_system(session: nox.Session, suite: str, system: Path) -> None:
+    """Install a Debian into a folder."""
+    shutil.rmtree(system, ignore_errors=True)
+    # The lists of a suite that stands still, as a mirror may, are out of date and no less true.
+    lists = ("--aptopt", 'Acquire::Check-Valid-Until "false"')
+    options = ("--mode=root", "--variant=essential", f"--include={PACKAGES}", *lists)
+    session.run("mmdebstrap", *options, suite, system, external=True)
+    for name in SHARED:
+        shutil.copy(name, f"{system}{name}")
+    (system / "made").touch()
+
+
+def run_in(session: nox.Session, system: Path, command: str) -> None:
+    """Run a command in another system, with nothing of this one's environment, not even a home."""
+    clean = (
+        *("env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/nonexistent"),
+        *("PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "bash", "-c", command),
+    )
+    root = shlex.quote(str(system))
+    mounted = f"mount --bind /proc {root}/proc && mount --bind /dev {root}/dev"
+    inside = f"{mounted} && exec chroot {root} {shlex.join(clean)}"
+    # They are mounted for this command alone, and are gone when it ends.
+    session.run("unshare", "--mount", "sh", "-c", inside, external=True)
