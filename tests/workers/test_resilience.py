@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session._asgi import _session_request
+from mcp_session._asgi import _session_request, _shared
 from mcp_session._asgi._addresses import PeerAddresses
 from mcp_session._gateway.upstreams import Upstreams
 from mcp_session.asgi import SessionMiddleware
@@ -105,6 +105,23 @@ async def test_of_what_a_hook_raises_the_type_and_the_place_are_logged_and_no_id
     assert message.startswith("The hook `on_restored` raised KeyError at test_resilience.py:")
     assert line.exc_info is None
     assert "session-1" not in caplog.text
+
+
+async def test_a_hook_that_hangs_holds_its_session_only_so_long(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_restored: object) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(_shared, "_HOOK_SECONDS", 0.05)
+    application = Application()
+    middleware = SessionMiddleware(application, sessions=MemorySessions(), on_restored=hang)
+    assert (await ask(middleware, body=OPENING))[0] == 200
+    application.live.clear()
+    with anyio.fail_after(60):
+        assert (await ask(middleware, mcp_session_id="session-1"))[0] == 200
+
+    assert "The hook `on_restored` took longer than 0.05 s" in caplog.text
 
 
 async def test_what_a_hook_for_verdicts_raises_is_logged_without_its_text(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from inspect import isawaitable
 
+import anyio
+
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._foreign import described_error
 from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
@@ -19,6 +21,9 @@ from mcp_session.sessions import SessionTableError
 __all__ = ["ReplicaOptions", "RestoredSession", "SharedSessions"]
 
 _logger = logging.getLogger("mcp_session.asgi")
+
+# All requests of the session wait for its hook.
+_HOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +164,10 @@ class SharedSessions:
         try:
             told = self._on_restored(restored) if self._on_restored is not None else None
             if isawaitable(told):
-                await told
+                with anyio.move_on_after(_HOOK_SECONDS) as within:
+                    await told
+                if within.cancelled_caught:
+                    _logger.error("The hook `on_restored` took longer than %g s", _HOOK_SECONDS)
         except Exception as error:  # noqa: BLE001 - it is the hook's affair
             _logger.error("The hook `on_restored` raised %s", described_error(error))  # noqa: TRY400 - without its text
 
