@@ -1,6 +1,8 @@
 //! Ids of JSON-RPC, compared as JSON values.
 
 use alloc::boxed::Box;
+#[cfg(any(feature = "client", feature = "sessions"))]
+use alloc::{format, string::String};
 use core::fmt;
 
 use super::json;
@@ -75,6 +77,20 @@ impl<'a> RequestId<'a> {
         // Too long or too large to be compared by its value, it equals none but itself.
         let by_spelling = || RequestIdKey::of([b"?", self.0.as_bytes()]);
         is_short.then(by_value).flatten().unwrap_or_else(by_spelling)
+    }
+
+    /// The same id as a value of the other type: `"7"` of `7`, and `7` of `"7"`. The SDKs count
+    /// their requests, and take either for an answer's. `None` of any but an integer.
+    #[cfg(any(feature = "client", feature = "sessions"))]
+    pub(crate) fn in_other_type(self) -> Option<String> {
+        let text = json::string(self.0);
+        let digits = text.as_deref().unwrap_or(self.0);
+        let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+        let is_integer = !unsigned.is_empty() && unsigned.bytes().all(|it| it.is_ascii_digit());
+        is_integer.then(|| match &text {
+            Some(text) => text.clone(),
+            None => format!("\"{digits}\""),
+        })
     }
 
     /// The key under which an id is remembered; `None` for one of more than
