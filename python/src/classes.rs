@@ -7,6 +7,11 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::{
+    asgi, client, client_steps, collected_body, diagnose, events, replica, replica_run,
+    replica_steps, server, session, values, verdict_event,
+};
+
 /// Names all of them in the module, and makes one when its name is looked up.
 pub(crate) fn promise(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let names = module.index()?;
@@ -45,7 +50,7 @@ impl Class {
 
 macro_rules! classes {
     ($( $module:ident { $( $class:ident )+ } )+) => {
-        const CLASSES: &[Class] = &[$( $( Class::of::<crate::$module::$class>(), )+ )+];
+        const CLASSES: &[Class] = &[$( $( Class::of::<$module::$class>(), )+ )+];
     };
 }
 
