@@ -273,6 +273,14 @@ def measure_beside(session: nox.Session) -> None:
     session.run(python_of(session, "beside"), "-W", "ignore", "benches/beside.py", *session.posargs)
 
 
+@nox.session(
+    name="measure-forwarding", venv_backend="none", requires=["mcp2"], default=False, tags=["long"]
+)
+def measure_forwarding(session: nox.Session) -> None:
+    """What a table costs a request that is owned, and one that is forwarded: docs/workers.md."""
+    session.run(python_of(session, "mcp2"), "-W", "ignore", "benches/forwarding.py", "--write")
+
+
 @nox.session(venv_backend="none", requires=["scale"], default=False, tags=["long"])
 def simulate(session: nox.Session) -> None:
     """A thousand replicas with ten million sessions, simulated: docs/scale.md."""

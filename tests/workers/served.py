@@ -4,7 +4,9 @@
 servers. What is to be chosen stands in the environment, so that it is the same in all of them.
 """
 
+import logging
 import os
+import time
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -38,6 +40,11 @@ class Answer(BaseModel):
     text: str
 
 
+# The handler that the SDKs install where there is none draws each traceback in colours, for which
+# an event loop stands still: for many seconds where the machine has other work.
+logging.basicConfig(level=logging.WARNING)
+
+
 def create() -> Any:
     """Make the application, as the environment says."""
     note("serving", str(os.getpid()))
@@ -54,7 +61,19 @@ def create() -> Any:
         # Inside of what authenticates: the user is known.
         application.user_middleware.append(Middleware(SessionMiddleware, **options))
         return application
-    return SessionMiddleware(application, **options)
+    served = SessionMiddleware(application, **options)
+    return noting_arrivals(served) if "ARRIVALS" in os.environ else served
+
+
+def noting_arrivals(application: Any) -> Any:
+    """Note by its query, and the clock of the host, when a request has come from its client."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        if query := scope.get("query_string"):
+            note("arrived", f"{query.decode()}@{time.monotonic()}")
+        await application(scope, receive, send)
+
+    return served
 
 
 def table(name: str) -> SessionTable:

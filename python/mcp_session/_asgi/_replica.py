@@ -20,13 +20,14 @@ import anyio
 from mcp_session._asgi import Application, Receive, Scope, Send
 from mcp_session._asgi._addresses import PeerAddresses, checked_peer_url
 from mcp_session._asgi._connection import restored
+from mcp_session._asgi._foreign import described_error
 from mcp_session._asgi._heartbeat import Heartbeat, Lease, Pulse
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
 from mcp_session._sessions.unreachable import UnreachableSessions
 from mcp_session.replica import Replica
-from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
+from mcp_session.sessions import MemorySessions, SessionTable
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
@@ -118,8 +119,9 @@ class ServingReplica:
             token_hex(16),
             key,
             restore=options.restore,
-            # Neither loses anything while a process that uses it lives.
-            durable=isinstance(options.sessions, (MemorySessions, SqliteSessions)),
+            # A file can be deleted, or replaced, while processes use it: as with a server, what it
+            # does not know is then believed only once all that live have written again.
+            durable=isinstance(options.sessions, MemorySessions),
             echo_id=options.echo_id,
             requires_session=options.requires_session,
             max_sessions=options.max_sessions,
@@ -260,4 +262,7 @@ class ServingReplica:
     async def _look_after_peers(self) -> None:
         while True:
             await asyncio.sleep(self._options.lease / 2)
-            await self.lease.look_after()
+            try:
+                await self.lease.look_after()
+            except Exception as error:  # noqa: BLE001 - else whoever waits for the dead waits on
+                _logger.error("The owners could not be looked up: %s", described_error(error))  # noqa: TRY400 - without its text
