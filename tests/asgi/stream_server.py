@@ -26,8 +26,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     path, query = scope["path"], scope["query_string"].decode()
     if path == "/memory":
         gc.collect()
-        with open("/proc/self/status", encoding="ascii") as status:  # noqa: ASYNC230, PTH123 - no disk
-            facts = dict(line.split(":", 1) for line in status)
+        with open("/proc/self/status", encoding="ascii") as told:  # noqa: ASYNC230, PTH123 - no disk
+            facts = dict(line.split(":", 1) for line in told)
         # Not what `getrusage` has, which begins with that of the process that started this one.
         resident, most = (int(facts[it].split()[0]) * 1024 for it in ("VmRSS", "VmHWM"))
         await start(send, 200)

@@ -577,6 +577,53 @@ def test_a_redirect_and_a_proxy_are_exchanges_of_their_own() -> None:
     assert [(it.core.status, it.core.message) for it in outputs(text)] == [(307, "m"), (200, "m")]
 
 
+def test_each_transfer_of_a_command_has_the_answer_that_is_its_own() -> None:
+    command = '$ curl -i http://h/a -d \'{"id":1,"method":"m"}\' --next -i http://h/b\n'
+    text = command + "HTTP/1.1 202 X\na: b\n\nHTTP/2 404 \nmcp-session-id: x\n\nSession not found\n"
+
+    first, second = outputs(text)
+
+    assert (first.core.method, first.core.status, first.core.message) == ("POST", 202, "m")
+    assert first.core.response_header("mcp-session-id") is None
+    assert (second.core.method, second.core.status) == ("GET", 404)
+    assert second.core.response_header("mcp-session-id") == "x"
+
+
+PROGRESS = "100    15  100    15    0     0  15000      0 --:--:-- --:--:-- --:--:-- 15000"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_encoded", "expected"),
+    [
+        ("unknown session\n", False, b"unknown session"),
+        # It was decoded before it was printed.
+        ("unknown session\n", True, b"unknown session"),
+        ("unknown session\r\n", False, b"unknown session"),
+        (f"unknown session\r{PROGRESS}\n", False, b"unknown session"),
+        ("{ [15 bytes data]\nunknown session\n", False, b"unknown session"),
+        ("unknown session\ncurl: (18) transfer closed\n", False, b"unknown session"),
+        # What is no text was printed as it came, and what is left of it decides nothing.
+        ("\x1f\udc8b\n", True, None),
+    ],
+)
+def test_of_what_curl_prints_only_the_body_is_the_body(
+    body: str, *, is_encoded: bool, expected: bytes | None
+) -> None:
+    encoding = "< Content-Encoding: gzip\n" if is_encoded else ""
+    text = (
+        "> POST /mcp HTTP/1.1\n> Host: h:8000\n> Mcp-Session-Id: x\n>\n"
+        f"< HTTP/1.1 400 Bad Request\n{encoding}<\n{body}"
+    )
+
+    (draft,) = curl.read("p", "s", text.encode(errors="surrogateescape"))
+
+    assert isinstance(draft, Draft)
+    made = cast("partial[object]", draft.make).args
+    assert made[1] == "h:8000/mcp"
+    assert made[6] == ([("Content-Encoding", "gzip")] if expected is None else [])
+    assert made[7] == expected
+
+
 def test_what_failed_has_no_answer() -> None:
     text = (
         "> POST /mcp HTTP/1.1\n> Host: h\n>\n* Empty reply from server\n* Closing connection 0\n"

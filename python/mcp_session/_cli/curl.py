@@ -35,7 +35,8 @@ _FAILED = re.compile(r"curl: \(\d+\) ")
 _COUNTED = re.compile(r"[{}] \[\d+ bytes data\]")
 # Of the progress meter, which ends its lines with a carriage return alone.
 _PROGRESS = re.compile(
-    r"\s*(?:\d+\s+\S+\s+){3}.*?--:--:--\s+\S{0,6}|\s*% Total .*|\s*Dload  Upload .*"
+    r"\s*(?:\d+\s+\S+\s+){3}.*?(?:[-\d]+:[-\d]{2}:[-\d]{2}\s+){3}[\d.]+[kMGTP]?|"
+    r"\s*% Total .*|\s*Dload  Upload .*"
 )
 # What curl says on stderr may stand behind a body that has no line end.
 _REMARK = re.compile(
@@ -115,8 +116,8 @@ class _Output:
         yield from self._ended()
 
     def _line(self, number: int) -> str:
-        parts = self._lines[number].removesuffix("\r").split("\r")
-        return "\r".join(_PROGRESS.sub("", part, count=1) for part in parts).lstrip("\r")
+        parts = self._lines[number].split("\r")
+        return "\r".join(_PROGRESS.sub("", part, count=1) for part in parts).strip("\r")
 
     def _command(self, number: int) -> tuple[list[Transfer], int] | None:
         # What only looks like the beginning of commands is looked through so many times.
