@@ -243,7 +243,7 @@ impl RequestRun {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone_ref(py)
     }
 
-    /// Whether what a `Hold` waits for has come to its end, or the request itself has (`bool`).
+    /// Whether what a `HeldBack` waits for is over, or the request itself is (`bool`).
     #[getter]
     fn is_settled(&self) -> bool {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
@@ -352,8 +352,8 @@ impl RequestRun {
         self.tell(py, |run, client| run.failed(client, TransportFailure { kind, sent }))
     }
 
-    /// Take the end of a `Hold`, or of the `Lead`'s recovery. `timed_out` (`bool`): it was held
-    /// for too long.
+    /// Take the end of a `HeldBack`, or of a `Recover`. `timed_out` (`bool`): it was held for
+    /// too long.
     #[pyo3(
         signature = (*, timed_out=FlagArgument(false)),
         text_signature = "($self, *, timed_out=False)",

@@ -444,9 +444,9 @@ impl AnswerReader {
                 for event in self.events.read(piece) {
                     if let sse::Event::Message { data, .. } = event {
                         let mut pending = PendingAnswers::of(self.id.as_slice());
-                        let heard = pending.saw(data.as_bytes());
+                        let (heard, own) = pending.saw(data.as_bytes());
                         if self.answer.is_none() && heard == Heard::Answer {
-                            self.answer = Some(data.into_bytes());
+                            self.answer = Some(own.unwrap_or_else(|| data.into_bytes()));
                         }
                     }
                 }

@@ -195,6 +195,11 @@ impl Watch {
                 Some(EventView::Message { .. }) | None => Fate::GoesOut,
             };
             let (data, behind) = match fate {
+                // It went out as it came, and answers nobody who cannot read that.
+                Fate::Answers(data) if *beginning == Beginning::Sent => {
+                    (None, Some(sse::message_event(&data)))
+                }
+                Fate::Answers(data) => (Some(data), None),
                 Fate::GoesOut => (None, None),
                 Fate::GoesOutAs(data) => (Some(data), None),
                 Fate::LeftOut => (None, Some(Vec::new())),
@@ -271,7 +276,10 @@ impl Watch {
         let in_vain = if self.has_progressed { 0 } else { self.in_vain + 1 };
         let ids = self.awaited.pending.unanswered().map(Into::into).collect();
         in_vain < RESUMPTIONS
-            && followed.interrupted.note(event_id, Interrupted { ids, in_vain }).is_ok()
+            && followed
+                .interrupted
+                .note(event_id, Interrupted { stream: self.stream, ids, in_vain })
+                .is_ok()
     }
 
     fn end_of_event(&self) -> Vec<u8> {
@@ -379,9 +387,7 @@ fn with_data(raw: &[u8], data: Option<&[u8]>) -> Vec<u8> {
         }
     }
     if let Some(data) = data {
-        event.extend_from_slice(b"data: ");
-        event.extend_from_slice(data);
-        event.push(b'\n');
+        event.extend(sse::data_lines(data));
     }
     if !event.is_empty() {
         event.push(b'\n');

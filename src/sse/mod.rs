@@ -41,6 +41,8 @@ use core::{fmt, mem};
 
 use line::{Buffer, Line, Value};
 use plain::{PlainEvent, line_length};
+#[cfg(feature = "client")]
+pub(crate) use write::data_lines;
 #[cfg(any(feature = "client", feature = "sessions"))]
 pub(crate) use write::{end_of_event_cut_short, message_event};
 

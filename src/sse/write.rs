@@ -3,9 +3,17 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-/// An event with this message as its data: one without line ends, as JSON is written here.
+/// An event with this message as its data.
 pub(crate) fn message_event(message: &[u8]) -> Vec<u8> {
-    [b"event: message\ndata: ", message, b"\n\n"].concat()
+    let mut event = b"event: message\n".to_vec();
+    event.extend(data_lines(message));
+    event.push(b'\n');
+    event
+}
+
+/// The data of an event: a message of a server's may stand on several lines.
+pub(crate) fn data_lines(data: &[u8]) -> impl Iterator<Item = u8> {
+    data.split(|byte| *byte == b'\n').flat_map(|line| [b"data: ", line, b"\n"].concat())
 }
 
 /// What ends an event that was cut short, behind the last whole event's ID.

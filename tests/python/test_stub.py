@@ -26,7 +26,7 @@ Documented = ast.ClassDef | ast.FunctionDef
 def documented() -> Iterator[tuple[str, Documented, object]]:
     for node in NODES:
         if isinstance(node, Documented):
-            value = vars(_core)[node.name]
+            value: object = getattr(_core, node.name)
             yield node.name, node, value
             for member in node.body if isinstance(node, ast.ClassDef) else []:
                 if isinstance(member, ast.FunctionDef) and member.name in vars(value):

@@ -65,7 +65,7 @@ _MEMORY = click.option(
     default=64,
     show_default=True,
     metavar="MIB",
-    help="How much the process under test may grow.",
+    help="How much what is tested may grow.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -158,9 +158,13 @@ def fuzz_client(
     as for `fuzz`. Needs the extra `check`.
     """
     with _extra():
+        from mcp_session._fuzz.client import CannotStartError  # noqa: PLC0415 - an extra
         from mcp_session._fuzz.client import fuzz_client as run  # noqa: PLC0415 - an extra
 
-    _run(partial(run, command, limit=limit, most_memory=memory * MEBIBYTE), options)
+    try:
+        _run(partial(run, command, limit=limit, growth=memory * MEBIBYTE), options)
+    except CannotStartError as error:
+        _misused(f"COMMAND cannot be run ({error})")
 
 
 def _check_url(url: str) -> None:

@@ -115,7 +115,7 @@ class RequestRun:
         """Whether it closes its session (`bool`): those who wait are to be woken."""
     @property
     def is_settled(self) -> bool:
-        """Whether what a `Hold` waits for has come to its end, or the request itself has (`bool`)."""
+        """Whether what a `HeldBack` waits for is over, or the request itself is (`bool`)."""
     @property
     def is_encoded(self) -> bool:
         """Whether its response says that its body is encoded (`bool`)."""
@@ -144,8 +144,8 @@ class RequestRun:
         what is to be done instead, or `None`: one that was called off meanwhile is not sent.
         """
     def hold_over(self, *, timed_out: bool = False) -> _Step:
-        """Take the end of a `Hold`, or of the `Lead`'s recovery. `timed_out` (`bool`): it was held
-        for too long.
+        """Take the end of a `HeldBack`, or of a `Recover`. `timed_out` (`bool`): it was held for
+        too long.
         """
     def wait_over(self) -> _Step:
         """Take the end of a `Wait`."""
