@@ -106,6 +106,7 @@ OF_EVENT_LOOPS = {
     "test_a_call_that_waits_for_the_hook_is_held_no_longer_than_any_other",
     # Bodies and transports that are awaited.
     "test_a_body_that_is_streamed_is_not_touched",
+    "test_a_streamed_body_that_is_sent_again_has_one_length",
     "test_a_body_that_cannot_be_awaited_is_refused_in_a_session_as_without_one",
     "test_a_session_that_is_begun_by_a_body_without_end_is_not_followed",
     "test_one_client_is_used_from_several_event_loops",
