@@ -1,4 +1,4 @@
-"""Writes the docstrings of the compiled core into its stub, where editors look for them.
+"""Writes the docstrings of the compiled core into its stubs, where editors look for them.
 
 `python tests/stub_docs.py NAME...` does so for these classes and functions, without names for all;
 `mcp_session` has to be importable. What is there already is replaced.
@@ -12,19 +12,20 @@ from pathlib import Path
 
 from mcp_session import _core
 
-STUB = Path(__file__).resolve().parents[1] / "python" / "mcp_session" / "_core.pyi"
+STUBS = Path(__file__).resolve().parents[1] / "python" / "mcp_session" / "_core"
 
 Documented = ast.ClassDef | ast.FunctionDef
 
 
 def main() -> None:
-    """Rewrite the stub."""
-    source = STUB.read_text(encoding="utf-8")
-    STUB.write_text(with_docs(source, sys.argv[1:]), encoding="utf-8")
+    """Rewrite the stubs."""
+    for stub in STUBS.glob("*.pyi"):
+        source = stub.read_text(encoding="utf-8")
+        stub.write_text(with_docs(source, sys.argv[1:]), encoding="utf-8")
 
 
 def with_docs(source: str, names: list[str]) -> str:
-    """Give the stub with the docstrings of these names, or of all."""
+    """Give a stub with the docstrings of these names, or of all."""
     lines = source.splitlines()
     for node, doc in reversed(list(documented(source))):
         if names and node_name(node, source) not in names:
@@ -49,9 +50,9 @@ def with_docs(source: str, names: list[str]) -> str:
 
 
 def documented(source: str) -> Iterator[tuple[Documented, list[str]]]:
-    """Every class, function and method of the stub that the core documents, in its order."""
+    """Every class, function and method of a stub that the core documents, in its order."""
     for node in ast.parse(source).body:
-        # What begins with an underscore stands in the stub alone.
+        # What begins with an underscore stands in a stub alone.
         if isinstance(node, Documented) and not node.name.startswith("_"):
             value: object = getattr(_core, node.name)
             if doc := inspect.getdoc(value):

@@ -91,7 +91,7 @@ fn the_corpus_makes_a_case_of_every_law() {
 #[test]
 fn the_recorded_traffic_keeps_every_law_and_every_invariant() {
     let recorded = recorded();
-    assert_eq!(517, recorded.len());
+    assert_eq!(767, recorded.len());
     for (raw_request, raw_response) in recorded {
         let head = raw_request.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         let request = RawRequest::parse(&raw_request).unwrap();

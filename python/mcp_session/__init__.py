@@ -12,27 +12,6 @@ True
 
 from mcp_session._core import (
     AlreadyUsedError,
-    Answer,
-    Cooldown,
-    Deliver,
-    Drop,
-    Event,
-    EventReader,
-    EventTooLong,
-    Exchange,
-    Failure,
-    GiveUp,
-    Hold,
-    Initialized,
-    Lead,
-    Message,
-    Replaced,
-    Resend,
-    Restore,
-    Send,
-    Session,
-    Stream,
-    Verdict,
     __version__,
     admit,
     attached_session_id,
@@ -48,6 +27,29 @@ from mcp_session._enums import Action, ResendPolicy, Side
 # As `typing` has it, without what importing that costs.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mcp_session._core import (
+        Answer,
+        Cooldown,
+        Deliver,
+        Drop,
+        Event,
+        EventReader,
+        EventTooLong,
+        Exchange,
+        Failure,
+        GiveUp,
+        Hold,
+        Initialized,
+        Lead,
+        Message,
+        Replaced,
+        Resend,
+        Restore,
+        Send,
+        Session,
+        Stream,
+        Verdict,
+    )
     from mcp_session._follow import follow, install, uninstall
     from mcp_session._later_enums import Kind, Lookup, Reason
     from mcp_session._rules import Rule
@@ -96,12 +98,33 @@ __all__ = [
     "uninstall",
 ]
 
-# Where a name comes from that is imported when it is first asked for.
+# Where a name comes from that is imported, or a class made, when it is first asked for.
 _LATER = {
+    "Answer": "mcp_session._core",
+    "Cooldown": "mcp_session._core",
+    "Deliver": "mcp_session._core",
+    "Drop": "mcp_session._core",
+    "Event": "mcp_session._core",
+    "EventReader": "mcp_session._core",
+    "EventTooLong": "mcp_session._core",
+    "Exchange": "mcp_session._core",
+    "Failure": "mcp_session._core",
+    "GiveUp": "mcp_session._core",
+    "Hold": "mcp_session._core",
+    "Initialized": "mcp_session._core",
     "Kind": "mcp_session._later_enums",
+    "Lead": "mcp_session._core",
     "Lookup": "mcp_session._later_enums",
+    "Message": "mcp_session._core",
     "Reason": "mcp_session._later_enums",
+    "Replaced": "mcp_session._core",
+    "Resend": "mcp_session._core",
+    "Restore": "mcp_session._core",
     "Rule": "mcp_session._rules",
+    "Send": "mcp_session._core",
+    "Session": "mcp_session._core",
+    "Stream": "mcp_session._core",
+    "Verdict": "mcp_session._core",
     "follow": "mcp_session._follow",
     "install": "mcp_session._follow",
     "uninstall": "mcp_session._follow",

@@ -4,14 +4,13 @@
 Everything else passes as it is: the same messages in the same order, none of them kept back.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 try:
-    from mcp_session._asgi import Application, Message, Receive, Scope, Send
+    from mcp_session._asgi import Application, Receive, Scope, Send
     from mcp_session._asgi._events import Reporter
     from mcp_session._asgi._request import RequestReader
 except ModuleNotFoundError as error:
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
     from mcp_session.sessions import SessionTable
 
 __all__ = ["McpSessionMiddleware", "SessionMiddleware", "VerdictEvent"]
-
-
-_TOMBSTONE_SECONDS = 3600.0
-# Of one lease: so many renewals may fail but one.
-_RENEWALS = 5
 
 
 class SessionMiddleware:
@@ -120,8 +114,8 @@ class SessionMiddleware:
             disabled_rules=disabled_rules,
             misreports=misreports,
             report_only=report_only,
+            request_timeout=request_timeout,
         )
-        self._seconds = _checked_seconds("request_timeout", request_timeout)
         self._reporter = Reporter(on_verdict, all_of=report_only)
         self.counts = self._reporter.counts
         self._shared = None
@@ -131,33 +125,30 @@ class SessionMiddleware:
             message = "report_only changes nothing, and a table of sessions changes who answers"
             raise ValueError(message)
         try:
-            from mcp_session._asgi._addresses import checked_peer_url  # noqa: PLC0415 - of an extra
-            from mcp_session._asgi._replica import ReplicaOptions  # noqa: PLC0415 - of an extra
-            from mcp_session._asgi._shared import SharedSessions  # noqa: PLC0415 - of an extra
+            from mcp_session._asgi._shared import (  # noqa: PLC0415 - of an extra
+                ReplicaOptions,
+                SharedSessions,
+            )
         except ModuleNotFoundError as error:
             from mcp_session._extras import missing_extra  # noqa: PLC0415 - for this alone
 
             raise missing_extra(error, "sessions", "httpcore", "uvicorn") from None
-        lease = _checked_seconds("lease", lease)
         self._shared = SharedSessions(
             ReplicaOptions(
                 sessions=sessions,
-                peer_url=checked_peer_url(peer_url),
+                peer_url=peer_url,
                 restore=restore,
                 echo_id=echo_id,
                 requires_session=requires_session,
                 max_sessions=max_sessions,
-                session_seconds=_checked_seconds("session_lifetime", session_lifetime),
-                tombstone_seconds=_TOMBSTONE_SECONDS,
-                lease_seconds=lease,
-                renew_seconds=lease / _RENEWALS,
-                drain_seconds=_checked_seconds("drain_timeout", drain_timeout),
+                session_lifetime=session_lifetime,
+                lease=lease,
+                drain_timeout=drain_timeout,
             ),
             policy=self._policy,
             entrance=self,
             application=app,
-            serve=self._serve_session,
-            request_seconds=self._seconds,
+            begin=self._begin,
             on_restored=on_restored,
         )
 
@@ -183,26 +174,7 @@ class SessionMiddleware:
         request = RequestReader(machine, receive)
         run = partial(self._run, machine, scope, request.receive, send)
         begun = request.read_at_hand()
-        return run() if begun is None else request.serve(begun, run, self._seconds)
-
-    async def _serve_session(
-        self, scope: Scope, body: bytes | None, receive: Receive, send: Send
-    ) -> bool:
-        """Run the application; return whether it knew the session, else nothing was sent."""
-        machine = AsgiMachine.of(self._policy, scope)
-        if machine is not None and body is not None:
-            machine.request({"type": "http.request", "body": body})
-        is_gone = False
-
-        async def send_unless_gone(message: Message) -> None:
-            nonlocal is_gone
-            if message["type"] == "http.response.start":
-                is_gone = machine is not None and machine.session_is_gone
-            if not is_gone:
-                await send(message)
-
-        await self._begin(machine, scope, receive, send_unless_gone)
-        return not is_gone
+        return run() if begun is None else request.serve(begun, run, self._policy.request_timeout)
 
     async def _run(self, machine: AsgiMachine, scope: Scope, receive: Receive, send: Send) -> None:
         machine.answer_by(send, self._reporter)
@@ -221,13 +193,3 @@ class SessionMiddleware:
 
 # A name that does not collide with that of Starlette's, which keeps a session in a cookie.
 McpSessionMiddleware = SessionMiddleware
-
-
-def _checked_seconds(name: str, value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        message = f"{name} must be a number of seconds, not {type(value).__name__}"
-        raise TypeError(message)
-    if not math.isfinite(value) or value < 0:
-        message = f"{name} must be finite and not negative: {value}"
-        raise ValueError(message)
-    return value

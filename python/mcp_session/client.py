@@ -31,6 +31,7 @@ from mcp_session._core import (
     Transmit,
     Wait,
     Watch,
+    repeated_headers,
 )
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Transmit",
     "Wait",
     "Watch",
+    "repeated_headers",
 ]
 
 Step: TypeAlias = (

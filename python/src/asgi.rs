@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::arguments::{Body, MethodArgument, StatusArgument};
 use crate::enums::{self, ServerStep};
+use crate::fingerprint::fingerprint;
 use crate::server::{Driven, ServerPolicy, each_header, text, without_session_id};
 use crate::values::Answer;
 use crate::verdict_event::VerdictEvent;
@@ -257,17 +258,13 @@ impl AsgiMachine {
         };
         let attached = self.driven.machine.request().attached_id();
         let session_id = attached.or_else(|| self.driven.response_ids.first().map(Vec::as_slice));
-        let fingerprint = |id: &[u8]| -> PyResult<String> {
-            let module = py.import("mcp_session._fingerprint")?;
-            module.getattr("fingerprint")?.call1((text(id),))?.extract()
-        };
         Ok(VerdictEvent {
             rule: enums::rule(py, decided.rule)?,
             action: enums::action(py, decided.action)?,
             method: shown_method(&self.method).to_owned(),
             path: self.driven.shown_path(&self.path),
             status: self.status,
-            fingerprint: session_id.map(fingerprint).transpose()?,
+            fingerprint: session_id.map(|id| fingerprint(py, &text(id))).transpose()?,
             applied: decided.is_applied,
         })
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use mcp_session_core::client::{
-    AnswerBody, Begin, Client as CoreClient, Credentials, Endpoint, HoldEnd, Look, Misuse, Options,
+    Begin, Client as CoreClient, Credentials, Endpoint, HoldEnd, Look, Misuse, Options,
     RequestHead, RequestRun as CoreRun, Sent, Shield, Step, TransportFailure,
 };
 use mcp_session_core::session;
@@ -243,7 +243,7 @@ impl RequestRun {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone_ref(py)
     }
 
-    /// Whether what a `Hold` waits for has come to its end, or the request itself has (`bool`).
+    /// Whether what a `HeldBack` waits for is over, or the request itself is (`bool`).
     #[getter]
     fn is_settled(&self) -> bool {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
@@ -329,36 +329,31 @@ impl RequestRun {
         })
     }
 
-    /// Take the body of a refusal (`bytes`), or `None` if it is not known whole.
-    fn refusal_read(&self, py: Python<'_>, body: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    /// Take the body that was to be read, decoded (`bytes`); `None` if that of a refusal is not
+    /// known whole.
+    fn body_read(&self, py: Python<'_>, body: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
         let body = Body::optional("body", body)?;
-        self.tell(py, |run, client| run.refusal_read(client, body.as_ref().map(Body::bytes)))
-    }
-
-    /// Take an answer that was read whole, decoded (`bytes`).
-    fn answer_read(&self, py: Python<'_>, body: &Bound<'_, PyBytes>) -> PyResult<Py<PyAny>> {
-        let bytes = body.as_bytes();
-        let read = || self.told(|run, client| run.answer_read(client, AnswerBody::Whole(bytes)));
-        let told = if is_long(bytes.len()) { py.detach(read) } else { read() };
+        let bytes = body.as_ref().map(Body::bytes);
+        // What a refusal holds and what an answer holds is told by what was to be read.
+        let read = || self.told(|run, client| run.refusal_read(client, bytes));
+        let told = if is_long(bytes.map_or(0, <[u8]>::len)) { py.detach(read) } else { read() };
         self.took(py, told)
     }
 
-    /// Take that an answer broke off, or could not be decoded, by an error of this type
-    /// (`str`).
-    fn answer_cut(&self, py: Python<'_>, kind: &str) -> PyResult<Py<PyAny>> {
-        self.tell(py, |run, client| run.answer_read(client, AnswerBody::Cut(kind)))
-    }
-
-    /// Take that no response came, by an error of this type (`str`); `is_unsent` (`bool`): the
-    /// server has not seen the request.
-    #[pyo3(signature = (kind, *, is_unsent))]
+    /// Take that no response came, or that the answer to be read broke off or could not be
+    /// decoded, by an error of this type (`str`). `is_unsent` (`bool`): the server has not seen the
+    /// request.
+    #[pyo3(
+        signature = (kind, *, is_unsent=FlagArgument(false)),
+        text_signature = "($self, kind, *, is_unsent=False)",
+    )]
     fn failed(&self, py: Python<'_>, kind: &str, is_unsent: FlagArgument) -> PyResult<Py<PyAny>> {
         let sent = if is_unsent.0 { Sent::No } else { Sent::InDoubt };
         self.tell(py, |run, client| run.failed(client, TransportFailure { kind, sent }))
     }
 
-    /// Take the end of a `Hold`, or of the `Lead`'s recovery. `timed_out` (`bool`): it was held
-    /// for too long.
+    /// Take the end of a `HeldBack`, or of a `Recover`. `timed_out` (`bool`): it was held for
+    /// too long.
     #[pyo3(
         signature = (*, timed_out=FlagArgument(false)),
         text_signature = "($self, *, timed_out=False)",
@@ -400,7 +395,7 @@ impl RequestRun {
         drop(run);
     }
 
-    /// Hand out what happened to the session: a list of tuples, oldest first.
+    /// Hand out what happened to the session: a list of `SessionEvent`, oldest first.
     fn events(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let mut client = self.client.lock();

@@ -2,12 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead};
+use mcp_session_core::client::{Client as CoreClient, Event, ResponseHead, SessionName};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::arguments::StatusArgument;
 use crate::enums;
+use crate::fingerprint::fingerprint;
 use crate::headers::{Value, values};
 use crate::session::AlreadyUsedError;
 
@@ -24,42 +26,45 @@ impl Shared {
     }
 }
 
-/// Events as tuples: the name of the kind, the ID by which the session goes, and what else
-/// there is to say.
+/// Events as an application hears of them. IDs are credentials: what stands for them is shown.
 pub(crate) fn event_objects(py: Python<'_>, events: Vec<Event>) -> PyResult<Py<PyList>> {
     let list = PyList::empty(py);
     for event in events {
-        list.append(match event {
-            Event::Terminated { session, rule } => {
-                ("terminated", session.as_str(), enums::rule(py, rule)?)
-                    .into_pyobject(py)?
-                    .into_any()
+        let (kind, fields) = match event {
+            Event::Terminated { session, rule } => (
+                "SessionTerminated",
+                (shown(py, &session)?, enums::rule(py, rule)?).into_pyobject(py)?,
+            ),
+            Event::Reinitialized { session, replaced_by, result, refused } => {
+                let new =
+                    replaced_by.as_ref().map(|id| fingerprint(py, id.as_str())).transpose()?;
+                let (result, refused) = (PyBytes::new(py, &result), PyTuple::new(py, refused)?);
+                let fields = (new.unwrap_or_default(), result, refused, shown(py, &session)?);
+                ("SessionReinitialized", fields.into_pyobject(py)?)
             }
-            Event::Reinitialized { session, replaced_by, result, refused } => (
-                "reinitialized",
-                session.as_str(),
-                replaced_by.as_ref().map(|id| id.as_str()),
-                PyBytes::new(py, &result),
-                PyTuple::new(py, refused)?,
-            )
-                .into_pyobject(py)?
-                .into_any(),
             Event::Revived { session } => {
-                ("revived", session.as_str()).into_pyobject(py)?.into_any()
+                ("SessionRevived", (shown(py, &session)?,).into_pyobject(py)?)
             }
             Event::RecoveryFailed { session, reason, detail } => {
-                ("recovery_failed", session.as_str(), enums::reason(py, reason)?, detail)
-                    .into_pyobject(py)?
-                    .into_any()
+                let fields = (shown(py, &session)?, enums::reason(py, reason)?, detail);
+                ("RecoveryFailed", fields.into_pyobject(py)?)
             }
             Event::RequestGivenUp { session, reason, detail } => {
-                ("request_given_up", session.as_str(), enums::reason(py, reason)?, detail)
-                    .into_pyobject(py)?
-                    .into_any()
+                let fields = (shown(py, &session)?, enums::reason(py, reason)?, detail);
+                ("RequestGivenUp", fields.into_pyobject(py)?)
             }
-        })?;
+        };
+        let classes = py.import(intern!(py, "mcp_session._client.events"))?;
+        list.append(classes.getattr(kind)?.call1(fields)?)?;
     }
     Ok(list.unbind())
+}
+
+fn shown(py: Python<'_>, session: &SessionName) -> PyResult<String> {
+    match session.as_str() {
+        "" => Ok("none".to_owned()),
+        id => fingerprint(py, id),
+    }
 }
 
 /// Looks at a head, and at whether it says that the body is encoded.

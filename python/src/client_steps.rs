@@ -113,7 +113,7 @@ impl Transmit {
     }
 }
 
-/// Read the refusal in hand, then tell of it by `refusal_read`.
+/// Read the refusal in hand, then tell of it by `body_read`.
 ///
 /// `limit` (`int`, bytes, decoded) and `seconds` (`float`): how much of it, and for how long.
 ///
@@ -128,7 +128,7 @@ pub(crate) struct Read {
     seconds: f64,
 }
 
-/// Read the answer in hand whole, decoded, then tell of it by `answer_read` or `answer_cut`.
+/// Read the answer in hand whole, decoded, then tell of it by `body_read`, or by `failed`.
 ///
 /// >>> from mcp_session.client import ReadAnswer
 /// >>> ReadAnswer.__name__
@@ -415,7 +415,7 @@ impl RecoveryRun {
         self.tell(py, |run| run.failed(&mut self.client.lock(), failure))
     }
 
-    /// Hand out what happened to the session: a list of tuples, oldest first.
+    /// Hand out what happened to the session: a list of `SessionEvent`, oldest first.
     fn events(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let mut client = self.client.lock();

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use mcp_session_core::client::RecoveryMessage;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -38,6 +39,50 @@ pub(crate) fn values<'py, const N: usize>(
         }
     }
     Ok(values)
+}
+
+/// List what of the headers of the request that opened a session goes out with the messages that
+/// make a new one, as pairs of `bytes`.
+///
+/// `headers` are that request's, `others` those that are added anew to each message: both iterables
+/// of pairs of `bytes`. What is of one request, one session or one connection is left out, and so
+/// is what is in `others` as it stands. Nothing comes encoded.
+///
+/// >>> from mcp_session.client import repeated_headers
+/// >>> headers = [(b"X-Team", b"search"), (b"mcp-session-id", b"1868a90c"), (b"host", b"a")]
+/// >>> repeated_headers(headers, [(b"Host", b"a")])
+/// [(b'X-Team', b'search'), (b'accept-encoding', b'identity')]
+///
+/// Source: guarantee 3 of `Session`.
+#[pyfunction]
+pub(crate) fn repeated_headers<'py>(
+    headers: &Bound<'py, PyAny>,
+    others: &Bound<'py, PyAny>,
+) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+    let (py, others) = (headers.py(), pairs(others)?);
+    let mut repeated = pairs(headers)?;
+    repeated.retain(|(name, value)| {
+        RecoveryMessage::repeats(name.as_bytes())
+            && !others.iter().any(|(other, its)| {
+                name.as_bytes().eq_ignore_ascii_case(other.as_bytes())
+                    && value.as_bytes() == its.as_bytes()
+            })
+    });
+    repeated.push((PyBytes::new(py, b"accept-encoding"), PyBytes::new(py, b"identity")));
+    Ok(repeated)
+}
+
+fn pairs<'py>(
+    headers: &Bound<'py, PyAny>,
+) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+    let bytes_of = |pair: &Bound<'py, PyAny>, index| {
+        part(pair, index)?.cast_into::<PyBytes>().map_err(|_| no_pair_of_bytes())
+    };
+    let pair_of = |pair: PyResult<Bound<'py, PyAny>>| {
+        let pair = pair?;
+        Ok((bytes_of(&pair, 0)?, bytes_of(&pair, 1)?))
+    };
+    headers.try_iter()?.map(pair_of).collect()
 }
 
 impl<'py> Value<'py> {

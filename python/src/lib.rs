@@ -4,6 +4,7 @@
 
 mod arguments;
 mod asgi;
+mod classes;
 mod client;
 mod client_shared;
 mod client_steps;
@@ -11,6 +12,7 @@ mod collected_body;
 mod diagnose;
 mod enums;
 mod events;
+mod fingerprint;
 mod headers;
 mod replica;
 mod replica_run;
@@ -39,42 +41,16 @@ mod _core {
         Body, EchoIdArgument, Facts, KnownArgument, MethodArgument, MisreportsArgument, Optional,
         QuirksArgument, SideArgument, StatusArgument, Text, look_at,
     };
+    use crate::classes;
     #[pymodule_export]
-    use crate::asgi::AsgiMachine;
+    use crate::diagnose::diagnose;
     #[pymodule_export]
-    use crate::client::{Client, RequestRun};
+    use crate::headers::repeated_headers;
     #[pymodule_export]
-    use crate::client_steps::{
-        CircuitOpen, Handover, HeldBack, LocalAnswer, Raise, Read, ReadAnswer, Recover,
-        RecoveryEnd, RecoveryMessage, RecoveryRun, Transmit, Wait, Watch,
-    };
+    use crate::server::without_session_id;
     #[pymodule_export]
-    use crate::collected_body::CollectedBody;
-    #[pymodule_export]
-    use crate::diagnose::{Finding, RecordedExchange, RecordedSession, Story, diagnose};
-    #[pymodule_export]
-    use crate::events::{Event, EventReader, EventTooLong};
-    #[pymodule_export]
-    use crate::replica::Replica;
-    #[pymodule_export]
-    use crate::replica_run::SessionRun;
-    #[pymodule_export]
-    use crate::replica_steps::{
-        Announce, AwaitRun, Done, EndInApp, Find, Forward, KeepBack, Pass, Pause, ReadBody, Relay,
-        RelayRestored, Renew, Reply, RestoreInApp, RunApp, Swap,
-    };
-    #[pymodule_export]
-    use crate::server::{ServerExchange, ServerPolicy, without_session_id};
-    #[pymodule_export]
-    use crate::session::{
-        AlreadyUsedError, Cooldown, Deliver, Drop, Exchange, Failure, GiveUp, Hold, Initialized,
-        Lead, Replaced, Resend, Restore, Send, Session, Stream,
-    };
-    use crate::values::Decided;
-    #[pymodule_export]
-    use crate::values::{Answer, Message, Verdict};
-    #[pymodule_export]
-    use crate::verdict_event::VerdictEvent;
+    use crate::session::AlreadyUsedError;
+    use crate::values::{Answer, Decided, Message, Verdict};
 
     /// The defaults in the signatures are names of this module.
     #[pymodule_init]
@@ -83,7 +59,7 @@ mod _core {
         for name in ["Side", "ResendPolicy"] {
             module.setattr(name, enums.getattr(name)?)?;
         }
-        Ok(())
+        classes::promise(module)
     }
 
     #[pymodule_export]

@@ -178,7 +178,7 @@ impl SessionRun {
             let running = self.lock();
             running.run.body_ended(&lock(&self.replica))
         };
-        end.map(|end| PyBytes::new(py, end.as_bytes()))
+        end.map(|end| PyBytes::new(py, &end))
     }
 
     /// What goes out at the end of a body that broke off, was left without an end, or is ended
@@ -194,7 +194,7 @@ impl SessionRun {
     ) -> Option<Bound<'py, PyBytes>> {
         let at = if upstream.0 { BrokenOff::Upstream } else { BrokenOff::Owner };
         let end = self.lock().run.body_broke_off(at);
-        end.map(|end| PyBytes::new(py, end.as_bytes()))
+        end.map(|end| PyBytes::new(py, &end))
     }
 
     /// Tell that the request is ended from outside before anything of its answer went out.

@@ -9,7 +9,7 @@ use mcp_session_core::server::{
 use mcp_session_core::{Action, Rule};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 
 use crate::arguments::{
     Body, MethodArgument, MisreportsArgument, StatusArgument, no_pair_of_bytes, part, wrong_type,
@@ -23,10 +23,12 @@ use crate::values::Answer;
 /// everything below `/tenants/`. `echo_id` (`bool`): whether the answers made here repeat the
 /// request's id. `max_request_bytes` (`int`, bytes): how much of a request is remembered to
 /// learn its id; `max_remembered_bytes`: how much of all requests together; `max_response_bytes`:
-/// how much of an answer is held back while its body may still matter. `disabled_rules` (collection of `Rule`, or of their values): the
-/// corrections to leave out. `report_only` (`bool`): change nothing. `misreports` (collection
-/// of pairs of a status, `int`, and a text, `str`): misreports of the application's own, beside
-/// the known ones.
+/// how much of an answer is held back while its body may still matter. `disabled_rules`
+/// (collection of `Rule`, or of their values): the corrections to leave out. `report_only`
+/// (`bool`): change nothing. `misreports` (collection of pairs of a status, `int`, and a text,
+/// `str`): misreports of the application's own, beside the known ones. `request_timeout`
+/// (`float`, seconds): for how long a request is read before the handler runs all the same; a
+/// driver keeps it.
 ///
 /// Frozen. Raises `TypeError` and `ValueError` for options that make no sense.
 ///
@@ -40,6 +42,7 @@ use crate::values::Answer;
 pub(crate) struct ServerPolicy {
     pub(crate) policy: Policy,
     pub(crate) paths: Option<Paths>,
+    request_timeout: f64,
     /// The kinds of remarks that were made, so that each is made once.
     pub(crate) remarked: Mutex<Vec<Remark>>,
 }
@@ -54,11 +57,12 @@ impl ServerPolicy {
             max_remembered_bytes=RememberedLimit(Options::MAX_REMEMBERED_BYTES),
             max_response_bytes=ResponseLimit(Options::MAX_RESPONSE_BYTES),
             disabled_rules=RulesArgument(Vec::new()), report_only=ReportOnlyFlag(false),
-            misreports=MisreportsArgument::default(),
+            misreports=MisreportsArgument::default(), request_timeout=RequestTimeout(5.0),
         ),
         text_signature = "(*, paths=None, echo_id=True, max_request_bytes=4194304, \
             max_remembered_bytes=67108864, \
-            max_response_bytes=65536, disabled_rules=(), report_only=False, misreports=())",
+            max_response_bytes=65536, disabled_rules=(), report_only=False, misreports=(), \
+            request_timeout=5.0)",
     )]
     #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
     fn new(
@@ -70,6 +74,7 @@ impl ServerPolicy {
         disabled_rules: RulesArgument,
         report_only: ReportOnlyFlag,
         misreports: MisreportsArgument,
+        request_timeout: RequestTimeout,
     ) -> Self {
         let options = Options {
             effect: if report_only.0 { Effect::Report } else { Effect::Correct },
@@ -80,7 +85,14 @@ impl ServerPolicy {
             disabled_rules: disabled_rules.0,
             misreports: misreports.into_core(),
         };
-        Self { policy: Policy::new(options), paths: paths.0, remarked: Mutex::default() }
+        let (policy, request_timeout) = (Policy::new(options), request_timeout.0);
+        Self { policy, paths: paths.0, request_timeout, remarked: Mutex::default() }
+    }
+
+    /// For how many seconds a request is read before the application runs (`float`).
+    #[getter]
+    fn request_timeout(&self) -> f64 {
+        self.request_timeout
     }
 
     /// Say whether MCP is served at this path (`bool`). `root_path` (`str`) is what the
@@ -474,6 +486,18 @@ argument!(RememberedLimit(usize), "max_remembered_bytes", read_count);
 argument!(ResponseLimit(usize), "max_response_bytes", read_count);
 argument!(RulesArgument(Vec<Rule>), "disabled_rules", read_rules);
 argument!(ReportOnlyFlag(bool), "report_only", read_flag);
+argument!(RequestTimeout(f64), "request_timeout", read_seconds);
+
+fn read_seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let is_int = object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>();
+    if !is_int && !object.is_instance_of::<PyFloat>() {
+        return Err(wrong_type(name, "a number of seconds", object));
+    }
+    let seconds = object.extract().ok().filter(|it: &f64| it.is_finite() && *it >= 0.0);
+    seconds.ok_or_else(|| {
+        PyValueError::new_err(format!("{name} must be finite and not negative: {object}"))
+    })
+}
 
 fn read_flag(name: &str, object: &Bound<'_, PyAny>) -> PyResult<bool> {
     match object.cast::<PyBool>() {

@@ -29,6 +29,8 @@ pub(super) enum Fate {
     GoesOut,
     /// With other data.
     GoesOutAs(Vec<u8>),
+    /// With other data, without which its reader does not find its answer.
+    Answers(Vec<u8>),
     /// Its data does not.
     LeftOut,
     /// Its data does not; these events do, which end the requests that wait.
@@ -48,7 +50,10 @@ impl Awaited {
         data: &[u8],
     ) -> Fate {
         let leaves_out = self.leaves_out();
-        let heard = self.pending.saw(data);
+        let (heard, readable) = self.pending.saw(data);
+        if let Some(own) = readable.filter(|_| self.guard == Shield::Up) {
+            return Fate::Answers(followed.saw_message(stream, &own).unwrap_or(own));
+        }
         match heard {
             Heard::OthersAnswer | Heard::ErrorOfNone if leaves_out => {}
             Heard::Answer | Heard::OthersAnswer | Heard::ErrorOfNone | Heard::NoAnswer => {

@@ -239,6 +239,7 @@ pub(super) struct InterruptedRequests {
 /// The requests of one stream, and how often it was resumed without one new event.
 #[derive(Clone, Debug)]
 pub(super) struct Interrupted {
+    pub(super) stream: Stream,
     pub(super) ids: Vec<String>,
     pub(super) in_vain: u32,
 }
@@ -292,7 +293,7 @@ mod tests {
     use super::*;
 
     fn interrupted(id: &str) -> Interrupted {
-        Interrupted { ids: [id.to_owned()].into(), in_vain: 0 }
+        Interrupted { stream: Stream::OF_A_CALL, ids: [id.to_owned()].into(), in_vain: 0 }
     }
 
     fn taken(requests: &mut InterruptedRequests, event_id: &str) -> Option<Vec<String>> {

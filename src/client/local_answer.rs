@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::server_message::quoted;
 use crate::jsonrpc::{JsonRpcError, Kind, RequestId, peek};
+use crate::sse::message_event;
 
 /// A whole response that is made here.
 ///
@@ -105,7 +106,7 @@ impl core::fmt::Debug for LocalAnswer {
 
 /// The end of a stream that has to answer a request, as one more event.
 pub(super) fn event(error: &CallError, id: &str) -> Vec<u8> {
-    format!("event: message\ndata: {}\n\n", error.for_id(id)).into_bytes()
+    message_event(error.for_id(id).as_bytes())
 }
 
 /// What a POST holds, as far as an answer depends on it. Ids are kept as they stood.

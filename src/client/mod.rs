@@ -18,12 +18,14 @@
 //!    is: nothing is re-initialized for it, and it never gets a newer ID.
 //! 3. Every request that is looked at ends in exactly one of: delivered, answered here, raised.
 //! 4. A call (a request, or a batch with one) ends in an answer to it or in an error for each
-//!    of its ids: an answer is a response whose id is the request's as a JSON value, alone or
-//!    in a batch. A notification or a reply that ends here is answered 202.
+//!    of its ids: an answer is a response by the schema whose id is the request's, as a JSON
+//!    value or as the text of the same integer, alone or in a batch. Its caller reads it with
+//!    the request's own id. A notification or a reply that ends here is answered 202.
 //! 5. The opening `initialize`, `server/discover`, 401 and 403 get what they would get without
 //!    us; so does 405, but to a message with `status_shield` or to a stream's resumption.
 //! 6. A stream goes out byte for byte, but for questions whose id is open in another
-//!    generation, and for what is appended to a stream that ends without its answer.
+//!    generation, for answers in a form that their caller cannot read, and for what is
+//!    appended to a stream that ends without its answer.
 //! 7. A text that is made here shows of an exception its type, of a refusal its status and its
 //!    `error.message` (at most 500 characters, control characters escaped, no ID): never a
 //!    URL, a header or an ID.

@@ -31,6 +31,15 @@ use crate::sse::{self, EventReader};
 /// What is kept of the answer to a message of ours, decoded, in bytes.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
+const NOT_REPEATED: [&str; 6] = [
+    "accept-encoding",
+    "content-length",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "transfer-encoding",
+];
+
 /// What a driver does next for a recovery.
 ///
 /// Exhaustive on purpose: the driver has to act on each.
@@ -56,6 +65,25 @@ pub struct RecoveryMessage {
     pub session_id: Option<SessionName>,
     /// The value of `MCP-Protocol-Version`, if it bears one.
     pub protocol_version: Option<String>,
+}
+
+impl RecoveryMessage {
+    /// Whether a header of the request that opened the session goes out with messages of ours
+    /// too. Names count in any case.
+    ///
+    /// None does that is of one request, of one session or of one connection, and none that asks
+    /// for an encoding: a short answer could be a long one.
+    ///
+    /// ```
+    /// use mcp_session_core::client::RecoveryMessage;
+    ///
+    /// assert!(RecoveryMessage::repeats(b"Authorization"));
+    /// assert!(!RecoveryMessage::repeats(b"Mcp-Session-Id"));
+    /// ```
+    #[must_use]
+    pub fn repeats(name: &[u8]) -> bool {
+        !NOT_REPEATED.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()))
+    }
 }
 
 impl fmt::Debug for RecoveryMessage {
@@ -416,9 +444,9 @@ impl AnswerReader {
                 for event in self.events.read(piece) {
                     if let sse::Event::Message { data, .. } = event {
                         let mut pending = PendingAnswers::of(self.id.as_slice());
-                        let heard = pending.saw(data.as_bytes());
+                        let (heard, own) = pending.saw(data.as_bytes());
                         if self.answer.is_none() && heard == Heard::Answer {
-                            self.answer = Some(data.into_bytes());
+                            self.answer = Some(own.unwrap_or_else(|| data.into_bytes()));
                         }
                     }
                 }

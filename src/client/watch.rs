@@ -21,7 +21,7 @@ use super::registry::Slot;
 use super::server_message::{PendingAnswers, unanswered};
 use super::{Client, Shield};
 use crate::session::{Generation, Stream};
-use crate::sse::{EndSeen, EventReader, EventView};
+use crate::sse::{self, EndSeen, EventReader, EventView};
 
 /// An event that is longer than this goes out as its bytes come in.
 const HELD_BACK: usize = 64 * 1024;
@@ -164,7 +164,7 @@ impl Watch {
                 start = 1;
             }
             for notice in notices {
-                output.push(&message_event(&notice));
+                output.push(&sse::message_event(&notice));
             }
         }
         let mut last_event_id = Arc::clone(self.reader.shared_last_event_id());
@@ -195,6 +195,11 @@ impl Watch {
                 Some(EventView::Message { .. }) | None => Fate::GoesOut,
             };
             let (data, behind) = match fate {
+                // It went out as it came, and answers nobody who cannot read that.
+                Fate::Answers(data) if *beginning == Beginning::Sent => {
+                    (None, Some(sse::message_event(&data)))
+                }
+                Fate::Answers(data) => (Some(data), None),
                 Fate::GoesOut => (None, None),
                 Fate::GoesOutAs(data) => (Some(data), None),
                 Fate::LeftOut => (None, Some(Vec::new())),
@@ -242,7 +247,7 @@ impl Watch {
             followed.standalone.ended(lived);
         }
         let notices: Vec<u8> =
-            followed.take_notices().iter().flat_map(|it| message_event(it)).collect();
+            followed.take_notices().iter().flat_map(|it| sse::message_event(it)).collect();
         if self.awaited.is_over() || self.is_to_be_resumed(followed) {
             return match end {
                 StreamEnd::Clean if notices.is_empty() => held_back,
@@ -271,16 +276,16 @@ impl Watch {
         let in_vain = if self.has_progressed { 0 } else { self.in_vain + 1 };
         let ids = self.awaited.pending.unanswered().map(Into::into).collect();
         in_vain < RESUMPTIONS
-            && followed.interrupted.note(event_id, Interrupted { ids, in_vain }).is_ok()
+            && followed
+                .interrupted
+                .note(event_id, Interrupted { stream: self.stream, ids, in_vain })
+                .is_ok()
     }
 
-    /// Of an event cut short neither its data nor its type may count as part of what follows, and
-    /// not its ID either: who resumes the stream asks for what comes behind the last whole event.
     fn end_of_event(&self) -> Vec<u8> {
         match self.beginning {
             Beginning::Sent => {
-                let last_event_id = self.last_event_id.as_deref().unwrap_or_default();
-                format!("\nid: {last_event_id}\nevent: cut\n\n").into_bytes()
+                sse::end_of_event_cut_short(self.last_event_id.as_deref().unwrap_or_default())
             }
             Beginning::HeldBack | Beginning::LeftOut => Vec::new(),
         }
@@ -368,10 +373,6 @@ impl<'p> Output<'p> {
     }
 }
 
-fn message_event(message: &[u8]) -> Vec<u8> {
-    [b"event: message\ndata: ", message, b"\n\n"].concat()
-}
-
 /// The same event with other data, or with none; its ID, its comments and its retry time stay.
 fn with_data(raw: &[u8], data: Option<&[u8]>) -> Vec<u8> {
     let mut event = Vec::with_capacity(raw.len());
@@ -386,9 +387,7 @@ fn with_data(raw: &[u8], data: Option<&[u8]>) -> Vec<u8> {
         }
     }
     if let Some(data) = data {
-        event.extend_from_slice(b"data: ");
-        event.extend_from_slice(data);
-        event.push(b'\n');
+        event.extend(sse::data_lines(data));
     }
     if !event.is_empty() {
         event.push(b'\n');

@@ -1,6 +1,8 @@
 //! Ids of JSON-RPC, compared as JSON values.
 
 use alloc::boxed::Box;
+#[cfg(any(feature = "client", feature = "sessions"))]
+use alloc::{format, string::String};
 use core::fmt;
 
 use super::json;
@@ -61,6 +63,9 @@ impl<'a> RequestId<'a> {
     /// assert_ne!(key(r#"{"id":7,"result":{}}"#), key(r#"{"id":"7","result":{}}"#));
     /// ```
     pub fn value_key(self) -> RequestIdKey {
+        if let Some(key) = counted_key(self.0.as_bytes()) {
+            return key;
+        }
         let by_value = || match quoted(self.0) {
             Some(plain) if !plain.contains(&b'\\') => Some(RequestIdKey::of([b"\"", plain])),
             Some(_) => {
@@ -72,6 +77,20 @@ impl<'a> RequestId<'a> {
         // Too long or too large to be compared by its value, it equals none but itself.
         let by_spelling = || RequestIdKey::of([b"?", self.0.as_bytes()]);
         is_short.then(by_value).flatten().unwrap_or_else(by_spelling)
+    }
+
+    /// The same id as a value of the other type: `"7"` of `7`, and `7` of `"7"`. The SDKs count
+    /// their requests, and take either for an answer's. `None` of any but an integer.
+    #[cfg(any(feature = "client", feature = "sessions"))]
+    pub(crate) fn in_other_type(self) -> Option<String> {
+        let text = json::string(self.0);
+        let digits = text.as_deref().unwrap_or(self.0);
+        let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+        let is_integer = !unsigned.is_empty() && unsigned.bytes().all(|it| it.is_ascii_digit());
+        is_integer.then(|| match &text {
+            Some(text) => text.clone(),
+            None => format!("\"{digits}\""),
+        })
     }
 
     /// The key under which an id is remembered; `None` for one of more than
@@ -134,6 +153,29 @@ impl fmt::Debug for RequestIdKey {
     }
 }
 
+/// The key of a number as most clients count their requests, which [`number_key`] would make too:
+/// a few digits without outer zeros.
+#[inline]
+fn counted_key(number: &[u8]) -> Option<RequestIdKey> {
+    // A sign, and the eight bytes of an exponent of zero.
+    const BEFORE: u8 = 9;
+    let mut bytes = [0; 22];
+    let [sign, digits @ ..] = &mut bytes;
+    let digits = digits.get_mut(usize::from(BEFORE) - 1..)?;
+    let length = u8::try_from(number.len()).ok()?;
+    if number.len() > digits.len()
+        || matches!(number, [] | [b'0', ..] | [.., b'0'])
+        || !number.iter().all(u8::is_ascii_digit)
+    {
+        return None;
+    }
+    *sign = b'+';
+    for (place, digit) in digits.iter_mut().zip(number) {
+        *place = *digit;
+    }
+    Some(RequestIdKey(Key::Short(BEFORE + length, bytes)))
+}
+
 /// What stands between the quotes of a JSON string; `None` for a number.
 fn quoted(value: &str) -> Option<&[u8]> {
     value.as_bytes().strip_prefix(b"\"")?.strip_suffix(b"\"")
@@ -154,16 +196,17 @@ fn number_key(number: &str) -> Option<RequestIdKey> {
 }
 
 /// Sign, power of ten, and digits without outer zeros.
+#[inline]
 fn decimal_key(sign: u8, digits: &[u8], exponent: i64) -> Option<RequestIdKey> {
-    let zeros =
-        |digits: &mut dyn Iterator<Item = &u8>| digits.take_while(|it| **it == b'0').count();
-    let digits = digits.get(zeros(&mut digits.iter())..)?;
-    if digits.is_empty() {
+    let is_other = |digit: &u8| *digit != b'0';
+    let (Some(first), Some(last)) =
+        (digits.iter().position(is_other), digits.iter().rposition(is_other))
+    else {
         return Some(RequestIdKey::of([b"+", &0_i64.to_be_bytes(), b""]));
-    }
-    let behind = zeros(&mut digits.iter().rev());
+    };
+    let behind = digits.len() - 1 - last;
     let exponent = exponent.checked_add(i64::try_from(behind).ok()?)?;
-    let digits = digits.get(..digits.len() - behind)?;
+    let digits = digits.get(first..=last)?;
     Some(RequestIdKey::of([&[sign], &exponent.to_be_bytes(), digits]))
 }
 
@@ -205,6 +248,20 @@ mod tests {
                 let is_same = left.key() == right.key();
 
                 assert_eq!(left.is_same_value(right), is_same, "{left:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_as_requests_are_counted_has_the_key_of_any_other_spelling_of_it() {
+        for digits in 1..=24 {
+            for last in ["1", "0"] {
+                let number = std::format!("{:9<1$}{last}", "", digits - 1);
+                let spelled = std::format!("{number}.0");
+                let expected = RequestId(&spelled).key();
+
+                assert_eq!(expected, RequestId(&number).key(), "{number}");
+                assert_eq!(expected, number_key(&number), "{number}");
             }
         }
     }

@@ -97,7 +97,7 @@ impl<'a> Message<'a> {
         Self { kind: Kind::Malformed, method: None, id: None, content: None, is_result: false };
 
     /// What a text is: a body, or a member of a batch.
-    fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         match json::first_byte(text) {
             Some(b'{') => single(text).unwrap_or(Self::MALFORMED),
             Some(b'[') if json::is_valid(text) => {
@@ -223,6 +223,26 @@ impl<'a> Message<'a> {
         self.is_result
     }
 
+    /// Whether it is a response as the schema of MCP has it: `jsonrpc` is `"2.0"`, and there is a
+    /// `result` that is an object or an `error` with an integer `code` and a `message`. The SDKs
+    /// read no other. `text` is the message's own.
+    ///
+    /// > Responses **MUST** include either a `result` or an `error`. [...] Error codes **MUST** be
+    /// > integers.
+    /// >
+    /// > <https://modelcontextprotocol.io/specification/2025-06-18/basic#responses>
+    #[cfg(any(feature = "client", feature = "sessions"))]
+    pub(super) fn is_by_the_schema(&self, text: &str) -> bool {
+        let Some(content) = self.content.filter(|_| is_of_2_0(text)) else { return false };
+        if self.is_result {
+            return content.starts_with('{');
+        }
+        json::members(content, ["code", "message"]).is_some_and(|[code, message]| {
+            code.last().is_some_and(is_integer)
+                && message.last().is_some_and(|message| message.starts_with('"'))
+        })
+    }
+
     /// The JSON value of a member of `params`.
     pub(crate) fn parameter(&self, name: &str) -> Option<&'a str> {
         let [parameter] = json::members(self.params()?, [name])?;
@@ -329,6 +349,23 @@ fn judged<'a>([id, method, params, result, error]: [Member<'a>; 5]) -> Option<Me
         && result.last().is_some()
         && matches!(error.last(), None | Some("null"));
     Some(Message { kind, method: method.once(), id: request_id, content, is_result })
+}
+
+/// Whether an object's `jsonrpc` is `"2.0"`.
+#[cfg(any(feature = "client", feature = "sessions"))]
+fn is_of_2_0(text: &str) -> bool {
+    // Where it stands first, as most servers write it, the rest is not read once more: a second
+    // version behind it is not looked for.
+    text.starts_with(r#"{"jsonrpc":"2.0","#)
+        || json::members(text, ["jsonrpc"])
+            .and_then(|[version]| version.last())
+            .is_some_and(|version| json::string_is(version, "2.0"))
+}
+
+#[cfg(any(feature = "client", feature = "sessions"))]
+fn is_integer(number: &str) -> bool {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

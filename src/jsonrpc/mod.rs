@@ -6,6 +6,7 @@ pub(crate) mod json;
 pub mod message;
 #[cfg(any(feature = "client", feature = "sessions"))]
 mod pending;
+mod splice;
 
 pub use error::JsonRpcError;
 pub use id::{RequestId, RequestIdKey};
@@ -15,3 +16,4 @@ pub use message::{Kind, Members, Message, peek};
 pub(crate) use pending::Heard;
 #[cfg(any(feature = "client", feature = "sessions"))]
 pub(crate) use pending::PendingAnswers;
+pub(crate) use splice::{range_of, spliced};

@@ -1,63 +1,132 @@
 //! Which requests of a body still wait for their answers.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Kind, Message, RequestId, RequestIdKey, peek};
+use super::{Kind, Message, RequestId, RequestIdKey, json, range_of, spliced};
 
 /// The requests of one POST that wait for their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PendingAnswers {
-    waiting: BTreeSet<RequestIdKey>,
+    /// Where each stands in `ids`.
+    waiting: BTreeMap<RequestIdKey, usize>,
     /// As they stood, in order.
     ids: Vec<String>,
+    asked: Asked,
+}
+
+/// How the requests were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    /// Its caller reads no batch.
+    Alone,
+    #[default]
+    InABatch,
 }
 
 impl PendingAnswers {
+    /// Requests with these ids; a single one was in no batch.
     pub(crate) fn of(ids: &[String]) -> Self {
-        let keys = ids.iter().filter_map(|id| RequestId::from_json(id)).filter_map(RequestId::key);
-        Self { waiting: keys.collect(), ids: ids.to_vec() }
+        let asked = if ids.len() == 1 { Asked::Alone } else { Asked::InABatch };
+        Self { asked, ..Self::of_batch(ids) }
     }
 
-    /// Takes a message that came in; says what it is to them.
+    /// The requests of a batch.
+    pub(crate) fn of_batch(ids: &[String]) -> Self {
+        let key = |(at, id): (usize, &String)| Some((RequestId::from_json(id)?.key()?, at));
+        let waiting = ids.iter().enumerate().filter_map(key).collect();
+        Self { waiting, ids: ids.to_vec(), asked: Asked::InABatch }
+    }
+
+    /// Takes a message that came in; says what it is to them, and what their caller is to read
+    /// in its place.
     ///
-    /// A message answers a request only if its id is the request's, as a JSON value, alone or
-    /// in a batch.
-    pub(crate) fn saw(&mut self, body: &[u8]) -> Heard {
-        let message = peek(body);
+    /// A message answers a request only if it is a response by the schema and its id is the
+    /// request's, as a JSON value or as the text of the same integer, alone or in a batch. Its
+    /// caller is to read the id as the request bore it, and no batch unless it sent one: mcp 1.x
+    /// waits for ever over an id with a fraction, and over a batch.
+    pub(crate) fn saw(&mut self, body: &[u8]) -> (Heard, Option<Vec<u8>>) {
+        let Some(text) = json::text(body) else { return (Heard::NoAnswer, None) };
+        let message = Message::of(text);
         match message.kind() {
-            Kind::Batch => message
-                .members()
-                .map(|member| self.saw_single(&member))
-                .reduce(Heard::and)
-                .unwrap_or(Heard::NoAnswer),
+            Kind::Batch => self.saw_batch(text, &message),
             Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
-                self.saw_single(&message)
+                match self.saw_single(text, &message) {
+                    Single::Answers { edit } => {
+                        let respelled = edit.map(|edit| self.respelled(text, &[edit]));
+                        (Heard::Answer, respelled)
+                    }
+                    Single::Not(heard) => (heard, None),
+                }
             }
         }
     }
 
-    fn saw_single(&mut self, message: &Message<'_>) -> Heard {
-        match (message.kind(), message.id()) {
-            (Kind::Response, Some(id)) if self.answered(id) => Heard::Answer,
-            // Too long to be remembered: nobody knows whether it is waited for.
-            (Kind::Response, Some(id)) if id.key().is_none() => Heard::NoAnswer,
+    fn saw_batch(&mut self, batch: &str, message: &Message<'_>) -> (Heard, Option<Vec<u8>>) {
+        let mut all = None;
+        let mut edits = Vec::new();
+        let mut answer = None;
+        for (text, member) in message.members_with_text() {
+            let heard = match self.saw_single(text, &member) {
+                Single::Answers { edit } => {
+                    answer = Some((text, edit));
+                    edits.extend(edit);
+                    Heard::Answer
+                }
+                Single::Not(heard) => heard,
+            };
+            all = Some(all.map_or(heard, |before: Heard| before.and(heard)));
+        }
+        let readable = match (self.asked, answer) {
+            (Asked::Alone, Some((text, edit))) => Some(self.respelled(text, edit.as_slice())),
+            (Asked::InABatch, Some(_)) if !edits.is_empty() => Some(self.respelled(batch, &edits)),
+            (Asked::Alone | Asked::InABatch, _) => None,
+        };
+        (all.unwrap_or(Heard::NoAnswer), readable)
+    }
+
+    fn saw_single<'m>(&mut self, text: &str, message: &Message<'m>) -> Single<'m> {
+        Single::Not(match (message.kind(), message.id()) {
+            (Kind::Response, Some(id)) => match self.key_of(id) {
+                Some(key) if message.is_by_the_schema(text) => {
+                    let at = self.waiting.remove(&key);
+                    let is_other =
+                        |at: &usize| self.ids.get(*at).is_some_and(|own| own != id.as_str());
+                    return Single::Answers { edit: at.filter(is_other).map(|at| (id, at)) };
+                }
+                Some(_) => Heard::NoAnswer,
+                // Too long to be remembered: nobody knows whether it is waited for.
+                None if id.key().is_none() => Heard::NoAnswer,
+                None => Heard::OthersAnswer,
+            },
             (Kind::Response, None) if !message.is_result() => Heard::ErrorOfNone,
-            (Kind::Response, _) => Heard::OthersAnswer,
+            (Kind::Response, None) => Heard::OthersAnswer,
             (Kind::Request | Kind::Notification | Kind::Batch | Kind::Malformed, _) => {
                 Heard::NoAnswer
             }
-        }
+        })
     }
 
-    pub(crate) fn answered(&mut self, id: RequestId<'_>) -> bool {
-        id.key().is_some_and(|key| self.waiting.remove(&key))
+    /// A text with the requests' own ids in it.
+    fn respelled(&self, text: &str, edits: &[(RequestId<'_>, usize)]) -> Vec<u8> {
+        let edits = edits.iter().filter_map(|(id, at)| {
+            let range = range_of(text.as_bytes(), id.as_str().as_bytes())?;
+            Some((range, self.ids.get(*at)?.as_bytes()))
+        });
+        spliced(text.as_bytes(), edits)
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn answered(&mut self, id: RequestId<'_>) {
+        if let Some(key) = self.key_of(id) {
+            self.waiting.remove(&key);
+        }
     }
 
     #[cfg(feature = "client")]
     pub(crate) fn is_waiting(&self, id: RequestId<'_>) -> bool {
-        id.key().is_none_or(|key| self.waiting.contains(&key))
+        id.key().is_none() || self.key_of(id).is_some()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -69,9 +138,29 @@ impl PendingAnswers {
         self.ids.iter().map(String::as_str).filter(|id| {
             RequestId::from_json(id)
                 .and_then(RequestId::key)
-                .is_some_and(|key| self.waiting.contains(&key))
+                .is_some_and(|key| self.waiting.contains_key(&key))
         })
     }
+
+    /// The key of the request that this id names, if it waits.
+    fn key_of(&self, id: RequestId<'_>) -> Option<RequestIdKey> {
+        let waits = |key: &RequestIdKey| self.waiting.contains_key(key);
+        let key = id.key()?;
+        if waits(&key) {
+            return Some(key);
+        }
+        let other = id.in_other_type().filter(|_| !self.waiting.is_empty())?;
+        RequestId::from_json(&other)?.key().filter(waits)
+    }
+}
+
+/// What a message that is no batch is to the requests that wait.
+enum Single<'m> {
+    Answers {
+        /// The id in it and where its request's stands, if that is spelled otherwise.
+        edit: Option<(RequestId<'m>, usize)>,
+    },
+    Not(Heard),
 }
 
 /// What a message is to the requests that wait.
@@ -96,5 +185,104 @@ impl Heard {
             (Self::ErrorOfNone, _) | (_, Self::ErrorOfNone) => Self::ErrorOfNone,
             (Self::OthersAnswer, Self::OthersAnswer) => Self::OthersAnswer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned;
+    use std::format;
+
+    fn pending(ids: &[&str]) -> PendingAnswers {
+        PendingAnswers::of(&ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn answer(id: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"id":1}}}}"#)
+    }
+
+    #[test]
+    fn an_answer_bears_the_id_of_its_request_as_a_value_or_as_the_text_of_the_same_integer() {
+        for (asked, answered) in [
+            ("7", "7"),
+            ("7", "7.0"),
+            ("7", "70e-1"),
+            ("7", r#""7""#),
+            ("7", r#""07""#),
+            ("-7", r#""-7""#),
+            (r#""7""#, "7"),
+            (r#""7""#, r#""\u0037""#),
+            (r#""7""#, r#""7""#),
+        ] {
+            let mut pending = pending(&[asked]);
+
+            let seen = pending.saw(answer(answered).as_bytes());
+
+            let own = (asked != answered).then(|| answer(asked).into_bytes());
+            assert_eq!((Heard::Answer, own), seen, "{answered} to {asked}");
+            assert!(pending.is_empty());
+        }
+        for (asked, other) in [
+            ("7", "8"),
+            ("7", r#""8""#),
+            ("7", r#"" 7""#),
+            ("7", r#""7.0""#),
+            ("7", r#""""#),
+            (r#""7""#, "7.0"),
+            (r#""a""#, r#""A""#),
+        ] {
+            let seen = pending(&[asked]).saw(answer(other).as_bytes());
+            assert_eq!((Heard::OthersAnswer, None), seen, "{other} to {asked}");
+        }
+    }
+
+    #[test]
+    fn of_two_requests_each_gets_the_answer_of_its_own_type() {
+        let mut pending = pending(&["7", r#""7""#]);
+
+        assert_eq!((Heard::Answer, None), pending.saw(answer(r#""7""#).as_bytes()));
+        assert_eq!(["7"], *pending.unanswered().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_no_response_by_the_schema_answers_nothing() {
+        for (answers, message) in [
+            (true, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+            (true, r#"{"id":1,"result":{},"error":null,"jsonrpc":"\u0032.0"}"#),
+            (true, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":""}}"#),
+            (false, r#"{"id":1,"result":{}}"#),
+            (false, r#"{"jsonrpc":"1.0","id":1,"result":{}}"#),
+            (false, r#"{"jsonrpc":2.0,"id":1,"result":{}}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"result":5}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"result":null}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"error":null}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"error":"no"}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"error":{"message":"no"}}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":"no"}}"#),
+            (false, r#"{"jsonrpc":"2.0","id":1,"error":{"code":1.5,"message":"no"}}"#),
+        ] {
+            for message in [message.to_owned(), format!("[{message}]")] {
+                let mut pending = pending(&["1"]);
+                let (heard, _) = pending.saw(message.as_bytes());
+                let expected = if answers { Heard::Answer } else { Heard::NoAnswer };
+                assert_eq!((expected, answers), (heard, pending.is_empty()), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_batch_a_request_that_was_in_none_gets_its_answer_alone() {
+        let notification = r#"{"jsonrpc":"2.0","method":"m"}"#;
+        let batch = format!("[{notification}, {}]", answer(r#""1""#));
+
+        let alone = Some(answer("1").into_bytes());
+        assert_eq!((Heard::Answer, alone), pending(&["1"]).saw(batch.as_bytes()));
+
+        let whole = Some(format!("[{notification}, {}]", answer("1")).into_bytes());
+        assert_eq!((Heard::Answer, whole.clone()), pending(&["1", "2"]).saw(batch.as_bytes()));
+        let mut of_batch = PendingAnswers::of_batch(&["1".to_owned()]);
+        assert_eq!((Heard::Answer, whole), of_batch.saw(batch.as_bytes()));
     }
 }

@@ -128,6 +128,22 @@ mod tests {
     }
 
     #[test]
+    fn long_bodies_that_never_end_leave_room_for_short_ones() {
+        let longest = 256 * 1024;
+        let policy = policy(4 * longest);
+        let mut long: Vec<_> = (0..8).map(|_| CollectedBody::new(&policy, longest)).collect();
+        for body in &mut long {
+            body.piece(&alloc::vec![b' '; longest], Rest::Follows);
+        }
+
+        let mut short = CollectedBody::new(&policy, longest);
+        short.piece(&[b' '; 64 * 1024], Rest::Ended);
+
+        assert_eq!(5, long.iter().filter(|body| body.has_no_room()).count());
+        assert!(short.is_whole());
+    }
+
+    #[test]
     fn what_was_read_counts_until_it_is_let_go_whatever_became_of_it() {
         let policy = policy(4096);
         let mut body = CollectedBody::new(&policy, 2048);

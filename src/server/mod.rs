@@ -20,8 +20,8 @@
 //!    is attached, if it may still be a message with an id, up to
 //!    [`Options::max_request_bytes`], where a piece that is not the last counts for at least
 //!    512 bytes, and until there is a verdict. All exchanges and [`CollectedBody`]s under one
-//!    [`Policy`] together remember at most [`Options::max_remembered_bytes`]. What is beyond a
-//!    bound counts as not known.
+//!    [`Policy`] together remember at most [`Options::max_remembered_bytes`], and long ones
+//!    leave room for short ones. What is beyond a bound counts as not known.
 //! 5. **Constant work for each byte**, amortized, in whatever pieces they come.
 //! 6. **An ID is given out by a success alone**: whatever the request says of itself, it goes
 //!    out neither on the head nor in the trailers of any other answer.

@@ -16,7 +16,8 @@ pub struct Options {
     /// has none.
     pub max_request_bytes: usize,
     /// How much of the requests of all exchanges is remembered together, in bytes, though one of
-    /// the longest always is. Beyond it, answers have none either.
+    /// the longest always is. Beyond it, answers have none either. A quarter of it is for
+    /// requests of at most 64 KiB: a few long ones that never end leave room for an `initialize`.
     pub max_remembered_bytes: usize,
     /// How much of an answer is held back while its body may still matter, in bytes. Beyond
     /// it, the body counts as not known.

@@ -39,6 +39,10 @@ impl Policy {
     }
 }
 
+/// How much of each request has room where longer ones have taken what there is for them: an
+/// `initialize` is shorter.
+const SHORT: usize = 64 * 1024;
+
 /// Room for bytes of one request, which is given back at its end.
 pub(super) struct Reserved {
     policy: Policy,
@@ -62,7 +66,10 @@ impl Reserved {
             return Err(Beyond::Own);
         }
         let Policy(shared) = &self.policy;
-        let most = shared.options.max_remembered_bytes.max(self.at_most);
+        let all = shared.options.max_remembered_bytes;
+        let is_short = self.bytes + bytes <= SHORT;
+        // A quarter is for what is short: a few long bodies that never end keep nobody out.
+        let most = if is_short { all } else { all - all / 4 }.max(self.at_most);
         let sum = |so_far: usize| so_far.checked_add(bytes).filter(|sum| *sum <= most);
         shared
             .remembered

@@ -184,7 +184,8 @@ impl Session {
         let errand = exchange.run.request.facts().errand;
         if errand == Errand::Stream {
             // It counts for its own generation, dead by now or not.
-            self.streams.opened_in(exchange.generation);
+            self.streams
+                .opened(Stream { generation: exchange.generation, origin: exchange.origin });
         }
         if exchange.generation != self.generation {
             return false;

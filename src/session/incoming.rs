@@ -4,9 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::bodies::{range_of, spliced};
 use super::restores::Answered;
-use crate::jsonrpc::{Kind, Message, RequestId, peek};
+use crate::jsonrpc::{Kind, Message, RequestId, peek, range_of, spliced};
 
 /// One JSON-RPC message that came in, or a batch.
 ///

@@ -401,18 +401,21 @@ impl Session {
         let Some(event_id) = run.request.last_event_id() else {
             return self.transmit(run, EventOrigin::Standalone);
         };
-        match self.streams.origin_of(event_id) {
-            Some((generation, origin)) if generation == self.generation => {
-                self.transmit(run, origin)
+        let told = run.request.facts().resumes;
+        match told.or_else(|| self.streams.resumed_by(event_id, self.generation)) {
+            Some(stream) if stream.generation == self.generation => {
+                self.transmit(run, stream.origin)
             }
-            Some((_, EventOrigin::Standalone)) => {
+            Some(Stream { origin: EventOrigin::Standalone, .. }) => {
                 let mut transmit = self.transmitted(run, EventOrigin::Standalone, None);
                 transmit.exchange.bears_event_id = false;
                 Before::Transmit(transmit)
             }
             // An ID nobody reported can be of this generation only if there was no other.
             None if self.generation <= Generation(1) => self.transmit(run, EventOrigin::Standalone),
-            Some((_, EventOrigin::Post)) | None => self.give_up(run, Reason::StreamLost),
+            Some(Stream { origin: EventOrigin::Post, .. }) | None => {
+                self.give_up(run, Reason::StreamLost)
+            }
         }
     }
 

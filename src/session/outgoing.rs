@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use super::bodies::{for_each_member, range_of};
+use super::bodies::for_each_member;
 use super::resend::Repeatable;
 use super::restores::Told;
+use super::streams::Stream;
 use crate::exchange::Method;
-use crate::jsonrpc::{Kind, Message, RequestId, RequestIdKey, peek};
+use crate::jsonrpc::{Kind, Message, RequestId, RequestIdKey, peek, range_of};
 use crate::table::RequestKind;
 
 /// A request that is about to be sent: its method, its `Last-Event-ID`, its body.
@@ -109,6 +110,16 @@ impl<B> Outgoing<B> {
     #[must_use]
     pub fn with_last_event_id(mut self, event_id: &str) -> Self {
         self.0.facts.last_event_id = Some(event_id.into());
+        self
+    }
+
+    /// The same request, where it is known which stream its event ID resumes.
+    ///
+    /// Servers may count event IDs anew in each session, so that streams of several have borne
+    /// it.
+    #[must_use]
+    pub fn resuming(mut self, stream: Stream) -> Self {
+        self.0.facts.resumes = Some(stream);
         self
     }
 
@@ -220,6 +231,8 @@ impl Errand {
 /// What was read in a body, and beside it.
 pub(super) struct Facts {
     last_event_id: Option<Box<str>>,
+    /// The stream that this resumes, where that is known.
+    pub(super) resumes: Option<Stream>,
     pub(super) errand: Errand,
     kind: Option<Kind>,
     /// Where the id of a single message stands in the body.
@@ -254,6 +267,7 @@ impl Facts {
     fn new(errand: Errand) -> Self {
         Self {
             last_event_id: None,
+            resumes: None,
             errand,
             kind: None,
             id_range: None,

@@ -5,11 +5,10 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::bodies::spliced;
 use super::bounded::Bounded;
 use super::identity::Generation;
 use super::outgoing::Facts;
-use crate::jsonrpc::{RequestId, RequestIdKey};
+use crate::jsonrpc::{RequestId, RequestIdKey, spliced};
 
 /// A question of the server's, under the id by which the caller knows it.
 ///

@@ -19,6 +19,10 @@ pub struct Stream {
 }
 
 impl Stream {
+    #[cfg(test)]
+    pub(crate) const OF_A_CALL: Self =
+        Self { generation: Generation(1), origin: EventOrigin::Post };
+
     /// The generation it belongs to.
     pub fn generation(self) -> Generation {
         self.generation
@@ -38,12 +42,26 @@ pub(super) struct Streams {
     opened: BTreeSet<Generation>,
     /// The event IDs of each stream. Not only the last: a client asks for what comes after
     /// the last one it has dealt with.
-    event_ids: Bounded<Arc<str>, Stream>,
+    event_ids: Bounded<Arc<str>, Bearers>,
+    /// The last generation in which a standalone stream was opened.
+    standalone: Option<Generation>,
+}
+
+/// The streams that bore an event ID: servers may count anew in each session.
+#[derive(Clone, Copy)]
+struct Bearers {
+    newest: Stream,
+    /// The last generation whose standalone stream bore it.
+    standalone: Option<Generation>,
 }
 
 impl Streams {
-    pub(super) fn opened_in(&mut self, generation: Generation) {
+    pub(super) fn opened(&mut self, stream: Stream) {
+        let Stream { generation, origin } = stream;
         self.opened.insert(generation);
+        if origin == EventOrigin::Standalone {
+            self.standalone = self.standalone.max(Some(generation));
+        }
         if self.opened.len() > LIMIT {
             self.opened.pop_first();
         }
@@ -55,14 +73,28 @@ impl Streams {
 
     pub(super) fn saw_event_id(&mut self, stream: Stream, event_id: &str) {
         if event_id.len() <= LENGTH_LIMIT {
-            self.event_ids.insert(event_id.into(), stream);
+            let standalone = match stream.origin {
+                EventOrigin::Standalone => Some(stream.generation),
+                EventOrigin::Post => self.event_ids.get(event_id).and_then(|it| it.standalone),
+            };
+            self.event_ids.insert(event_id.into(), Bearers { newest: stream, standalone });
         }
     }
 
-    /// The newest stream that bore this event ID: its generation, and what it resumes.
-    pub(super) fn origin_of(&self, event_id: &str) -> Option<(Generation, EventOrigin)> {
-        let stream = self.event_ids.get(event_id)?;
-        Some((stream.generation, stream.origin))
+    /// The stream that this event ID resumes in a generation.
+    ///
+    /// It is the newest that bore it; but as long as no standalone stream was opened in this
+    /// generation, the reader of the one before it may be the one that asks.
+    pub(super) fn resumed_by(&self, event_id: &str, generation: Generation) -> Option<Stream> {
+        let Bearers { newest, standalone } = *self.event_ids.get(event_id)?;
+        let is_reopened = self.standalone == Some(generation);
+        let dead = standalone.filter(|it| *it != generation && !is_reopened);
+        Some(match dead {
+            Some(dead) if newest.generation == generation => {
+                Stream { generation: dead, origin: EventOrigin::Standalone }
+            }
+            Some(_) | None => newest,
+        })
     }
 }
 
@@ -81,18 +113,19 @@ mod tests {
         streams.saw_event_id(stream, &"y".repeat(LENGTH_LIMIT + 1));
 
         assert_eq!(LIMIT, streams.event_ids.len());
-        assert_eq!(None, streams.origin_of("1"));
-        let origin = Some((Generation(2), EventOrigin::Standalone));
-        assert_eq!(origin, streams.origin_of("2"));
-        assert_eq!(origin, streams.origin_of(&"x".repeat(LENGTH_LIMIT)));
-        assert_eq!(None, streams.origin_of(&"y".repeat(LENGTH_LIMIT + 1)));
+        let resumed = |event_id: &str| streams.resumed_by(event_id, Generation(2));
+        assert_eq!(None, resumed("1"));
+        assert_eq!(Some(stream), resumed("2"));
+        assert_eq!(Some(stream), resumed(&"x".repeat(LENGTH_LIMIT)));
+        assert_eq!(None, resumed(&"y".repeat(LENGTH_LIMIT + 1)));
     }
 
     #[test]
     fn of_the_generations_with_a_stream_the_latest_are_remembered() {
         let mut streams = Streams::default();
         for number in 0..=1024 {
-            streams.opened_in(Generation(number));
+            let generation = Generation(number);
+            streams.opened(Stream { generation, origin: EventOrigin::Standalone });
         }
 
         assert!(!streams.were_open_in(Generation(0)));

@@ -393,6 +393,54 @@ fn a_session_is_live_from_its_initialize_to_its_404_and_again_once_replaced() {
     assert!(!session.is_live());
 }
 
+fn streamed(session: &mut Session, transmit: Transmit<&'static [u8]>, event_id: &str) -> Stream {
+    let after = session.after_response(transmit.exchange, &response(200, None)).unwrap();
+    let AfterStep::Deliver(delivery) = after.step else { panic!("{:?}", after.step) };
+    session.saw_event_id(delivery.stream, event_id);
+    delivery.stream
+}
+
+/// A session whose first generation had a standalone stream up to the event "3", and whose second
+/// has had the stream of a call up to the same: servers count anew in each session.
+fn counted_anew() -> (Session, Stream) {
+    let mut session = live();
+    let opened = sent(session.before_request(Request::get()));
+    let _dead = streamed(&mut session, opened, "3");
+    let (lead, hold) = lead(&mut session);
+    let initialized = initialize(&mut session, lead).unwrap();
+    let accepted = response(202, None).status;
+    let _recovered = session.initialized_answered(initialized, accepted).unwrap().unwrap();
+    let resent = sent(session.after_recovery(hold).unwrap());
+    let of_call = streamed(&mut session, resent, "3");
+    (session, of_call)
+}
+
+#[test]
+fn an_event_id_of_a_dead_standalone_stream_is_not_sent_to_a_session_that_has_counted_up_to_it() {
+    let (mut session, _) = counted_anew();
+
+    let reopened = sent(session.before_request(Request::get().with_last_event_id("3")));
+    assert_eq!(None, reopened.last_event_id());
+
+    // Its reader has the stream of the session that stands now.
+    let _live = streamed(&mut session, reopened, "4");
+    let resumed = sent(session.before_request(Request::get().with_last_event_id("3")));
+    assert_eq!(Some("3"), resumed.last_event_id());
+}
+
+#[test]
+fn an_event_id_goes_out_where_it_is_known_to_resume_a_stream_of_the_session_that_stands() {
+    let (mut session, of_call) = counted_anew();
+
+    let resuming = Request::get().with_last_event_id("3").resuming(of_call);
+    assert_eq!(Some("3"), sent(session.before_request(resuming)).last_event_id());
+
+    let dead = Stream { generation: Generation(1), origin: streams::EventOrigin::Post };
+    let resuming = Request::get().with_last_event_id("3").resuming(dead);
+    let before = session.before_request(resuming);
+    assert!(matches!(before, Before::GiveUp(GivenUp { reason: Reason::StreamLost, .. })));
+}
+
 #[test]
 fn debug_output_shows_states_and_no_ids() {
     let mut session = live();

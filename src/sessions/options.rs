@@ -57,9 +57,10 @@ pub enum Restore {
 /// Exhaustive on purpose: a table does or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// It cannot: a file of one host, the memory of the process itself.
+    /// It cannot: the memory of the process itself.
     Durable,
-    /// It can: a server that is restarted, flushed, or followed by another that lags behind.
+    /// It can: a server that is restarted, flushed, or followed by another that lags behind; a
+    /// file that is deleted, or replaced.
     /// What it does not know is then 503 until it is certain that its owners have written again
     /// what it had: for the time of a lease after it was seen to have lost something, and after
     /// a process has begun.

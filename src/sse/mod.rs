@@ -29,6 +29,8 @@
 
 mod line;
 mod plain;
+#[cfg(any(feature = "client", feature = "sessions"))]
+mod write;
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -39,6 +41,10 @@ use core::{fmt, mem};
 
 use line::{Buffer, Line, Value};
 use plain::{PlainEvent, line_length};
+#[cfg(feature = "client")]
+pub(crate) use write::data_lines;
+#[cfg(any(feature = "client", feature = "sessions"))]
+pub(crate) use write::{end_of_event_cut_short, message_event};
 
 /// Reads server-sent events from bytes that come in any pieces.
 ///

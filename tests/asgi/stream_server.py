@@ -1,14 +1,14 @@
 """An application that streams, bare or behind the middleware; run by `test_load.py`.
 
 It listens on a loopback port of the system's choice and prints it. It says at `/memory` how many
-bytes of it are resident, and how many were at most.
+bytes of it are resident, and how many were at most; at `/uploaded` how many it was sent.
 """
 
 import gc
 import os
-import resource
 import socket
 import sys
+from collections import Counter
 from typing import Any
 
 import anyio
@@ -16,6 +16,8 @@ import uvicorn
 from mcp_session.asgi import SessionMiddleware
 
 MIB = 1024 * 1024
+# What came of bodies that are read and not kept, in bytes.
+uploaded = Counter[str]()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -24,11 +26,22 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     path, query = scope["path"], scope["query_string"].decode()
     if path == "/memory":
         gc.collect()
-        with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: ASYNC230, PTH123 - no disk
-            resident = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        with open("/proc/self/status", encoding="ascii") as status:  # noqa: ASYNC230, PTH123 - no disk
+            facts = dict(line.split(":", 1) for line in status)
+        # Not what `getrusage` has, which begins with that of the process that started this one.
+        resident, most = (int(facts[it].split()[0]) * 1024 for it in ("VmRSS", "VmHWM"))
         await start(send, 200)
         await piece(send, f"{resident} {most}".encode(), more=False)
+    elif path == "/uploaded":
+        await start(send, 200)
+        await piece(send, str(uploaded["/upload"]).encode(), more=False)
+    elif path == "/upload":
+        while (message := await receive())["type"] == "http.request":
+            uploaded[path] += len(message["body"])
+            if not message["more_body"]:
+                break
+        await start(send, 200)
+        await piece(send, b"done", more=False)
     elif path == "/events":
         await receive()
         await start(send, 200)
@@ -54,7 +67,11 @@ async def piece(send: Any, content: bytes, *, more: bool = True) -> None:
 
 
 async def main() -> None:
-    served: Any = SessionMiddleware(application) if sys.argv[1] == "middleware" else application
+    served: Any = {
+        "bare": application,
+        "middleware": SessionMiddleware(application),
+        "paths": SessionMiddleware(application, paths=["/mcp"]),
+    }[sys.argv[1]]
     # With its protocol named, so that asyncio sends small pieces at once.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

@@ -97,7 +97,7 @@ class Client:
             headers["last-event-id"] = self.events
         status, _, stream = self.send("GET", None, headers)
         if status == 200:
-            threading.Thread(target=self.read, args=(stream,), daemon=True).start()
+            threading.Thread(target=self.read, args=(stream, session), daemon=True).start()
         elif status == 404 and self.has("a loop on GET"):
             for _ in range(20):
                 self.session = None
@@ -111,11 +111,24 @@ class Client:
                 self.session = given.get("mcp-session-id")
                 self.send("GET", None, self.headers(self.session))
 
-    def read(self, stream: http.client.HTTPResponse) -> None:
+    def read(self, stream: http.client.HTTPResponse, session: str) -> None:
         with suppress(OSError, http.client.HTTPException):
             for line in stream:
                 if line.startswith(b"id: "):
                     self.events = line[4:].decode().strip()
+                elif line.startswith(b"data: {"):
+                    self.reply(json.loads(line[6:]), session)
+
+    def reply(self, asked: dict[str, Any], session: str) -> None:
+        """Answer what the server asks: nothing but pings."""
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": asked["id"], "result": {}}
+        if self.has("answers a ping with an error"):
+            answer["error"] = {"code": -32601, "message": "Method not found"}
+            del answer["result"]
+        if self.has("answers a ping in the old session"):
+            session = session.replace("S2", "S1")
+        if not self.has("answers no ping"):
+            self.send("POST", answer, self.headers(session))
 
     def notify(self, method: str, session: str | None) -> None:
         self.send("POST", {"jsonrpc": "2.0", "method": method}, self.headers(session))

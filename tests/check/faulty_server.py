@@ -31,6 +31,8 @@ class FaultyServer:
         self.sessions: dict[str, anyio.Event] = {}
         self.used: dict[str, float] = {}
         self.ended: set[str] = set()
+        self.was_asked_for_another = False
+        """Whether an ID came that is none of this server's: of one before it, say."""
         self.called: list[str] = []
         """The tools that were called."""
 
@@ -67,7 +69,9 @@ class FaultyServer:
 
     async def initialize(self, exchange: Exchange) -> None:
         request = exchange.request
-        if self.has("initialize 500"):
+        if self.has("initialize 500") or (
+            self.has("no session after a restart") and self.was_asked_for_another
+        ):
             await exchange.answer(500)
         elif self.has("modern only, and hides it"):
             await exchange.answer(400, b"Bad Request")
@@ -148,6 +152,7 @@ class FaultyServer:
         request = exchange.request
         session = request.session or ""
         what = "terminated" if session in self.ended else "unknown"
+        self.was_asked_for_another |= what == "unknown"
         if not session.isascii():
             what = "ill-formed"
         elif ", " in session:

@@ -118,7 +118,7 @@ def foreign(program: str, host: str = "127.0.0.1") -> Server:
     return Server(shell(f"exec node {FOREIGN}/{program}"), host=host)
 
 
-# Of other authors, in other languages: none of them is recorded.
+# Of other authors, in other languages.
 SERVERS.update(
     {
         "hono-mcp-0.3.2": foreign("hono.js {port}"),
@@ -137,9 +137,22 @@ SERVERS.update(
             "node_modules/.bin/mongodb-mcp-server --transport http --httpPort {port}"
         ),
         # Of the SDK for Go.
-        "kubernetes-mcp-server-0.0.67": foreign(
-            "node_modules/.bin/kubernetes-mcp-server --port {port}"
-            f" --kubeconfig {FOREIGN}/kubeconfig.yaml"
+        "kubernetes-mcp-server-0.0.67": Server(
+            shell(
+                f"exec {FOREIGN}/node_modules/kubernetes-mcp-server-linux-amd64/bin/"
+                "kubernetes-mcp-server-linux-amd64 --port {port}"
+                f" --kubeconfig {FOREIGN}/kubeconfig.yaml"
+            )
+        ),
+        # Of the SDK for C#.
+        "azure-mcp-2.0.5": Server(
+            shell(
+                "AZURE_MCP_COLLECT_TELEMETRY=false ASPNETCORE_URLS=http://127.0.0.1:{port}"
+                f" exec {FOREIGN}/node_modules/@azure/mcp-linux-x64/dist/azmcp server start"
+                " --transport http --outgoing-auth-strategy UseHostingEnvironmentIdentity"
+                " --dangerously-disable-http-incoming-auth"
+            ),
+            path="/",
         ),
         "brave-search-2.1.4": foreign(
             "node_modules/.bin/brave-search-mcp-server --transport http --port {port}"
@@ -174,6 +187,12 @@ CLIENTS = {
         "node",
         str(PACKAGES / "supergateway" / "dist" / "index.js"),
         *("--logLevel", "none", "--streamableHttp"),
+    ),
+    "mcp-proxy 0.13": (
+        sys.executable,
+        str(PROGRAMS / "stdio_client.py"),
+        str(ENVIRONMENTS / "mcp-proxy" / "bin" / "mcp-proxy"),
+        *("--log-level", "ERROR", "--transport", "streamablehttp"),
     ),
     "rmcp 3.9": (str(CRATES / "rmcp-client"),),
 }

@@ -132,19 +132,22 @@ async def test_a_fault_is_named_by_its_check(fault: str, *, whole: bool) -> None
 
 async def test_a_check_that_has_a_fault_of_its_own_is_every_check_that_can_fail() -> None:
     """What the parametrized test leaves out is what the other tests are about."""
-    named = {check for check, _ in FAULTS.values()}
-    restarted = {it.entry.id for it in TABLE if it.entry.id.startswith(("idle", "restart"))}
+    named = {check for check, _ in FAULTS.values()} | {check for _, check in IDLE_FAULTS}
+    named |= {check for found in RESTARTS.values() for check in found if found[check] == "fail"}
     # No ID is no fault: a server need not have sessions.
-    assert {it.entry.id for it in TABLE} - named - restarted == {"session-id-assigned"}
+    assert {it.entry.id for it in TABLE} - named == {"session-id-assigned"}
 
 
 IDLE = only("initialize", "idle-keeps-the-busy", "idle-post", "idle-get")
-
-
-@pytest.mark.parametrize(
-    ("fault", "check"),
-    [("idle ends nothing", "idle-post"), ("idle ends the busy", "idle-keeps-the-busy")],
+IDLE_FAULTS = (
+    ("idle ends nothing", "idle-post"),
+    ("idle ends the busy", "idle-keeps-the-busy"),
+    ("terminated POST", "idle-post"),
+    ("terminated GET", "idle-get"),
 )
+
+
+@pytest.mark.parametrize(("fault", "check"), IDLE_FAULTS)
 async def test_an_idle_time_out_that_ends_the_wrong_sessions_is_named(
     fault: str, check: str
 ) -> None:
@@ -167,6 +170,7 @@ RESTARTS = {
     "unknown notification": {"restart-notification": "fail"},
     "unknown GET": {"restart-get": "fail", "restart-resume": "fail"},
     "unknown DELETE": {"restart-delete": "fail"},
+    "no session after a restart": {"restart-initialize": "fail", "restart-in-flight": "skipped"},
 }
 
 
@@ -279,6 +283,27 @@ async def test_a_healthy_server_is_checked_within_ten_seconds() -> None:
     # What is asked for is a bound for people; on this machine it takes a tenth of it.
     assert time.monotonic() - begun < 10
     assert len(results) == len(TABLE)
+
+
+async def test_a_server_that_falls_silent_is_not_waited_for_a_hundred_times() -> None:
+    server = FaultyServer()
+
+    async def silent_but_for_initialize(exchange: Exchange) -> None:
+        if exchange.request.kind == "initialize":
+            await server(exchange)
+        else:
+            await exchange.until_left()
+
+    async with scripted_server(silent_but_for_initialize) as listening:
+        results = await check_server(Asked(listening.url, (), Options(), 0.2, 300))
+
+    assert len(results) == len(TABLE)
+    waited = [it for it in results if it.reason == "no answer within 0.2 s"]
+    assert 5 <= len(waited) < 10
+    assert (results[-1].outcome, results[-1].reason) == (
+        Outcome.SKIPPED,
+        "the server does not answer",
+    )
 
 
 async def test_an_id_shows_in_no_reason() -> None:

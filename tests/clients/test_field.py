@@ -116,11 +116,12 @@ async def test_what_answers_another_request_or_none_ends_the_call_with_an_error(
 
 
 @pytest.mark.parametrize(
-    ("request_id", "spelled"), [(1, "1"), (1, "1.0"), (1, "10e-1"), ("é", '"\\u00e9"')]
+    ("request_id", "spelled"),
+    [(1, "1"), (1, "1.0"), (1, "10e-1"), (1, '"1"'), ("1", "1"), ("é", '"\\u00e9"')],
 )
 @pytest.mark.parametrize("is_stream", [True, False])
 @pytest.mark.parametrize("form", ['{{"jsonrpc":"2.0","id":{},"result":{{}}}}', "[{}]"])
-async def test_an_answer_whose_id_is_the_requests_as_a_json_value_goes_through_as_it_came(
+async def test_an_answer_whose_id_is_the_requests_as_a_json_value_reaches_it_with_its_own_id(
     request_id: str | int, spelled: str, form: str, *, is_stream: bool
 ) -> None:
     single = f'{{"jsonrpc":"2.0","id":{spelled},"result":{{}}}}'
@@ -137,7 +138,37 @@ async def test_an_answer_whose_id_is_the_requests_as_a_json_value_goes_through_a
 
         response = await scene.caller.post(call_of(request_id))
 
-        assert response.content == (b"data: " + body + b"\n\n" if is_stream else body)
+        messages = messages_in(response.text) if is_stream else [response.json()]
+        assert messages == [{"jsonrpc": "2.0", "id": request_id, "result": {}}]
+        assert type(messages[0]["id"]) is type(request_id)
+        if form != "[{}]" and spelled == json.dumps(request_id, ensure_ascii=False):
+            assert response.content == (b"data: " + body + b"\n\n" if is_stream else body)
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"id":1,"result":{}}',
+        '{"jsonrpc":"2.0","id":1,"result":5}',
+        '{"jsonrpc":"2.0","id":1,"error":{"code":1}}',
+        '{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":"no"}}',
+        '[{"jsonrpc":"2.0","id":1,"error":"no"}]',
+    ],
+)
+async def test_what_is_no_response_by_the_schema_ends_its_call_with_an_error(
+    message: str, *, is_stream: bool
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        body = f"data: {message}\n\n" if is_stream else message
+        await exchange.answer(200, body.encode(), EVENTS if is_stream else JSON)
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = answer
+
+        ended = answer_in(await scene.caller.post(call_of(1)))
+
+        assert (ended["id"], ended["error"]["code"]) == (1, CONNECTION_CLOSED)
 
 
 EVENTS = {"content-type": "text/event-stream"}
@@ -150,7 +181,7 @@ LONG_OF_ANOTHER = '{"jsonrpc":"2.0","id":999,"result":{"text":"' + "x" * 2**17 +
     "foreign",
     [
         '{"jsonrpc":"2.0","id":999,"result":{}}',
-        '{"jsonrpc":"2.0","id":"1","result":{}}',
+        '{"jsonrpc":"2.0","id":"2","result":{}}',
         '{"jsonrpc":"2.0","id":"server-error","error":{"code":1,"message":"not now"}}',
         '[{"jsonrpc":"2.0","id":998,"result":{}},{"jsonrpc":"2.0","id":999,"result":{}}]',
         LONG_OF_ANOTHER,

@@ -415,3 +415,52 @@ async def test_a_call_while_the_server_is_down_ends_alone_sessions_or_none(
             assert raised.value.code == CONNECTION_CLOSED
         await server.start()
         assert await client.call("echo", text="again") == "again"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"jsonrpc":"2.0","id":"$id","result":{"content":[{"type":"text","text":"mine"}]}}',
+        '{"jsonrpc":"2.0","id":$id.0,"result":{"content":[{"type":"text","text":"mine"}]}}',
+        '[{"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"mine"}]}}]',
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_answer_in_another_form_is_understood(
+    kind: str, body: str, *, streamed: bool
+) -> None:
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        small.parts["tools/call"] = with_id(f"data: {body}\n\n" if streamed else body)
+
+        assert await client.call("session") == "mine"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"id":$id,"result":{"content":[]}}',
+        '{"jsonrpc":"2.0","id":$id,"result":5}',
+        '{"jsonrpc":"2.0","id":$id,"error":{"code":"x","message":"no"}}',
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_the_sdk_cannot_read_as_an_answer_ends_the_call(
+    kind: str, body: str, *, streamed: bool
+) -> None:
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        small.parts["tools/call"] = with_id(f"data: {body}\n\n" if streamed else body)
+
+        with anyio.fail_after(SOON_SECONDS), pytest.raises(sdk.CallError):
+            await client.call("session")
+        del small.parts["tools/call"]
+        assert await client.call("session")

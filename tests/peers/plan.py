@@ -64,6 +64,9 @@ SITUATIONS = {
     "close": "after a restart, closing the client DELETEs the session that stands then",
     "sessionless": "with a server without sessions, no exchange is another than without us",
     "modern": "by revision 2026-07-28, no exchange is another than without us",
+    "down, sessionless": "with a server without sessions, two calls while it is down fail, alone;"
+    " the next after it is back succeeds",
+    "down, modern": "the same by revision 2026-07-28",
 }
 
 OF_FOREIGN = ("restart", "20 at once", "call while down", "close")
@@ -71,6 +74,11 @@ OF_FOREIGN = ("restart", "20 at once", "call while down", "close")
 
 COMPARED = ("sessionless", "modern")
 """Situations in which the plain client is what ours is compared with."""
+
+
+WITHOUT_SESSION = ("down, sessionless", "down, modern")
+"""Situations in which there is no session to lose; asked of the official SDK, as others add
+nothing to it there."""
 
 
 class Cell(NamedTuple):
@@ -142,7 +150,11 @@ def whole() -> Iterator[Cell]:
 
 def arises(client: str, server: str, situation: str) -> bool:
     """Whether the two can come into the situation."""
-    if situation == "modern":
+    if situation in WITHOUT_SESSION:
+        official = {client for name in OFFICIAL for client in CLIENTS[name]}
+        if client not in official or server not in OFFICIAL:
+            return False
+    if situation in {"modern", "down, modern"}:
         return client in MODERN_CLIENTS and server in MODERN_SERVERS
     if server == "rmcp-new" and client in MODERN_CLIENTS:
         # They agree on 2026-07-28, and have no session to lose.

@@ -177,6 +177,13 @@ async def modern(play: Play) -> None:
     expect(versions == {"2026-07-28"}, f"they spoke {versions}")
 
 
+async def modern_down(play: Play) -> None:
+    """By 2026-07-28 a call while the server is down fails, alone."""
+    await down(play)
+    versions = {exchange.version for exchange in play.server.wire()}
+    expect(versions == {"2026-07-28"}, f"they spoke {versions}")
+
+
 Situation: TypeAlias = Callable[[Play], Awaitable[None]]
 
 SITUATIONS: dict[str, Situation] = {
@@ -191,12 +198,15 @@ SITUATIONS: dict[str, Situation] = {
     "close": close,
     "sessionless": sessionless,
     "modern": modern,
+    "down, sessionless": down,
+    "down, modern": modern_down,
 }
 
 SERVER_OPTIONS = {
     # An open stream would keep the session from being idle.
     "idle timeout": ("--idle", "0.3", "--no-get"),
     "sessionless": ("--stateless",),
+    "down, sessionless": ("--stateless",),
 }
 
 
@@ -204,8 +214,8 @@ def server_options(situation: str, server: str) -> tuple[str, ...]:
     """What a server is told, so that the situation can arise."""
     own = SERVER_OPTIONS.get(situation, ())
     # Otherwise the newer clients would agree with it on a revision that has no sessions.
-    has_sessions = server in MODERN_SERVERS and situation not in COMPARED
-    return (*own, "--protocol", "2025-11-25") if has_sessions else own
+    is_legacy = server in MODERN_SERVERS and situation not in {*COMPARED, "down, modern"}
+    return (*own, "--protocol", "2025-11-25") if is_legacy else own
 
 
 async def in_flight(play: Play, end: Callable[[], Awaitable[None]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import sdk
 from peer_clients import official
 from peer_servers import PeerServers
+from plan import COMPARED, WITHOUT_SESSION
 from servers import ROOT
 from situations import SITUATIONS, Play, server_options, until_stream, was_notified
 
@@ -21,7 +22,7 @@ PAIRS = (
     if sdk.MODERN_SDK
     else [(sdk.SESSION, "mcp1"), (sdk.SESSION, "mcp2")]
 )
-OF_THE_EXAMPLE = [name for name in SITUATIONS if name not in {"sessionless", "modern"}]
+OF_THE_EXAMPLE = [name for name in SITUATIONS if name not in {*COMPARED, *WITHOUT_SESSION}]
 
 
 @pytest.fixture

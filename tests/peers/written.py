@@ -96,7 +96,8 @@ KNOWN = (
     "- mcp 1.x: `get_session_id()` shows the first ID for ever; only [inside](adopt.md) can change"
     " that.\n"
     "- mcp-proxy: it has no hook, it makes its HTTP client by itself.\n"
-    "- Everywhere: what the server kept for its session is gone with it."
+    "- Everywhere: what the server kept for its session is gone with it.\n"
+    "- The official SDK alone was asked what is `down` without a session, on 2026-11-27."
 )
 
 

@@ -226,20 +226,17 @@ class Simple:
                 answer = await self.send("POST", body, self.session_id)
         return answer.status
 
-    async def call(  # noqa: C901, PLR0912 - the bugs are in it
+    async def call(  # noqa: C901 - the bugs are in it
         self, method: str, body: bytes, message: dict[str, Any], event_id: str | None
     ) -> int | None:
         sends = 0
         began = self.session
         while True:
+            self.see_that_it_goes_on(message, sends)
             if not self.lives and not self.closed and self.bug != "goes on in the dead":
                 await self.recovered()
-            if self.closed and sends:
-                raise GivenUpError
-            if message.get("id") in self.dropped and self.bug != "sends what was cancelled":
-                raise GivenUpError
-            if sends and self.strikes >= 2 and self.bug != "has no bound":
-                raise GivenUpError
+                # Much may have come in between.
+                self.see_that_it_goes_on(message, sends)
             session = self.session
             attached = self.session_id
             kept = event_id
@@ -264,6 +261,14 @@ class Simple:
             again = self.bug == "sends for ever" and sends < 5
             if (sends > 1 and not again) or message.get("params", {}).get("cursor"):
                 return answer.status
+
+    def see_that_it_goes_on(self, message: dict[str, Any], sends: int) -> None:
+        if self.closed and sends:
+            raise GivenUpError
+        if message.get("id") in self.dropped and self.bug != "sends what was cancelled":
+            raise GivenUpError
+        if sends and self.strikes >= 2 and self.bug != "has no bound":
+            raise GivenUpError
 
     def note_success(self, method: str, session: int, answer: WireResponse) -> None:
         if method == "GET":

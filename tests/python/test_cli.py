@@ -200,6 +200,59 @@ def test_a_file_that_cannot_be_read_is_said_for_what_it_is(
         assert result.returncode == 1
 
 
+# As root everything can be read: all is imported, then the command is run as nobody.
+AS_NOBODY = """
+import os, sys
+from click.testing import CliRunner
+from mcp_session.__main__ import main
+from mcp_session._cli import commands
+for command in ("classify", "diagnose"):
+    CliRunner().invoke(commands.main, [command, "readable"], catch_exceptions=False)
+if os.geteuid() == 0:
+    try:
+        os.setuid(65534)
+    except OSError as error:
+        sys.exit(f"cannot be nobody: {error}")
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["classify", "diagnose"])
+def test_folders_and_files_that_may_not_be_read_are_named_and_the_rest_is_read(
+    tmp_path: Path, command: str
+) -> None:
+    for folder in ("locked", "readable"):
+        record(tmp_path / folder, "pair", REQUEST, NOT_FOUND)
+    secret = tmp_path / "readable" / "secret.har"
+    secret.write_bytes((SAMPLES / "chrome.har").read_bytes())
+    tmp_path.chmod(0o755)
+    secret.chmod(0)
+    (tmp_path / "locked").chmod(0)
+    named = ("locked", "locked/pair", "locked/pair.request", "readable/secret.har")
+    try:
+        within = run_as_nobody(tmp_path, command, ".")
+        alone = run_as_nobody(tmp_path, command, *named)
+    finally:
+        (tmp_path / "locked").chmod(0o700)
+
+    assert within.stderr.splitlines() == [
+        "mcp-session: locked: Permission denied",
+        "mcp-session: readable/secret.har: Permission denied",
+    ]
+    assert within.returncode == 1
+    assert "TerminatedPost" in within.stdout
+    assert alone.stderr.splitlines() == [f"mcp-session: {it}: Permission denied" for it in named]
+    assert alone.returncode == 1
+
+
+def run_as_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-c", AS_NOBODY, *arguments]
+    result = subprocess.run(command, capture_output=True, check=False, cwd=folder, encoding="utf-8")
+    if result.stderr.startswith("cannot be nobody"):
+        pytest.skip(result.stderr)
+    return result
+
+
 def test_names_of_300_characters_are_said_to_be_too_long(tmp_path: Path) -> None:
     for name in ("n" * 300, "n" * 300 + ".request", "n" * 300 + ".har"):
         result = run("classify", tmp_path / name)

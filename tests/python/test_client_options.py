@@ -10,6 +10,8 @@ import pytest
 from mcp_session import ResendPolicy
 from mcp_session._client.recovery import FollowedSession, Leader, Opening
 from mcp_session._client.waiting import Waiting, Waits
+from mcp_session._fingerprint import fingerprint
+from mcp_session.client import Client
 
 CLIENTS: list[Any] = [mcp_session.httpx.AsyncClient, mcp_session.httpx2.AsyncClient]
 
@@ -98,3 +100,33 @@ def test_what_opens_a_session_shows_no_credential() -> None:
 
     for kept in (opening, leader, FollowedSession(opening, Waiting(Waits()))):
         assert "SECRET" not in repr(kept)
+
+
+def test_what_the_machine_tells_of_a_session_has_no_id_of_it() -> None:
+    headers = [(b"host", b"mcp.example"), (b"content-type", b"application/json")]
+    kind = [(b"content-type", b"application/json")]
+    initialize = b'{"jsonrpc":"2.0","id":0,"method":"initialize"}'
+    result = b'{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25"}}'
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call"}'
+    machine = Client()
+
+    def attached(session_id: bytes) -> list[tuple[bytes, bytes]]:
+        return [*kind, (b"mcp-session-id", session_id)]
+
+    opening: Any = machine.begin("POST", "http", b"/mcp", headers, initialize)
+    opening.response(200, attached(b"secret-one"))
+    named = [*headers, (b"mcp-session-id", b"secret-one")]
+    run: Any = machine.begin("POST", "http", b"/mcp", named, call)
+    recovery = run.response(404, kind).recovery
+    recovery.message()
+    recovery.response(200, attached(b"secret-two"))
+    recovery.piece(result)
+    recovery.body_ended()
+    recovery.response(202, [])
+
+    told = recovery.events()
+
+    terminated, reinitialized = told
+    assert terminated.fingerprint == fingerprint("secret-one")
+    assert reinitialized.fingerprint == fingerprint("secret-two")
+    assert "secret" not in repr(told)

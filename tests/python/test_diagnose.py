@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -291,6 +292,54 @@ def test_an_exchange_without_an_answer_is_one(tmp_path: Path, status: object) ->
 
     assert (exchange["status"], exchange["rule"]) == (None, None)
     assert "no answer" in CliRunner().invoke(commands.main, ["classify", str(tmp_path)]).stdout
+
+
+def test_an_archive_gives_each_exchange_its_endpoint_and_its_body(tmp_path: Path) -> None:
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    encoded = base64.b64encode(b"unknown session").decode()
+    attached = {"headers": [{"name": "mcp-session-id", "value": "dead"}]}
+    sse = {"url": "http://h:8000/messages?session_id=dead", "postData": {"text": message}}
+    refused = {"status": 400, "content": {"text": encoded, "encoding": "base64"}}
+    path = archive(
+        tmp_path / "a.har",
+        entry(request=sse),
+        entry(request=attached, response=refused),
+        entry(request=attached | {"url": "http://h:80/mcp", "method": "GET"}),
+    )
+
+    first, second, third = story(path)["exchanges"]
+
+    assert (first["endpoint"], first["message"]) == ("h:8000/messages", "tools/list")
+    # To a server, the ID that its query has is attached.
+    command = ["classify", "--json", "--side", "server", str(path)]
+    shown = CliRunner().invoke(commands.main, command).stdout.splitlines()
+    assert json.loads(shown[0])["rule"] == "UncanonicalNotFound"
+    assert (second["endpoint"], second["rule"]) == ("h/mcp", "MisreportUnknownSession")
+    assert (third["endpoint"], third["message"]) == ("h/mcp", None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "came", "request_body", "response_body"),
+    [
+        ({}, {}, None, None),
+        ({"bodySize": 0}, {"content": {"size": 0}}, b"", b""),
+        ({"method": "GET"}, {"content": {"size": 9}}, b"", None),
+        ({"postData": {}}, {"content": {"text": ""}}, None, b""),
+    ],
+)
+def test_a_body_that_an_archive_leaves_out_is_not_known_and_an_empty_one_is(
+    sent: dict[str, Any],
+    came: dict[str, Any],
+    request_body: bytes | None,
+    response_body: bytes | None,
+) -> None:
+    data = json.dumps({"log": {"entries": [entry(request=sent, response=came)]}}).encode()
+
+    (draft,) = har.read("p", "s", data)
+
+    assert isinstance(draft, Draft)
+    made = cast("partial[object]", draft.make).args
+    assert (made[4], made[7]) == (request_body, response_body)
 
 
 def test_an_archive_of_windows_is_read_and_numbers_of_any_length(tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ PLANTED = tuple(FAULTS) if "FUZZ_WHOLE" in os.environ else QUICK
 SERVER = str(TESTS / "python" / "faulty_server.py")
 
 
-def fuzzed(fault: str, seconds: float) -> Search:
+def fuzzed(fault: str, seconds: float, seed: int = 1) -> Search:
     with CommandServer([sys.executable, SERVER, "{port}", fault]) as server:
         # As long as a busy machine may need, but for what never answers.
         patience = 3.0 if "silent" in fault else 30.0
         target = Target(server.url, server, answer_seconds=patience, growth=16 * 1024 * 1024)
-        return fuzz_server(target, Bounds(1, seconds, 1.0, 1))
+        return fuzz_server(target, Bounds(seed, seconds, 1.0, 1))
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,13 @@ def test_what_is_no_server_that_can_be_reached_is_misuse(url: str, said: str) ->
 
 
 def test_nothing_is_found_in_a_healthy_server() -> None:
-    told = fuzzed("", 3.0)
-
-    assert told.findings == []
-    assert told.cases > 5
+    cases = seed = 0
+    # A busy machine may need long for one.
+    while cases <= 5:
+        seed += 1
+        told = fuzzed("", 3.0, seed)
+        assert told.findings == []
+        cases += told.cases
 
 
 @pytest.mark.parametrize("fault", PLANTED)

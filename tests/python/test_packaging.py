@@ -10,6 +10,9 @@ from pathlib import Path
 import mcp_session
 import pytest
 
+OF_CLIENTS = {"_client", "_core", "_enums", "_fingerprint", "_later_enums", "_rules"}
+OF_ANYIO = {"anyio", "exceptiongroup", "sniffio", "typing_extensions"}
+
 
 def test_the_base_install_has_no_dependencies() -> None:
     needed = [it for it in requires("mcp-session") or [] if "extra ==" not in it]
@@ -59,7 +62,7 @@ def test_the_installed_package_is_the_wheel_and_is_typed() -> None:
     # CPython's with the GIL, that of one interpreter (free-threaded, PyPy), Windows'.
     cores = [it for it in installed if re.fullmatch(r"mcp_session/_core(\.[\w-]+)?\.(so|pyd)", it)]
     assert len(cores) == 1
-    assert {"mcp_session/py.typed", "mcp_session/_core.pyi"} <= installed
+    assert {"mcp_session/py.typed", "mcp_session/_core/__init__.pyi"} <= installed
     assert "site-packages" in mcp_session.__file__
 
 
@@ -96,6 +99,35 @@ def test_a_module_of_an_extra_names_it_and_the_command_that_installs_it(
 
     command = f"pip install '.[{extra}]' in a clone of mcp_session"
     assert result.stdout == f"mcp_session.{module} needs {missing}: {command} | {missing}\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "own"),
+    [
+        ("asgi", "anyio", {"_asgi", "_core", "_enums", "_rules", "asgi"}),
+        ("client", "enum", {"_core", "_enums", "client"}),
+        ("httpx", "httpx", {*OF_CLIENTS, "httpx"}),
+        ("httpx2", "httpx2", {*OF_CLIENTS, "httpx2"}),
+        ("server", "enum", {"_core", "_enums", "_later_enums", "server"}),
+    ],
+)
+def test_a_module_imports_of_ours_and_of_others_no_more_than_what_it_drives(
+    module: str, library: str, own: set[str]
+) -> None:
+    code = (
+        f"import sys, {library}; before = set(sys.modules); import mcp_session.{module};"
+        "print(*{it.split('.')[1] for it in sys.modules if it.startswith('mcp_session.')});"
+        "new = {it.split('.')[0] for it in set(sys.modules) - before};"
+        "print(*new - sys.stdlib_module_names - {'mcp_session'})"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, check=True, encoding="utf-8"
+    )
+
+    ours, others = (set(line.split()) for line in result.stdout.split("\n")[:2])
+    assert ours == own
+    assert others <= (set() if library == "enum" else OF_ANYIO)
 
 
 def test_a_library_that_lacks_a_part_of_its_own_is_not_said_to_be_missing(tmp_path: Path) -> None:

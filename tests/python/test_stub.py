@@ -1,4 +1,4 @@
-"""The stub says what the compiled core says: editors show the one, `help` the other."""
+"""The stubs say what the compiled core says: editors show the one, `help` the other."""
 
 import ast
 import inspect
@@ -9,7 +9,12 @@ import mcp_session
 import pytest
 from mcp_session import _core
 
-STUB = ast.parse(Path(mcp_session.__file__).with_name("_core.pyi").read_text(encoding="utf-8"))
+STUBS = Path(mcp_session.__file__).with_name("_core")
+NODES = [
+    node
+    for path in STUBS.glob("*.pyi")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+]
 TABLES = {
     *("Answer", "Message", "Verdict", "admit", "attached_session_id", "classify"),
     *("classify_exchange", "needs_body", "needs_request_body", "not_found_response", "peek"),
@@ -19,9 +24,9 @@ Documented = ast.ClassDef | ast.FunctionDef
 
 
 def documented() -> Iterator[tuple[str, Documented, object]]:
-    for node in STUB.body:
+    for node in NODES:
         if isinstance(node, Documented):
-            value = vars(_core)[node.name]
+            value: object = getattr(_core, node.name)
             yield node.name, node, value
             for member in node.body if isinstance(node, ast.ClassDef) else []:
                 if isinstance(member, ast.FunctionDef) and member.name in vars(value):
@@ -44,7 +49,7 @@ def test_the_functions_of_the_tables_and_their_values_are_documented_in_the_stub
 
 @pytest.mark.parametrize("name", sorted(name for name in TABLES if name.islower()))
 def test_a_function_has_the_parameters_and_the_defaults_of_its_stub(name: str) -> None:
-    node = next(it for it in STUB.body if isinstance(it, ast.FunctionDef) and it.name == name)
+    node = next(it for it in NODES if isinstance(it, ast.FunctionDef) and it.name == name)
     arguments = node.args
     stub = {it.arg: "" for it in (*arguments.args, *arguments.kwonlyargs)}
     ordered = zip(reversed(arguments.args), reversed(arguments.defaults), strict=False)

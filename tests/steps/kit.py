@@ -4,8 +4,10 @@ import shutil
 
 import nox
 
-from steps.common import ENVIRONMENTS, ROOT, python_of
-from steps.sdks import prepare_servers
+from steps.common import ENVIRONMENTS, ROOT, environment, python_of
+from steps.sdks import CRATES, SDKS, build_peer, prepare_node
+
+environment("mcp-proxy", "the bridge of that name")
 
 
 @nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
@@ -22,12 +24,15 @@ def check(session: nox.Session, half: str) -> None:
 
 
 @nox.session(
-    name="check-whole", venv_backend="none", requires=["extras"], default=False, tags=["long"]
+    name="check-whole",
+    venv_backend="none",
+    requires=["extras", *SDKS, "mcp-proxy"],
+    default=False,
+    tags=["long"],
 )
 def check_whole(session: nox.Session) -> None:
     """The checks of every real server and client, and the official conformance suite."""
     python = python_of(session, "extras")
-    prepare_servers(session)
     prepare_checked(session)
     session.run(python, "-m", "pytest", "tests/check", "--whole")
     session.run(python, "tests/check/measure.py")
@@ -35,10 +40,11 @@ def check_whole(session: nox.Session) -> None:
 
 
 def prepare_checked(session: nox.Session) -> None:
-    """Install clients, servers and the suite for node, and build rmcp's client."""
+    """Install clients, servers and the suite for node, and build those in Rust."""
     npm = shutil.which("npm")
     if npm is None:
         session.error("npm: not on this machine")
+    prepare_node(session, "peers")
     node, checked = ENVIRONMENTS / "node-check", ROOT / "tests" / "check"
     node.mkdir(exist_ok=True)
     for path in (*(checked / "node").iterdir(), *(checked / "programs").glob("*.js")):
@@ -50,9 +56,8 @@ def prepare_checked(session: nox.Session) -> None:
         shutil.copy2(path, foreign)
     without_browsers = {"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1"}
     session.run(npm, "ci", "--prefix", foreign, env=without_browsers)
-    target = {"CARGO_TARGET_DIR": str(ENVIRONMENTS / "cargo-peers")}
-    manifest = "tests/check/rmcp-client/Cargo.toml"
-    session.run("cargo", "build", "-q", "--locked", "--manifest-path", manifest, env=target)
+    for crate in (*(f"peers/{it}" for it in CRATES), "check/rmcp-client"):
+        build_peer(session, crate)
 
 
 @nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)

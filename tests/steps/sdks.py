@@ -29,6 +29,7 @@ environment("fastmcp3", "fastmcp 3.x")
 environment("langchain", "langchain-mcp-adapters")
 environment("openai", "openai-agents")
 environment("pydantic-ai", "pydantic-ai-slim")
+environment("asgi-servers", "ASGI servers and frameworks")
 environment("scale", "what measures and simulates many sessions")
 environment("beside", "what is measured beside other ways to serve sessions from many processes")
 
@@ -108,6 +109,15 @@ def run_soak(session: nox.Session, sdk: str, kills: int, *options: str) -> None:
 def servers(session: nox.Session, sdk: str) -> None:
     """The middleware around the real applications of an SDK, against the installed wheel."""
     session.run(python_of(session, sdk), "-m", "pytest", "tests/asgi", *session.posargs)
+
+
+@nox.session(
+    name="every-server", venv_backend="none", requires=["asgi-servers"], allow_parallel=True
+)
+def every_server(session: nox.Session) -> None:
+    """The middleware in each ASGI server and in each framework, to the byte."""
+    test = "tests/asgi/test_every_server.py"
+    session.run(python_of(session, "asgi-servers"), "-m", "pytest", test, *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=SDKS)
@@ -261,6 +271,14 @@ def measure_tables(session: nox.Session) -> None:
 def measure_beside(session: nox.Session) -> None:
     """Sessions over processes, beside what a user would take instead: docs/performance.md."""
     session.run(python_of(session, "beside"), "-W", "ignore", "benches/beside.py", *session.posargs)
+
+
+@nox.session(
+    name="measure-forwarding", venv_backend="none", requires=["mcp2"], default=False, tags=["long"]
+)
+def measure_forwarding(session: nox.Session) -> None:
+    """What a table costs a request that is owned, and one that is forwarded: docs/workers.md."""
+    session.run(python_of(session, "mcp2"), "-W", "ignore", "benches/forwarding.py", "--write")
 
 
 @nox.session(venv_backend="none", requires=["scale"], default=False, tags=["long"])

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,9 @@ def start(
 ) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", server, *SERVERS[server](port), *options]
     quiet = None if os.environ.get("LOUD") else subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=HERE, env=environment, stdout=quiet, stderr=quiet)
+    return subprocess.Popen(
+        command, cwd=HERE, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
+    )
 
 
 def of_uvicorn(port: int) -> list[str]:
@@ -110,6 +112,9 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    # The workers of one that had to be killed serve on.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -251,12 +251,11 @@ numbers = itertools.count(1000)
 
 async def whoami(session: raw.Session) -> int:
     # With an id of its own: the SDKs take two requests of one id for one.
-    answer = await session.call(next(numbers), "whoami", {})
-    assert answer.status_code == 200, answer.text
-    return said(answer)
+    return said(await session.call(next(numbers), "whoami", {}))
 
 
 def said(answer: Any) -> int:
+    assert answer.status_code == 200, answer.text
     return int(answer.text.split('"text":"')[1].split('"')[0])
 
 

@@ -154,6 +154,30 @@ async def test_a_session_is_named_to_the_application_only_where_it_is_the_caller
     assert application.seen[-1][2:] == (None, None)
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "PUT"])
+async def test_of_a_request_of_another_method_a_table_leaves_out_the_id_and_nothing_else(
+    method: str,
+) -> None:
+    seen: list[tuple[list[tuple[bytes, bytes]], bytes]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["headers"], (await receive())["body"]))
+        await Application.reply(send, 404, [(b"x-answer", b" 1 "), (b"x-answer", b"2")], b"body")
+
+    plain = SessionMiddleware(application)
+    shared = SessionMiddleware(application, sessions=MemorySessions())
+    other = ((b"x-other", b" 1 "), (b"x-other", b"2"))
+    answers = [
+        await ask(middleware, method, b"\x00 body", session_id="session-1", headers=other)
+        for middleware in (plain, shared)
+    ]
+
+    (with_id, body), (without, same_body) = seen
+    assert without == [it for it in with_id if it[0] != b"mcp-session-id"] != with_id
+    assert body == same_body
+    assert answers[0].messages == answers[1].messages
+
+
 async def test_a_session_has_one_name_however_its_id_is_spelled() -> None:
     application = Application()
     middleware = SessionMiddleware(application, sessions=MemorySessions())
@@ -301,6 +325,25 @@ async def test_an_initialize_that_the_table_does_not_know_leaves_no_session_behi
     assert application.seen[-1] == ("DELETE", "", "session-1", None)
     table.is_full = False
     assert await opened(middleware) == "session-2"
+
+
+@pytest.mark.parametrize("kind", [Application, Grouping])
+async def test_an_application_whose_answer_is_not_sent_ends_as_if_its_client_had_left(
+    kind: type[Application],
+) -> None:
+    inner, ended = kind(), list[str]()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await inner(scope, receive, send)
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+
+    middleware = SessionMiddleware(application, sessions=Unwritable())
+
+    assert (await ask(middleware, "POST", message("initialize", 0))).status == 503
+    assert ended == ["CancelledError"]
 
 
 class Reusing(Application):
@@ -456,3 +499,25 @@ async def test_a_session_of_which_a_stream_is_open_is_in_use() -> None:
                 while not table.count:  # noqa: ASYNC110 - nobody tells of it
                     await asyncio.sleep(0.05)
         tasks.cancel_scope.cancel()
+
+
+async def test_what_nobody_foresaw_ends_no_watch_over_those_that_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks, looked_again = 0, anyio.Event()
+
+    async def look_after(_lease: Any) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            text = "an ID"
+            raise ValueError(text)
+        looked_again.set()
+
+    monkeypatch.setattr("mcp_session._asgi._heartbeat.Lease.look_after", look_after)
+    await opened(SessionMiddleware(Application(), sessions=MemorySessions(), lease=0.5))
+    with anyio.fail_after(60):
+        await looked_again.wait()
+
+    assert "ValueError" in caplog.text
+    assert "an ID" not in caplog.text

@@ -20,15 +20,15 @@ EVENTS = (b"accept", b"application/json, text/event-stream")
 class Upload:
     """A request whose body comes a piece at a time, until it is answered or told to end."""
 
-    def __init__(self, *headers: tuple[bytes, bytes]) -> None:
-        self.headers = list(headers)
+    def __init__(self, *headers: tuple[bytes, bytes], pieces: int = 4) -> None:
+        self.headers, self.pieces = list(headers), pieces
         self.goes_on = anyio.Event()
         self.taken = 0
         self.status: int | None = None
         self.answer: dict[bytes, bytes] = {}
 
     async def receive(self) -> Any:
-        if self.taken < 4:
+        if self.taken < self.pieces:
             await anyio.lowlevel.checkpoint()
             self.taken += 1
             return {"type": "http.request", "body": b" " * PIECE, "more_body": True}
@@ -47,18 +47,18 @@ class Upload:
 async def settled(uploads: list[Upload]) -> None:
     """Wait until each is answered, or waits for its client."""
     with anyio.fail_after(60):
-        while not all(it.status is not None or it.taken == 4 for it in uploads):  # noqa: ASYNC110
+        while not all(it.status is not None or it.taken == it.pieces for it in uploads):  # noqa: ASYNC110
             await anyio.sleep(0.01)
         # The last piece is taken before it is known whether there is room for it.
         await anyio.sleep(0.05)
 
 
-def middleware(application: Any) -> SessionMiddleware:
+def middleware(application: Any, *, bound: int = BOUND) -> SessionMiddleware:
     return SessionMiddleware(
         application,
         sessions=MemorySessions(),
         max_request_bytes=PIECE,
-        max_remembered_bytes=BOUND,
+        max_remembered_bytes=bound,
         request_timeout=60.0,
     )
 
@@ -84,6 +84,22 @@ async def test_bodies_of_all_requests_are_bounded_together_and_the_rest_comes_ag
 
     # What was let go makes room again.
     assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+
+
+async def test_a_few_long_uploads_that_never_end_keep_no_new_session_out() -> None:
+    # Four would take all the room that there is.
+    around = middleware(Application(), bound=4 * 48 * PIECE)
+    uploads = [Upload(pieces=48) for _ in range(16)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        await settled(uploads)
+
+        assert any(it.status == 503 for it in uploads)
+        for _ in range(20):
+            assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+        tasks.cancel_scope.cancel()
 
 
 async def test_without_room_a_request_of_a_live_session_is_served_all_the_same() -> None:

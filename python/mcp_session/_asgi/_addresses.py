@@ -1,13 +1,11 @@
 """Where a process can be reached by the others: a private socket of its host, or a URL."""
 
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode
 
-__all__ = ["DEFAULT_PORTS", "PeerAddresses", "checked_peer_url", "checked_server_url"]
+from mcp_session._urls import server_url_parts
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
-# https://www.rfc-editor.org/rfc/rfc1035.html#section-2.3.4
-_LONGEST_LABEL = 63
+__all__ = ["PeerAddresses", "checked_peer_url", "checked_server_url"]
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,10 @@ def checked_peer_url(url: object) -> str | None:
 def checked_server_url(what: str, url: str) -> SplitResult:
     """Return the parts of the URL of a server. Raises `ValueError` without it."""
     unusable = f"{what} must be a URL of http:// or https:// with a host"
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in DEFAULT_PORTS and _is_host(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ValueError(unusable) from None
-    if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
+    parts = server_url_parts(url)
+    if parts is None or not url.isascii() or " " in url:
         raise ValueError(unusable)
     if parts.username is not None or parts.query or parts.fragment:
         message = f"{what} must be a URL without credentials, query and fragment"
         raise ValueError(message)
     return parts
-
-
-def _is_host(name: str | None) -> bool:
-    """Whether it can be looked up, or is an address: the look-up of another raises anything."""
-    labels = (name or "").removesuffix(".").split(".")
-    return ":" in (name or "") or all(0 < len(label) <= _LONGEST_LABEL for label in labels)

@@ -7,6 +7,7 @@ its lease.
 import asyncio
 import atexit
 import logging
+import math
 import os
 import signal
 import time
@@ -17,21 +18,25 @@ from typing import Any
 import anyio
 
 from mcp_session._asgi import Application, Receive, Scope, Send
-from mcp_session._asgi._addresses import PeerAddresses
+from mcp_session._asgi._addresses import PeerAddresses, checked_peer_url
 from mcp_session._asgi._connection import restored
+from mcp_session._asgi._foreign import described_error
 from mcp_session._asgi._heartbeat import Heartbeat, Lease, Pulse
 from mcp_session._asgi._listener import PeerListener, host_fingerprint
 from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
 from mcp_session._sessions.unreachable import UnreachableSessions
 from mcp_session.replica import Replica
-from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
+from mcp_session.sessions import MemorySessions, SessionTable
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
 _logger = logging.getLogger("mcp_session.asgi")
 
 _DRAIN_POLL_SECONDS = 0.05
+_TOMBSTONE_SECONDS = 3600.0
+# Of one lease: so many renewals may fail but one.
+_RENEWALS = 5
 # An event loop that is blocked for so long may be blocked for good.
 _STUCK_SECONDS = 30.0
 _END_SECONDS = 1.0
@@ -39,7 +44,10 @@ _END_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaOptions:
-    """What there is to choose of a replica; see `SessionMiddleware`."""
+    """What there is to choose of a replica; see `SessionMiddleware`.
+
+    Raises `TypeError` and `ValueError` for what makes no sense.
+    """
 
     sessions: SessionTable
     peer_url: str | None
@@ -47,11 +55,21 @@ class ReplicaOptions:
     echo_id: bool
     requires_session: bool
     max_sessions: int
-    session_seconds: float
-    tombstone_seconds: float
-    lease_seconds: float
-    renew_seconds: float
-    drain_seconds: float
+    session_lifetime: float
+    lease: float
+    drain_timeout: float
+
+    def __post_init__(self) -> None:
+        """Check what the machine and the table do not."""
+        checked_peer_url(self.peer_url)
+        for name in ("session_lifetime", "lease", "drain_timeout"):
+            value: object = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                message = f"{name} must be a number of seconds, not {type(value).__name__}"
+                raise TypeError(message)
+            if not math.isfinite(value) or value < 0:
+                message = f"{name} must be finite and not negative: {value}"
+                raise ValueError(message)
 
 
 class Entrance:
@@ -101,8 +119,9 @@ class ServingReplica:
             token_hex(16),
             key,
             restore=options.restore,
-            # Neither loses anything while a process that uses it lives.
-            durable=isinstance(options.sessions, (MemorySessions, SqliteSessions)),
+            # A file can be deleted, or replaced, while processes use it: as with a server, what it
+            # does not know is then believed only once all that live have written again.
+            durable=isinstance(options.sessions, MemorySessions),
             echo_id=options.echo_id,
             requires_session=options.requires_session,
             max_sessions=options.max_sessions,
@@ -143,7 +162,7 @@ class ServingReplica:
         self.peers = Peers(self._host)
         self._looking = asyncio.create_task(self._look_after_peers())
         self._turned = time.monotonic()
-        self._heartbeat = Heartbeat(self.lease, self._pulse, interval=options.renew_seconds)
+        self._heartbeat = Heartbeat(self.lease, self._pulse, interval=options.lease / _RENEWALS)
         self._heartbeat.start()
 
     def serves_here(self) -> bool:
@@ -168,7 +187,7 @@ class ServingReplica:
         """Drain, and close everything."""
         await self.drain()
         self._looking.cancel()
-        await self._listener.aclose(self._options.drain_seconds)
+        await self._listener.aclose(self._options.drain_timeout)
         atexit.unregister(self._listener.remove_folder)
         await self.peers.aclose()
         await self._options.sessions.aclose()
@@ -181,7 +200,7 @@ class ServingReplica:
             await self._heartbeat.stop()
 
     async def _drain(self) -> None:
-        await self._nothing_runs(self._options.drain_seconds)
+        await self._nothing_runs(self._options.drain_timeout)
         # Whatever goes on belongs to whoever takes the session over: it must not run here then.
         self.running.end_all()
         await self._nothing_runs(_END_SECONDS)
@@ -226,9 +245,9 @@ class ServingReplica:
             table,
             self.replica,
             addresses=addresses,
-            seconds=self._options.lease_seconds,
-            entry_seconds=self._options.session_seconds,
-            tombstone_seconds=self._options.tombstone_seconds,
+            seconds=self._options.lease,
+            entry_seconds=self._options.session_lifetime,
+            tombstone_seconds=_TOMBSTONE_SECONDS,
         )
 
     def _addresses(self, socket_path: str | None) -> bytes:
@@ -242,5 +261,8 @@ class ServingReplica:
 
     async def _look_after_peers(self) -> None:
         while True:
-            await asyncio.sleep(self._options.lease_seconds / 2)
-            await self.lease.look_after()
+            await asyncio.sleep(self._options.lease / 2)
+            try:
+                await self.lease.look_after()
+            except Exception as error:  # noqa: BLE001 - else whoever waits for the dead waits on
+                _logger.error("The owners could not be looked up: %s", described_error(error))  # noqa: TRY400 - without its text

@@ -2,38 +2,34 @@
 
 from asyncio import CancelledError, Task, current_task, get_running_loop, wait
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import suppress
-from typing import Any, Protocol, TypeAlias
+from types import coroutine
+from typing import Any, TypeAlias
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from mcp_session._asgi import Message, Receive
+from mcp_session._core import AsgiMachine, CollectedBody
 
-__all__ = ["ReadsRequest", "RequestReader"]
+__all__ = ["RequestReader"]
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 _READ_AT_ONCE = 16
 
 
-class ReadsRequest(Protocol):
-    """What a request is read for: a machine, or what collects the body."""
-
-    @property
-    def reads_on(self) -> bool:
-        """Whether to read a message, tell of it, and ask again."""
-        ...
-
-    @property
-    def remembers_request(self) -> bool:
-        """Whether it has to be told of what the application reads."""
-        ...
-
-    def request(self, message: Message | None, /) -> None:
-        """Tell of what the server's `receive` returned; of `None` if it raised."""
-
-    def wait_over(self) -> None:
-        """Tell that the application has waited for the request long enough."""
+@coroutine
+def _continued(begun: Coroutine[Any, Any, None], waits_for: object) -> Generator[Any, Any, None]:
+    """Go on with what waits, in the task that it began in."""
+    try:
+        while True:
+            try:
+                woken = yield waits_for
+            except BaseException as error:  # noqa: BLE001, PERF203 - what waits ends by it
+                waits_for = begun.throw(error)
+            else:
+                waits_for = begun.send(woken)
+    except StopIteration:
+        return
 
 
 class RequestReader:
@@ -43,7 +39,7 @@ class RequestReader:
     in the task it was called in, and where the time is over the application runs beside it.
     """
 
-    def __init__(self, machine: ReadsRequest, receive: Receive) -> None:
+    def __init__(self, machine: AsgiMachine | CollectedBody, receive: Receive) -> None:
         """Read by the server's `receive`."""
         self._machine, self._receive = machine, receive
         self._unseen: list[Message | Exception] = []
@@ -73,7 +69,7 @@ class RequestReader:
                 waits_for = taking.send(None)
             except StopIteration:
                 continue
-            return _Continued(taking, waits_for)
+            return _continued(taking, waits_for)
         return None
 
     def serve(self, begun: Awaitable[None], run: _Run, seconds: float) -> Awaitable[None]:
@@ -162,21 +158,3 @@ class RequestReader:
         if isinstance(first, Exception):
             raise first
         return first
-
-
-class _Continued:
-    """Goes on with what waits, in the task that it began in."""
-
-    def __init__(self, begun: Coroutine[Any, Any, None], waits_for: object) -> None:
-        self._begun = begun
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        with suppress(StopIteration):
-            while True:
-                try:
-                    woken = yield self._waits_for
-                except BaseException as error:  # noqa: BLE001, PERF203 - what waits ends by it
-                    self._waits_for = self._begun.throw(error)
-                else:
-                    self._waits_for = self._begun.send(woken)

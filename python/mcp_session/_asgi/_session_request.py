@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import cast
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._again import GivenAgain
@@ -100,9 +101,7 @@ class SessionRequest:
 
     @property
     def _told(self) -> SessionRun:
-        """The machine, which has to know the time whenever it is told something."""
-        self._replica.lease.look_at_the_clock()
-        return self._run
+        return self._replica.lease.in_time(self._run)
 
     async def read(self, collected: CollectedBody) -> None:
         """Go on with the body, which was read as far as it is of use."""
@@ -210,12 +209,14 @@ class SessionRequest:
         """Run the application; what is kept back goes out before its error, as without us."""
         if watched is None:
             return await self._serve(scope, self._body, self._receive_again(), self._answer.send)
+        knew_the_session = True
         try:
-            knew_the_session = await self._serve(
-                scope, self._body, self._receive_again(), watched.send
-            )
-            if knew_the_session:
-                await watched.end()
+            with watched.scope:
+                knew_the_session = await self._serve(
+                    scope, self._body, self._receive_again(), watched.send
+                )
+                if knew_the_session:
+                    await watched.end()
         except CutOff:
             raise
         except Exception:
@@ -404,12 +405,13 @@ class _WatchedAnswer:
         self._replica, self._run, self._answer = replica, run, answer
         self._kept: list[Message] = []
         self._passes = False
+        # What the application runs in: it ends with it where its answer is not sent.
+        self.scope = anyio.CancelScope()
         self.next_step: Step | None = None
 
     @property
     def _told(self) -> SessionRun:
-        self._replica.lease.look_at_the_clock()
-        return self._run
+        return self._replica.lease.in_time(self._run)
 
     async def send(self, message: Message) -> None:
         if self._passes:
@@ -448,6 +450,10 @@ class _WatchedAnswer:
             case _:
                 self._kept = []
                 self.next_step = step
+                # As where its client has left: of an error it would make an entry in its log.
+                self.scope.cancel()
+                await checkpoint()
+                # In a task that no scope reaches.
                 raise _ThrownAwayError
 
 

@@ -11,12 +11,12 @@ from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._foreign import described_error
 from mcp_session._asgi._replica import Entrance, ReplicaOptions, ServingReplica
 from mcp_session._asgi._request import RequestReader
-from mcp_session._asgi._session_request import Serve, SessionRequest, caller
-from mcp_session._core import CollectedBody, ServerPolicy
+from mcp_session._asgi._session_request import SessionRequest, caller
+from mcp_session._core import AsgiMachine, CollectedBody, ServerPolicy
 from mcp_session.replica import ReadBody, SessionRun
 from mcp_session.sessions import SessionTableError
 
-__all__ = ["RestoredSession", "SharedSessions"]
+__all__ = ["ReplicaOptions", "RestoredSession", "SharedSessions"]
 
 _logger = logging.getLogger("mcp_session.asgi")
 
@@ -37,6 +37,7 @@ class RestoredSession:
 
 
 OnRestored = Callable[[RestoredSession], Awaitable[object] | object]
+Begin = Callable[[AsgiMachine | None, Scope, Receive, Send], Awaitable[None]]
 
 
 class SharedSessions:
@@ -49,15 +50,13 @@ class SharedSessions:
         policy: ServerPolicy,
         entrance: Application,
         application: Application,
-        serve: Serve,
-        request_seconds: float,
+        begin: Begin,
         on_restored: OnRestored | None,
     ) -> None:
-        """Serve by `serve`; restore in `application`; others' requests come in by `entrance`."""
+        """Serve by `begin`; restore in `application`; others' requests come in by `entrance`."""
         self._options, self._policy, self._on_restored = options, policy, on_restored
         self._entrance = Entrance(entrance)
-        self._application, self._serve = application, serve
-        self._request_seconds = request_seconds
+        self._application, self._begin = application, begin
         self._replica: ServingReplica | None = None
         self._opening: asyncio.Task[ServingReplica] | None = None
 
@@ -112,7 +111,7 @@ class SharedSessions:
                 reader.forget_what_was_read()
             await request.read(body)
 
-        seconds = self._request_seconds * step.patience
+        seconds = self._policy.request_timeout * step.patience
         try:
             begun = reader.read_at_hand()
             await (go_on() if begun is None else reader.serve(begun, go_on, seconds))
@@ -137,6 +136,23 @@ class SharedSessions:
             send,
             partial(self._tell, scope) if self._on_restored is not None else None,
         )
+
+    async def _serve(self, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> bool:
+        """Run the application; return whether it knew the session, else nothing was sent."""
+        machine = AsgiMachine.of(self._policy, scope)
+        if machine is not None and body is not None:
+            machine.request({"type": "http.request", "body": body})
+        is_gone = False
+
+        async def send_unless_gone(message: Message) -> None:
+            nonlocal is_gone
+            if message["type"] == "http.response.start":
+                is_gone = machine is not None and machine.session_is_gone
+            if not is_gone:
+                await send(message)
+
+        await self._begin(machine, scope, receive, send_unless_gone)
+        return not is_gone
 
     async def _tell(self, scope: Scope, session_id: str, inner: str | None) -> None:
         restored = RestoredSession(session_id=session_id, inner_session_id=inner, scope=scope)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp_session import Action, Rule
+from mcp_session._check.messages import as_object
 from mcp_session._check.results import Outcome, breach, skip
+from mcp_session._check.stage import ping_of
 
 if TYPE_CHECKING:
     from mcp_session._check.stage import Stage, Turn
 
 __all__ = [
     "adopts_nothing_from_errors",
+    "answers_what_is_pushed",
     "bears_no_id",
     "bears_the_version",
     "begins_anew_once",
@@ -125,6 +128,23 @@ def opens_the_stream_again(stage: Stage) -> None:
     second = _second(stage)
     if not any(it.session == second.given for it in streams):
         breach("no GET came in the new session", Outcome.WARNING)
+
+
+def answers_what_is_pushed(stage: Stage) -> None:
+    """See that what the server asks in the new session reaches the client, and its answer back."""
+    second = _second(stage)
+    streams = [it for it in _came(stage) if it.kind == "GET" and it.session == second.given]
+    if not streams:
+        skip("the client opens no stream in the new session")
+    asked = ping_of(second.given or "")
+    replies = [it for it in _came(stage) if it.kind == "reply"]
+    answers = [it for it in replies if as_object(it.request.message).get("id") == asked]
+    if not answers:
+        breach("a ping on the stream of the new session was not answered")
+    if "result" not in as_object(answers[0].request.message):
+        breach("a ping on the stream of the new session was answered with an error")
+    if any(it.session != second.given for it in answers):
+        breach("a ping of the new session was answered in another")
 
 
 def forgets_event_ids(stage: Stage) -> None:

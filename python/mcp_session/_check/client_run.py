@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ import anyio.to_thread
 
 from mcp_session._check.client_table import TABLE
 from mcp_session._check.results import Breach, Outcome, Result, Skip
+from mcp_session.testing.processes import kill_all
 from mcp_session.testing.scripted import scripted_server
 
 if TYPE_CHECKING:
@@ -78,8 +77,7 @@ async def _play(scenario: Scenario, asked: AskedClient) -> list[Result]:
                 while process.poll() is None:  # noqa: ASYNC110 - a process tells nobody
                     await anyio.sleep(0.02)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_all(process.pid)
             process.wait(END_SECONDS)
         # What it sent last may still be on its way.
         await anyio.sleep(0.05)

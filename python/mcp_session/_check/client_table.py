@@ -19,6 +19,7 @@ from mcp_session._check.sentences import (
     DELETE_SESSION,
     EVENT_IDS,
     INITIALIZED,
+    PING,
     VERSION_HEADER,
 )
 from mcp_session._check.stage import Stage
@@ -232,6 +233,17 @@ TABLE: tuple[Scenario, ...] = (
             Rule.SESSION_ID_ON_ERROR,
             "the ID of initialize on what follows",
             checks.adopts_nothing_from_errors,
+        ),
+    ),
+    scenario(
+        "push",
+        "loses the session at the second call, and pings the next on its stream",
+        partial(Stage, scripts.ask_in_the_new_session, pings=True),
+        _Row(
+            "push-answered",
+            PING,
+            "a result for the ping, in the new session",
+            checks.answers_what_is_pushed,
         ),
     ),
     scenario(

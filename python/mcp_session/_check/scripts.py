@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Form",
+    "ask_in_the_new_session",
     "forget_at_each_call",
     "have_no_stream",
     "lose_all_at_once",
@@ -29,6 +30,8 @@ Form: TypeAlias = tuple[int, bytes, dict[str, str]]
 
 # How long a server waits for what a client may do, or may not.
 PATIENCE_SECONDS = 2.0
+# How long for what every client does, but a busy machine not at once.
+ANSWER_SECONDS = 6.0
 
 # The call that meets it: the first has shown by then that the session is served.
 SECOND = 2
@@ -57,6 +60,23 @@ def losing(form: Form | None = None) -> Part:
 def _has_stream_again(stage: Stage) -> bool:
     streams = [it.session for it in stage.came if it.method == "GET"]
     return stage.old not in streams or stage.sessions[-1] in streams
+
+
+async def ask_in_the_new_session(stage: Stage, exchange: Exchange) -> bool:
+    """Lose the session at the second call; in the next, wait until the stage's ping is answered."""
+    request = exchange.request
+    if request.kind == "tools/call" and stage.calls == SECOND:
+        stage.forget()
+    if request.kind == "tools/call" and request.session != stage.old:
+        await stage.until(partial(_has_stream_again, stage), PATIENCE_SECONDS)
+        await stage.until(partial(_has_answered, stage), ANSWER_SECONDS)
+    return False
+
+
+def _has_answered(stage: Stage) -> bool:
+    streams = [it.session for it in stage.came if it.method == "GET"]
+    is_asked = stage.sessions[-1] in streams
+    return not is_asked or any(it.kind == "reply" for it in stage.came)
 
 
 def refusing(status: int, body: bytes, headers: dict[str, str]) -> Part:

@@ -10,6 +10,7 @@ __all__ = [
     "EVENT_IDS",
     "INITIALIZED",
     "MODERN_GET",
+    "PING",
     "STREAM_ENDS",
     "STREAM_OR_405",
     "UNIQUE_ID",
@@ -86,6 +87,11 @@ INITIALIZED = Sentence(
     "After successful initialization, the client **MUST** send an `initialized` notification to "
     "indicate it is ready to begin normal operations",
     f"{_LEGACY}/lifecycle#initialization",
+    "2025-11-25",
+)
+PING = Sentence(
+    "The receiver **MUST** respond promptly with an empty response",
+    f"{_LEGACY}/utilities/ping#behavior-requirements",
     "2025-11-25",
 )
 UNKNOWN_METHOD = Sentence(

@@ -354,7 +354,10 @@ async def restart_initialize(subject: Subject) -> None:
     """See that after a restart a new session begins."""
     if subject.process is None:
         skip("--command does not say how the server is started")
-    session = await subject.open()
+    seen = await subject.initialize()
+    if not seen.is_success and (await subject.first()).is_success:
+        breach(f"answered {subject.shown(seen)}, and before the restart a session began")
+    session = await subject.begun(subject.session_of(seen))
     await must_be_served(subject, session, "the new session was answered")
 
 

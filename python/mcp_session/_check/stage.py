@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mcp_session import Verdict
     from mcp_session.testing.scripted import Exchange, Request
 
-__all__ = ["Part", "Stage", "Turn"]
+__all__ = ["Part", "Stage", "Turn", "ping_of"]
 
 Part: TypeAlias = "Callable[[Stage, Exchange], Awaitable[bool]]"
 """Answers an exchange and returns True, or returns False: then it is answered as usual."""
@@ -32,6 +32,12 @@ VERSIONS = ("2025-03-26", "2025-06-18", "2025-11-25")
 SESSION, VERSION = "mcp-session-id", "mcp-protocol-version"
 
 STREAM_SECONDS = 30.0
+
+
+def ping_of(session: str) -> str:
+    """Return the id of the ping that a session is sent: what answers it, answers it alone."""
+    return f"ping-of-{session.partition('-')[0]}"
+
 
 # What comes after so many is not answered: a client that loops shall not fill the memory.
 MOST_REQUESTS = 2000
@@ -98,6 +104,8 @@ class Stage:
     tools: int = 3
     keeps_sessions: bool = True
     offers_stream: bool = True
+    pings: bool = False
+    """Whether a session that follows a lost one is pinged on its stream."""
     versions: list[str] = field(default_factory=list[str])
     """What to settle on in each session in turn; the last stands; none: what was asked for."""
     turns: list[Turn] = field(default_factory=list[Turn])
@@ -217,6 +225,9 @@ class Stage:
         self._wrote(exchange, 200, {"content-type": "text/event-stream"}, b"")
         await exchange.begin_events()
         await exchange.send(f"id: event-of-{session}\ndata: \n\n".encode())
+        if self.pings and self.live < set(self.sessions):
+            ping = {"jsonrpc": "2.0", "id": ping_of(session), "method": "ping"}
+            await exchange.send(b"data: %s\n\n" % json.dumps(ping).encode())
         with anyio.move_on_after(STREAM_SECONDS):
             await self._ends[session].wait()
         await exchange.finish()

@@ -238,9 +238,10 @@ class Subject:
         except Skip as why:
             self._no_session = why.reason
             raise
-        return await self._begun(session)
+        return await self.begun(session)
 
-    async def _begun(self, session: Session) -> Session:
+    async def begun(self, session: Session) -> Session:
+        """Return a session with its handshake done."""
         await self.send("POST", session=session.id, message=INITIALIZED, version=session.version)
         return session
 
@@ -251,7 +252,7 @@ class Subject:
                 session = await self.open()
                 await self.terminate(session)
             else:
-                session = await self._begun(self.session_of(await self.first()))
+                session = await self.begun(self.session_of(await self.first()))
             self._known[who] = session
         return self._known[who]
 

@@ -32,7 +32,10 @@ DEMO = {"anyio": "anyio", "httpx2": "httpx2", "mcp": "mcp 2.3 or newer", "uvicor
 
 
 class _Place(click.Path):
-    """A file or a folder. An empty name is neither, where a path would be the folder at hand."""
+    """A file or a folder, of which what cannot be read is said with all else that cannot.
+
+    An empty name is neither, where a path would be the folder at hand.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as it is overridden
         """Take a name as a path."""
@@ -41,7 +44,9 @@ class _Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-_PATHS = click.argument("paths", nargs=-1, required=True, type=_Place(path_type=Path))
+_PATHS = click.argument(
+    "paths", nargs=-1, required=True, type=_Place(path_type=Path, readable=False)
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

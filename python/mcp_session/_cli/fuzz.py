@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mcp_session._fuzz.search import Search
 
 __all__ = ["fuzz", "fuzz_client"]
+
+CommandType = TypeVar("CommandType", bound="Callable[..., object]")
 
 FOUND_SOMETHING, MISUSED = 1, 2
 MEBIBYTE = 1024 * 1024
@@ -63,9 +65,16 @@ _MEMORY = click.option(
     default=64,
     show_default=True,
     metavar="MIB",
-    help="How much the process under test may grow.",
+    help="How much what is tested may grow.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def _bounded(command: CommandType) -> CommandType:
+    """Add the options that both commands have."""
+    for option in (_JSON, _MEMORY, _OUT, _SEED, _MOST, _SHRINK, _SECONDS):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -82,13 +91,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     show_default=True,
     help="How long an answer may take.",
 )
-@_SECONDS
-@_SHRINK
-@_MOST
-@_SEED
-@_OUT
-@_MEMORY
-@_JSON
+@_bounded
 def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
     url: str,
     command: str | None,
@@ -140,13 +143,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
     show_default=True,
     help="How many seconds the command may take each time.",
 )
-@_SECONDS
-@_SHRINK
-@_MOST
-@_SEED
-@_OUT
-@_MEMORY
-@_JSON
+@_bounded
 def fuzz_client(
     command: tuple[str, ...],
     limit: float,
@@ -161,9 +158,13 @@ def fuzz_client(
     as for `fuzz`. Needs the extra `check`.
     """
     with _extra():
+        from mcp_session._fuzz.client import CannotStartError  # noqa: PLC0415 - an extra
         from mcp_session._fuzz.client import fuzz_client as run  # noqa: PLC0415 - an extra
 
-    _run(partial(run, command, limit=limit, most_memory=memory * MEBIBYTE), options)
+    try:
+        _run(partial(run, command, limit=limit, growth=memory * MEBIBYTE), options)
+    except CannotStartError as error:
+        _misused(f"COMMAND cannot be run ({error})")
 
 
 def _check_url(url: str) -> None:

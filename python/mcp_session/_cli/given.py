@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
+
+from mcp_session._urls import server_url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,15 +31,7 @@ _RESERVED = frozenset(
 
 def checked_url(url: str) -> str:
     """Return the URL of an MCP endpoint as it is, or raise `click.UsageError`."""
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        is_usable = is_usable and (parts.port is None or parts.port > 0)
-        # As it is looked up; not every name can be.
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        is_usable = False
-    if not is_usable or not url.isprintable():
+    if server_url_parts(url) is None:
         message = "URL must begin with http:// or https://, and name a host and a port that can be"
         raise click.UsageError(message)
     return url

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from mcp_session._cli.recorded import Draft, MalformedError, Problem, texts, utf8
 from mcp_session._cli.ticks import in_order
 from mcp_session._core import RecordedExchange
+from mcp_session._urls import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,6 @@ __all__ = ["endpoint_and_query", "read"]
 Object: TypeAlias = dict[str, object]
 
 _STATUSES = range(100, 1000)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def read(path: str, source: str, data: bytes) -> Iterator[Item]:
@@ -65,7 +65,7 @@ def endpoint_and_query(url: str) -> tuple[str, str]:
         message = "a URL that is none"
         raise MalformedError(message) from None
     shown = f"[{host}]" if ":" in host else host
-    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
+    if port is not None and port != DEFAULT_PORTS.get(parts.scheme):
         shown += f":{port}"
     return utf8(shown + parts.path), utf8(parts.query)
 

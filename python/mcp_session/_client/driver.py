@@ -209,10 +209,10 @@ class RequestDriver:
                     body = await response.aread()
                     streams.let_read_raw(response, body, library)
             except library.cuts as error:
-                return run.answer_cut(type(error).__name__), response
-            return run.answer_read(body), response
+                return run.failed(type(error).__name__), response
+            return run.body_read(body), response
         if isinstance(step, Read):
-            return run.refusal_read(await streams.read_refusal(response, step, library)), response
+            return run.body_read(await streams.read_refusal(response, step, library)), response
         await streams.drain(response, library)
         self._raised = None
         self._was_sent(None)
@@ -270,7 +270,7 @@ class RequestDriver:
         elif self._session is not None:
             standing = streams.of_library(streams.StandingStream, library.byte_stream)
             response.stream = stream = standing(response, watch, library, is_encoded)
-            stream.end_with(self._session.streams)
+            stream.end_with(self._session.waiting)
 
     async def _hand_over(self, handover: Handover, response: httpx2.Response) -> None:
         """Do what is to be done before the caller gets a response."""

@@ -1,10 +1,8 @@
 """What an application can hear about its sessions."""
 
-import logging
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mcp_session._fingerprint import fingerprint
 from mcp_session._later_enums import Reason
 from mcp_session._rules import Rule
 
@@ -15,7 +13,6 @@ __all__ = [
     "SessionReinitialized",
     "SessionRevived",
     "SessionTerminated",
-    "event_of",
 ]
 
 
@@ -37,6 +34,9 @@ class SessionTerminated:
     fingerprint: str
     rule: Rule
 
+    def __str__(self) -> str:
+        return f"session {self.fingerprint} was terminated ({self.rule.value})"
+
 
 @dataclass(frozen=True)
 class SessionReinitialized:
@@ -45,7 +45,8 @@ class SessionReinitialized:
     `fingerprint` (`str`) stands for the new ID (or is empty, if the server keeps no session
     now). `result_json` (`bytes`) is the new `InitializeResult`, and `result` reads it: the
     server's version, capabilities and instructions may be others than before. `refused` (tuple
-    of `str`): what the new session refused to be told again, by its JSON-RPC method.
+    of `str`): what the new session refused to be told again, by its JSON-RPC method. `replaced`
+    (`str`) stands for the ID the application's SDK knows.
 
     >>> from mcp_session.httpx2 import SessionReinitialized
     >>> SessionReinitialized("51c09e7d2f40", b'{"protocolVersion":"2025-11-25"}').result
@@ -57,6 +58,10 @@ class SessionReinitialized:
     fingerprint: str
     result_json: bytes
     refused: tuple[str, ...] = ()
+    replaced: str = "none"
+
+    def __str__(self) -> str:
+        return f"session {self.replaced} was re-initialized, as {self.fingerprint or 'none'}"
 
     @property
     def result(self) -> dict[str, Any]:
@@ -90,6 +95,9 @@ class SessionRevived:
 
     fingerprint: str
 
+    def __str__(self) -> str:
+        return f"session {self.fingerprint} was found alive"
+
 
 @dataclass(frozen=True)
 class RecoveryFailed:
@@ -109,6 +117,9 @@ class RecoveryFailed:
     fingerprint: str
     reason: Reason
     detail: str
+
+    def __str__(self) -> str:
+        return f"session {self.fingerprint} could not be re-initialized: {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -130,38 +141,11 @@ class RequestGivenUp:
     reason: Reason
     detail: str
 
+    def __str__(self) -> str:
+        return f"session {self.fingerprint}: a request was given up: {self.detail}"
+
 
 SessionEvent: TypeAlias = (
     SessionTerminated | SessionReinitialized | SessionRevived | RecoveryFailed | RequestGivenUp
 )
 """What a hook is called with."""
-
-
-def event_of(fields: tuple[Any, ...]) -> tuple[SessionEvent, int, str]:
-    """Make the event that the machine's fields tell of, with the level and text of its line.
-
-    >>> from mcp_session._client.events import event_of
-    >>> event_of(("revived", "1868a90c"))[1]
-    20
-    """
-    session = fingerprint(fields[1]) if fields[1] else "none"
-    match fields:
-        case ("terminated", _, rule):
-            text = f"session {session} was terminated ({rule.value})"
-            return SessionTerminated(session, rule), logging.INFO, text
-        case ("reinitialized", _, session_id, result, refused):
-            new = fingerprint(session_id) if session_id else ""
-            text = f"session {session} was re-initialized, as {new or 'none'}"
-            return SessionReinitialized(new, result, refused), logging.INFO, text
-        case ("revived", _):
-            text = f"session {session} was found alive"
-            return SessionRevived(session), logging.INFO, text
-        case ("recovery_failed", _, reason, detail):
-            text = f"session {session} could not be re-initialized: {detail}"
-            return RecoveryFailed(session, reason, detail), logging.WARNING, text
-        case (_, _, reason, detail):
-            text = f"session {session}: a request was given up: {detail}"
-            return RequestGivenUp(session, reason, detail), logging.INFO, text
-        case _:
-            message = "the machine tells of events by three fields at least"
-            raise ValueError(message)

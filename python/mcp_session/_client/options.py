@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from mcp_session._client.events import SessionEvent, event_of
+from mcp_session._client.events import RecoveryFailed, SessionEvent
 from mcp_session._client.waiting import Waits
 from mcp_session._core import Client
 from mcp_session._enums import ResendPolicy
@@ -63,14 +62,14 @@ class Options:
             remembered=REMEMBERED,
         )
 
-    async def tell(self, events: Sequence[tuple[Any, ...]], waits: Waits) -> None:
+    async def tell(self, events: Sequence[SessionEvent], waits: Waits) -> None:
         """Log what happened and call the application's hook with it.
 
         A hook that raises, or does not return within `recovery_timeout`, harms nobody.
         """
-        for fields in events:
-            event, level, text = event_of(fields)
-            logger.log(level, "%s", text)
+        for event in events:
+            level = logging.WARNING if isinstance(event, RecoveryFailed) else logging.INFO
+            logger.log(level, "%s", event)
             if self.on_event is None:
                 continue
             with waits.move_on_after(self.recovery_timeout):

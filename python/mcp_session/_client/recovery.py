@@ -7,8 +7,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mcp_session._client.streams import StandingStream, drain, pieces
-from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage
+from mcp_session._client.streams import drain, pieces
+from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage, repeated_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,13 +21,6 @@ __all__ = ["DELETE_SECONDS", "FollowedSession", "Leader", "Opening"]
 __all__ += ["delete", "newer_cookies", "recover"]
 
 DELETE_SECONDS = 5.0
-
-# What is not repeated when an `initialize` is sent again: what is of one request, of one
-# session or of one connection.
-NOT_REPEATED = {
-    *(b"content-length", b"transfer-encoding", b"accept-encoding"),
-    *(b"mcp-session-id", b"mcp-protocol-version", b"last-event-id"),
-}
 
 
 # What these three hold are credentials.
@@ -49,17 +42,10 @@ class Opening:
         What it has of the client's defaults, of its address and of the cookie jar it gets anew
         when it is sent again.
         """
-        defaults = {(name.lower(), value) for name, value in client.headers.raw}
-        defaults.add((b"host", request.url.netloc))
-        cookie = {b"cookie"} if newer_cookies(request, client) else set[bytes]()
-        not_repeated = NOT_REPEATED | cookie
-        headers = [
-            (name, value)
-            for name, value in request.headers.raw
-            if name.lower() not in not_repeated and (name.lower(), value) not in defaults
-        ]
-        # Encoded, a short answer could be a long one.
-        headers.append((b"accept-encoding", b"identity"))
+        anew = [*client.headers.raw, (b"host", request.url.netloc)]
+        if newer_cookies(request, client):
+            anew += [pair for pair in request.headers.raw if pair[0].lower() == b"cookie"]
+        headers = repeated_headers(request.headers.raw, anew)
         # A redirect followed by the library would take the credentials to another origin.
         send_options = send_options | {"follow_redirects": False}
         return cls(request.url, headers, dict(request.extensions), send_options)
@@ -96,7 +82,6 @@ class FollowedSession:
 
     opening: Opening
     waiting: Waiting
-    streams: set[StandingStream] = field(default_factory=set[StandingStream])
     cooldown: tuple[int, float] = (0, 0.0)
     """The last that was told of, and since when."""
     hooks: dict[int, float] = field(default_factory=dict[int, float])
@@ -143,11 +128,7 @@ async def recover(
             await options.tell(recovery.events(), wire.library.waits)
     finally:
         session.hooks.pop(recovery.number, None)
-        has_new_session = any(end.has_replaced for end in ended)
-        if has_new_session:
-            for stream in tuple(session.streams):
-                stream.end_if_outlived()
-        session.waiting.wake_all(has_new_session=has_new_session)
+        session.waiting.wake_all(has_new_session=any(end.has_replaced for end in ended))
 
 
 async def delete(wire: Wire, opening: Opening, session_id: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from mcp_session._client.library import Library
+    from mcp_session._client.waiting import Waiting
     from mcp_session._core import LocalAnswer, Read, Watch
 
 __all__ = ["GuardedStream", "StandingStream", "drain", "let_read_raw", "local_response"]
@@ -100,21 +101,19 @@ class StandingStream(GuardedStream):
     _scope: anyio.CancelScope | None = None
     _is_outlived = False
 
-    _streams: set[StandingStream]
-
-    def end_with(self, streams: set[StandingStream]) -> None:
-        """Be one of these, the streams of its session: they are ended with it."""
+    def end_with(self, waiting: Waiting) -> None:
+        """End when those are woken who wait for another session in place of its own."""
         self._begun = time.monotonic()
         self._token = self._library.waits.current_token()
         self._next = self._next_in_time
-        self._streams = streams
-        streams.add(self)
+        self._waiting = waiting
+        waiting.add(self, self.end_if_outlived)
         # It may have been asked for in a session that has been replaced since.
         self.end_if_outlived()
 
     async def aclose(self) -> None:
         """Give back the connection."""
-        self._streams.discard(self)
+        self._waiting.remove(self)
         self._watch = None
         try:
             await end_reading(self._chunks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Waiting", "Waits", "call_in"]
 
+# What those wait for who need another session, whoever makes it.
 NEW_SESSION = object()
 
 
@@ -45,14 +47,15 @@ class Waiting:
     def __init__(self, waits: Waits) -> None:
         """Begin with nobody."""
         self._waits = waits
-        self._waiters: dict[object, dict[anyio.Event, object]] = {}
+        self._waiters: dict[object, dict[object, Callable[[], object]]] = {}
         self._lock = Lock()
 
     @property
     def count(self) -> int:
-        """How many wait."""
+        """How many are held."""
         with self._lock:
-            return sum(map(len, self._waiters.values()))
+            held = (len(those) for key, those in self._waiters.items() if key is not NEW_SESSION)
+            return sum(held)
 
     async def until(self, is_settled: Callable[[], bool], key: bytes | None) -> None:
         """Wait until this is so; it is asked again whenever somebody is woken."""
@@ -62,6 +65,19 @@ class Waiting:
     async def for_a_new_session(self) -> None:
         """Wait until another session stands."""
         await self._woken(lambda: False, NEW_SESSION)
+
+    def add(self, waiter: object, wake: Callable[[], object], key: object = NEW_SESSION) -> None:
+        """Let one wait, whom this wakes, from any thread; until it is removed."""
+        with self._lock:
+            self._waiters.setdefault(key, {})[waiter] = wake
+
+    def remove(self, waiter: object, key: object = NEW_SESSION) -> None:
+        """Let one wait no more, if it does."""
+        with self._lock:
+            waiters = self._waiters.get(key, {})
+            waiters.pop(waiter, None)
+            if not waiters:
+                self._waiters.pop(key, None)
 
     def wake(self, key: bytes | None) -> None:
         """Let those look again whose request this is."""
@@ -78,8 +94,7 @@ class Waiting:
 
     async def _woken(self, is_settled: Callable[[], bool], key: object) -> bool:
         event = self._waits.event()
-        with self._lock:
-            self._waiters.setdefault(key, {})[event] = self._waits.current_token()
+        self.add(event, partial(call_in, self._waits.current_token(), event.set), key)
         try:
             # Asked once it can be woken, so that no other thread comes in between.
             if is_settled():
@@ -87,17 +102,13 @@ class Waiting:
             await event.wait()
             return False
         finally:
-            with self._lock:
-                waiters = self._waiters[key]
-                del waiters[event]
-                if not waiters:
-                    del self._waiters[key]
+            self.remove(event, key)
 
     def _wake(self, key: object) -> None:
         with self._lock:
-            waiters = tuple(self._waiters.get(key, {}).items())
-        for event, token in waiters:
-            call_in(token, event.set)
+            wakes = tuple(self._waiters.get(key, {}).values())
+        for wake in wakes:
+            wake()
 
 
 def call_in(token: object, function: Callable[[], object]) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from mcp_session import Action, classify_exchange
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
+from mcp_session.testing.processes import kill_all, memory_of_all
 from mcp_session.testing.scripted import Exchange, SmallServer, scripted_server
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
-__all__ = ["Fault", "Reply", "fuzz_client"]
+__all__ = ["CannotStartError", "Fault", "Reply", "fuzz_client"]
 
 MOST_REPLIES = 8
 MOST_REQUESTS = 200
@@ -75,15 +74,25 @@ class _Case:
         return "\n".join([*told, *(["and so on"] if self.repeats else [])])
 
 
-def fuzz_client(
-    command: Sequence[str], bounds: Bounds, *, limit: float, most_memory: int
-) -> Search:
-    """Run a command again and again, each time against another bad server."""
+def fuzz_client(command: Sequence[str], bounds: Bounds, *, limit: float, growth: int) -> Search:
+    """Run a command again and again, each time against another bad server.
+
+    `growth` is how many bytes it may take beyond what it takes against a good one.
+    """
+    good = _Run(command, limit, None, ())
+    anyio.run(good.through, _Case((Reply(Fault.NONE),), repeats=True))
+    if good.cannot_start is not None:
+        raise CannotStartError(good.cannot_start)
+    most_memory = good.memory + growth
 
     def run(case: _Case, known: Collection[str]) -> Finding | None:
         return anyio.run(_Run(command, limit, most_memory, known).through, case)
 
     return search(_cases(), run, bounds)
+
+
+class CannotStartError(Exception):
+    """The command cannot be run; the text is the system's."""
 
 
 def _cases() -> st.SearchStrategy[_Case]:
@@ -111,28 +120,37 @@ class _Run:
 
     command: Sequence[str]
     limit: float
-    most_memory: int
+    most_memory: int | None
     known: Collection[str]
     small: SmallServer = field(default_factory=SmallServer)
     left: list[Reply] = field(default_factory=list[Reply])
     exchanges: list[Exchange] = field(default_factory=list[Exchange])
     memory: int = 0
+    cannot_start: str | None = None
+    """Why the command cannot be run, in the system's words."""
     repeats: bool = False
 
     async def through(self, case: _Case) -> Finding | None:
         """Play one bad server; return what the client did wrong."""
         self.left, self.repeats = list(case.replies), case.repeats
-        async with (
-            scripted_server(self._answer) as server,
-            await anyio.open_process(
-                [*self.command, server.url],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            ) as process,
-        ):
-            has_ended = await self._watch(process)
+        async with scripted_server(self._answer) as server:
+            try:
+                process = await anyio.open_process(
+                    [*self.command, server.url],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self.cannot_start = error.strerror or type(error).__name__
+                return None
+            try:
+                has_ended = await self._watch(process)
+            finally:
+                kill_all(process.pid)
+                with anyio.CancelScope(shield=True):
+                    await process.aclose()
         pairs = [(it.request.raw, it.sent) for it in self.exchanges]
         told = self._fault(has_ended=has_ended, status=process.returncode)
         if told is None or told[0] in self.known:
@@ -145,22 +163,20 @@ class _Run:
         """Return whether the command ended by itself."""
         with anyio.move_on_after(self.limit) as scope:
             while process.returncode is None:
-                self.memory = max(self.memory, _memory(process.pid))
-                is_endless = len(self.exchanges) > MOST_REQUESTS
-                if is_endless or self.memory > self.most_memory:
+                self.memory = max(self.memory, memory_of_all(process.pid) or 0)
+                if len(self.exchanges) > MOST_REQUESTS or self._has_grown():
                     break
                 with anyio.move_on_after(LOOK_SECONDS):
                     await process.wait()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-            return not scope.cancelled_caught
-        return True
+        return process.returncode is not None or not scope.cancelled_caught
+
+    def _has_grown(self) -> bool:
+        return self.most_memory is not None and self.memory > self.most_memory
 
     def _fault(self, *, has_ended: bool, status: int | None) -> tuple[str, str] | None:
         if len(self.exchanges) > MOST_REQUESTS:
             return "asks for ever", f"more than {MOST_REQUESTS} requests"
-        if self.memory > self.most_memory:
+        if self._has_grown():
             return "memory", f"it has taken {self.memory >> 20} MiB"
         if not has_ended:
             return "hangs", f"it did not end in {self.limit:.0f} s"
@@ -233,15 +249,3 @@ class _Run:
             exchange.hang_up()
         else:
             await exchange.answer(reply.status, body, headers)
-
-
-def _memory(pid: int) -> int:
-    """Return the bytes resident of a process; 0 where that is not told."""
-    if sys.platform != "linux":
-        return 0
-    try:
-        fields = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return 0
-    resident = [line.split()[1] for line in fields.splitlines() if line.startswith("VmRSS:")]
-    return int(resident[0]) * 1024 if resident else 0

@@ -6,8 +6,9 @@ import ssl
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
-from mcp_session._asgi._addresses import DEFAULT_PORTS, checked_server_url
+from mcp_session._asgi._addresses import checked_server_url
 from mcp_session._asgi._forward import HOP_BY_HOP, Upstream
+from mcp_session._urls import DEFAULT_PORTS
 
 __all__ = ["Target", "TrustedProxies", "number_of"]
 

@@ -85,7 +85,8 @@ class SqliteSessions:
 
     Calls run in two threads of its own, one that reads and one that writes, so that no event loop
     waits for the disk, and no reader for a writer. Entries end by the host's wall clock, leases by
-    its monotonic one. A file that is deleted under running processes is begun anew by each.
+    its monotonic one. A file that is deleted under running processes is begun anew, and
+    each writes into it what it owns; until then, what is missing is 503 and not 404.
 
     >>> import asyncio, tempfile
     >>> from mcp_session.sessions import SessionEntry, SqliteSessions

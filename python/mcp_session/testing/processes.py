@@ -11,11 +11,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import uvicorn
     from typing_extensions import Self
@@ -103,6 +103,8 @@ class CommandServer:
         """Start it, and wait until it accepts connections; raise `RuntimeError` if it ends."""
         if self.is_running:
             return
+        # What an earlier one that ended by itself had started may hold the port.
+        self.kill()
         self._process = subprocess.Popen(  # noqa: S603 - what the user asked to run
             self.command,
             stdin=subprocess.DEVNULL,
@@ -111,15 +113,22 @@ class CommandServer:
             start_new_session=True,
         )
         self.starts += 1
+        try:
+            self._wait_until_it_listens(self._process)
+        except BaseException:
+            # Nobody leaves the block of a server that did not start.
+            self.kill()
+            raise
+
+    def _wait_until_it_listens(self, process: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + self._start_seconds
         while time.monotonic() < until:
-            if self._process.poll() is not None:
-                message = f"the command ended with exit status {self._process.returncode}"
+            if process.poll() is not None:
+                message = f"the command ended with exit status {process.returncode}"
                 raise RuntimeError(message)
             if self._listens():
                 return
             time.sleep(ONE_LOOK_SECONDS)
-        self.kill()
         message = f"the command did not listen on port {self.port} in {self._start_seconds:.0f} s"
         raise RuntimeError(message)
 
@@ -128,8 +137,7 @@ class CommandServer:
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_all(process.pid)
         process.wait(END_SECONDS)
         # What it started may hold the port for a moment longer.
         until = time.monotonic() + END_SECONDS
@@ -155,26 +163,75 @@ class CommandServer:
 
     def memory(self) -> int | None:
         """Return the bytes resident of it and what it started; None where that is not told."""
-        if self.pid is None or not Path("/proc/self/statm").exists():
-            return None
-        page = os.sysconf("SC_PAGE_SIZE")
-        return sum(
-            int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * page
-            for pid in _group(self.pid)
-        )
+        pid = self.pid
+        return None if pid is None else memory_of_all(pid)
 
 
-def _group(leader: int) -> list[int]:
-    """Return the processes of a group: the leader, and what it started."""
-    members = [leader]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and int(entry.name) != leader:
-            try:
-                if os.getpgid(int(entry.name)) == leader:
-                    members.append(int(entry.name))
-            except ProcessLookupError:
-                continue
-    return members
+def kill_all(leader: int) -> None:
+    """Kill the leader of a session and what it started, as far as that can be known.
+
+    Elsewhere than on Linux that is its process group. What left session and parent both, as a
+    daemon does, is nobody's any more.
+    """
+    until = time.monotonic() + END_SECONDS
+    # What is found before its parent ends would not be found after it.
+    while members := [it.pid for it in _started_by(leader) if it.is_alive]:
+        for pid in members:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > until:
+            break
+        time.sleep(ONE_LOOK_SECONDS)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def memory_of_all(leader: int) -> int | None:
+    """Return the bytes resident of a process and what it started; None where that is not told."""
+    if not Path("/proc/self/statm").exists():
+        return None
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = 0
+    for process in _started_by(leader):
+        # One that has just ended has none.
+        with suppress(OSError):
+            told = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii")
+            total += int(told.split()[1]) * page
+    return total
+
+
+class _Process(NamedTuple):
+    """A process, as /proc tells it."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    is_alive: bool
+
+
+def _started_by(leader: int) -> list[_Process]:
+    """Return the processes of a session, and what those started; none where that is not told."""
+    every = {it.pid: it for it in _processes()}
+    found: dict[int, _Process] = {}
+    more = [it for it in every.values() if leader in {it.group, it.session}]
+    while more:
+        found.update((it.pid, it) for it in more)
+        more = [it for it in every.values() if it.parent in found and it.pid not in found]
+    return list(found.values())
+
+
+def _processes() -> Iterator[_Process]:
+    proc = Path("/proc")
+    for entry in proc.iterdir() if (proc / "self" / "stat").exists() else ():
+        if not entry.name.isdecimal():
+            continue
+        with suppress(OSError):
+            # A program's name may have blanks and brackets; what follows it has none.
+            told = (entry / "stat").read_bytes().rpartition(b") ")[2].split()
+            parent, group, session = (int(it) for it in told[1:4])
+            is_alive = told[0] not in {b"Z", b"X"}
+            yield _Process(int(entry.name), parent, group, session, is_alive)
 
 
 class AsgiServer:

@@ -57,6 +57,20 @@ impl Session {
     fn lock(&self) -> MutexGuard<'_, CoreSession> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn answered(
+        &self,
+        py: Python<'_>,
+        exchange: &Exchange,
+        response: &Response<'_>,
+    ) -> PyResult<Py<PyAny>> {
+        let after = exchange.0.used_by("Exchange", |exchange| {
+            let length = response.body.map_or(0, <[u8]>::len);
+            let answer = detached(py, length, || exchange.answered(response));
+            self.lock().after_answer(answer)
+        })?;
+        steps::after(py, after)
+    }
 }
 
 #[pymethods]
@@ -192,6 +206,10 @@ impl Session {
         www_authenticate: Optional<'_, '_>,
         response_body: Optional<'_, '_>,
     ) -> PyResult<Py<PyAny>> {
+        let facts = [response_session_id, content_type, content_encoding, www_authenticate];
+        if response_body.is_none() && facts.iter().all(Option::is_none) {
+            return self.answered(py, exchange, &Response::new(status.0));
+        }
         let session_id = Text::optional("response_session_id", response_session_id)?;
         let content_type = Text::optional("content_type", content_type)?;
         let content_encoding = Text::optional("content_encoding", content_encoding)?;
@@ -205,12 +223,7 @@ impl Session {
             body: body.as_ref().map(Body::bytes),
             ..Response::new(status.0)
         };
-        let after = exchange.0.used_by("Exchange", |exchange| {
-            let length = response.body.map_or(0, <[u8]>::len);
-            let answer = detached(py, length, || exchange.answered(&response));
-            self.lock().after_answer(answer)
-        })?;
-        steps::after(py, after)
+        self.answered(py, exchange, &response)
     }
 
     /// Take the answer to a leader's `initialize`: `Initialized`, or `Failure`.

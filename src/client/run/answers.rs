@@ -44,10 +44,11 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 return Ok(self.ending(detail));
             }
         };
-        let answered = pending.saw(body) == Heard::Answer;
+        let (heard, readable) = pending.saw(body);
+        let body = readable.as_deref().unwrap_or(body);
         let seen = followed.saw_message(stream, body);
         if pending.is_empty() {
-            let body = seen;
+            let body = seen.or(readable);
             return Ok(Step::Deliver(Handover { body, ..Handover::plain() }));
         }
         let detail = match said(body) {
@@ -58,7 +59,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         };
         followed.note_given_up(Reason::Transport, &detail);
         let error = CallError::connection_closed(detail);
-        Ok(match (&self.facts.posted, answered) {
+        Ok(match (&self.facts.posted, heard == Heard::Answer) {
             // Some of a batch were answered, and those answers are the caller's.
             (Posted::Batch(_), true) => {
                 let missing: Vec<String> = pending.unanswered().map(str::to_owned).collect();
@@ -215,7 +216,12 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         head: &ResponseHead<'_>,
         handover: Handover,
     ) -> Step {
-        let pending = PendingAnswers::of(self.facts.posted.ids());
+        let pending = match &self.facts.posted {
+            Posted::Batch(ids) => PendingAnswers::of_batch(ids),
+            posted @ (Posted::Request(_) | Posted::OneWay | Posted::Malformed) => {
+                PendingAnswers::of(posted.ids())
+            }
+        };
         match head.media() {
             Media::EventStream => self.watched(client, stream, pending, handover),
             media @ (Media::Json | Media::Other)

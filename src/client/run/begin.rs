@@ -110,6 +110,10 @@ impl Client {
         }
         let mut run = RequestRun::new(Some((slot, alive)), facts);
         run.resumes = head.last_event_id.and_then(|id| followed.interrupted.take(id));
+        let outgoing = match &run.resumes {
+            Some(interrupted) => outgoing.resuming(interrupted.stream),
+            None => outgoing,
+        };
         let step = run.start(self, outgoing);
         if run.closes() {
             self.registry.touch(slot);

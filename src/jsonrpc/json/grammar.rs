@@ -345,6 +345,14 @@ fn special(text: &[u8], at: usize) -> usize {
 
 #[inline(never)]
 fn special_far(text: &[u8], mut at: usize) -> usize {
+    // Names and methods end within two words.
+    if let Some(word) = chunk(text, at) {
+        let found = special_in(*word);
+        if found < WORD {
+            return at + found;
+        }
+        at += WORD;
+    }
     // As many bytes as the compiler compares at once on any machine, twice.
     while let Some(chunk) = chunk::<32>(text, at) {
         if chunk.iter().fold(0, |any, byte| any | u8::from(is_special(*byte))) != 0 {

@@ -8,6 +8,7 @@ mod spelling;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use grammar::{Fault, numbers_end, space_end, value_end};
 use spelling::Spelled;
@@ -77,6 +78,8 @@ pub(crate) fn members_inlined<'a, const N: usize>(
     is_end(text, end).then_some(found)
 }
 
+const USUAL: &[u8] = br#"{"jsonrpc":"2.0","#;
+
 /// The members of these names of the object that stands at `start`, and where it ends.
 #[inline(always)]
 fn members_at<'a, const N: usize>(
@@ -89,8 +92,11 @@ fn members_at<'a, const N: usize>(
     if bytes.get(start) != Some(&b'{') {
         return None;
     }
-    let mut at = space_end(bytes, start + 1);
-    let mut is_closed = bytes.get(at) == Some(&b'}');
+    // Nearly every message of the SDKs begins so, and nobody asks for the version.
+    let begins_as_usual =
+        !names.contains(&"jsonrpc") && bytes.get(start..start + USUAL.len()) == Some(USUAL);
+    let mut at = if begins_as_usual { start + USUAL.len() } else { space_end(bytes, start + 1) };
+    let mut is_closed = bytes.get(at) == Some(&b'}') && !begins_as_usual;
     while !is_closed {
         let name = grammar::name(bytes, at).ok()?;
         let start = space_end(bytes, name.behind);
@@ -218,8 +224,14 @@ pub(crate) fn string_beginning(value: &str, limit: usize) -> Option<String> {
 }
 
 /// Whether the JSON string `value`, quotes included, stands for `expected`.
+#[inline]
 pub(crate) fn string_is(value: &str, expected: &str) -> bool {
-    Spelled::of(value).is_some_and(|spelled| spelled.stands_for(expected))
+    // An escape is longer than what it stands for, so most are told by their length.
+    match value.len().cmp(&(expected.len() + 2)) {
+        Ordering::Less => false,
+        Ordering::Equal => spelling::is_plainly(value, expected),
+        Ordering::Greater => spelling::is_with_escapes(value, expected),
+    }
 }
 
 fn is_end(text: &str, at: usize) -> bool {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The inside of a JSON string, to be compared with several texts.
+/// The inside of a JSON string.
 #[derive(Clone, Copy)]
 pub(super) enum Spelled<'a> {
     Plainly(&'a str),
@@ -11,19 +11,10 @@ pub(super) enum Spelled<'a> {
 }
 
 impl<'a> Spelled<'a> {
-    /// `None` if `value` is no string; quotes are what tells one.
+    /// `None` if `value` is no string.
     pub(super) fn of(value: &'a str) -> Option<Self> {
-        let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+        let inner = inside(value)?;
         Some(if inner.contains('\\') { Self::WithEscapes(inner) } else { Self::Plainly(inner) })
-    }
-
-    /// Whether this is how `expected` is spelled. Stops at the first difference.
-    #[inline]
-    pub(super) fn stands_for(self, expected: &str) -> bool {
-        match self {
-            Self::Plainly(inner) => inner == expected,
-            Self::WithEscapes(inner) => stands_for(inner.as_bytes(), expected),
-        }
     }
 
     /// The bytes it stands for; a lone surrogate is three bytes of WTF-8.
@@ -64,6 +55,24 @@ impl<'a> Spelled<'a> {
         text.truncate(end);
         text
     }
+}
+
+/// Whether `value` is this text between quotes, with no escape in it.
+#[inline]
+pub(super) fn is_plainly(value: &str, expected: &str) -> bool {
+    inside(value).is_some_and(|inner| inner == expected && !inner.contains('\\'))
+}
+
+/// Whether `value` is a string that stands for `expected`, and is longer.
+#[inline(never)]
+pub(super) fn is_with_escapes(value: &str, expected: &str) -> bool {
+    inside(value).is_some_and(|inner| stands_for(inner.as_bytes(), expected))
+}
+
+/// What is between the quotes of a string; quotes are what tells one.
+#[inline]
+fn inside(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// Whether this is the inside of a string that stands for `expected`. Stops at the first

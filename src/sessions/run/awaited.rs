@@ -1,12 +1,12 @@
 //! The answers that are awaited in a stream of events.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::answer::Answer;
 use crate::jsonrpc::{PendingAnswers, RequestId};
-use crate::sse::{EventReader, EventView};
+use crate::sse::{self, EventReader, EventView};
 
 /// An event that is longer counts as the answer: nothing is put behind it.
 pub(super) const LONGEST_EVENT: usize = 1024 * 1024;
@@ -62,12 +62,13 @@ impl Waiting {
     pub(super) fn end(
         &self,
         answer: impl for<'a> Fn(Option<RequestId<'a>>) -> Answer<'a>,
-    ) -> String {
-        // Of an event cut short neither its data nor its type may count as part of what follows.
-        let cut = if self.reader.is_between_events() { "" } else { "\nevent: cut\n\n" };
-        let events = self.pending.unanswered().map(|id| {
-            format!("event: message\ndata: {}\n\n", answer(RequestId::from_json(id)).body())
-        });
-        core::iter::once(String::from(cut)).chain(events).collect()
+    ) -> Vec<u8> {
+        let mut end = Vec::new();
+        if !self.reader.is_between_events() {
+            end.extend(sse::end_of_event_cut_short(self.reader.last_event_id()));
+        }
+        let answers = self.pending.unanswered().map(|id| answer(RequestId::from_json(id)));
+        end.extend(answers.flat_map(|answer| sse::message_event(answer.body().as_bytes())));
+        end
     }
 }

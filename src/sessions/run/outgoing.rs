@@ -59,7 +59,7 @@ impl Run {
     /// > <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server>
     ///
     /// A process that drains serves no such stream any more.
-    pub fn body_ended(&self, replica: &Replica) -> Option<String> {
+    pub fn body_ended(&self, replica: &Replica) -> Option<Vec<u8>> {
         let Outgoing::Waiting(waiting) = &self.outgoing else { return None };
         let is_resumable = waiting.has_event_id() && !replica.is_draining;
         let is_another_s =
@@ -72,19 +72,22 @@ impl Run {
     /// have come, or nobody waits for one.
     ///
     /// `None` where nothing can make it whole: it is no stream of events.
-    pub fn body_broke_off(&self, at: BrokenOff) -> Option<String> {
+    pub fn body_broke_off(&self, at: BrokenOff) -> Option<Vec<u8>> {
         match &self.outgoing {
             Outgoing::Waiting(waiting) => Some(match at {
                 BrokenOff::Owner => waiting.end(|id| Answer::owner_lost(id)),
                 BrokenOff::Upstream => waiting.end(|id| Answer::upstream_lost(id)),
             }),
-            Outgoing::Stream | Outgoing::Answered => Some(String::new()),
+            Outgoing::Stream | Outgoing::Answered => Some(Vec::new()),
             Outgoing::Other => None,
         }
     }
 
     /// Takes that the request is ended from outside before anything of its answer went out: its
     /// session was lost to another process, or this one shuts down.
+    ///
+    /// The end may come late, when the request has learned by itself that its owner is gone, and
+    /// is on its way elsewhere: what was not given to anybody looks again where the session is.
     pub fn interrupted(&mut self, replica: &mut Replica) -> Step {
         let is_forwarding = matches!(self.state, State::Forwarding(_));
         let was_passed = matches!(self.state, State::Passed);
@@ -96,7 +99,31 @@ impl Run {
             Method::Get | Method::Delete if is_forwarding && !replica.is_draining => {
                 self.wait(replica)
             }
+            Method::Post | Method::Get | Method::Delete | Method::Other
+                if self.is_on_its_way() && !replica.is_draining =>
+            {
+                self.look(replica)
+            }
             Method::Post | Method::Get | Method::Delete | Method::Other => self.unavailable(),
+        }
+    }
+
+    /// Whether it is between the table and whoever runs it, and nobody has.
+    fn is_on_its_way(&self) -> bool {
+        match &self.state {
+            State::Finding
+            | State::Renewing(_)
+            | State::Writing(_)
+            | State::Held(_)
+            | State::Waiting
+            | State::Restoring(_) => self.ran_in.is_none() && self.attached.is_some(),
+            State::Reading
+            | State::Forwarding(_)
+            | State::Opening(_)
+            | State::Ending
+            | State::Answering(_)
+            | State::Passed
+            | State::Ended => false,
         }
     }
 
@@ -122,7 +149,8 @@ mod tests {
 
     use super::super::super::entry::{LiveRecord, Record};
     use super::super::super::{
-        Caller, Entry, Options, Renewal, Replica, RequestHead, Sessionless, TableKey,
+        Caller, Entry, ForwardFailure, Options, Renewal, Replica, RequestHead, Sessionless,
+        TableKey,
     };
     use super::super::awaited::LONGEST_EVENT;
     use super::*;
@@ -227,7 +255,7 @@ mod tests {
     #[test]
     fn what_an_application_has_from_elsewhere_ends_with_an_error_that_says_so() {
         let (run, _replica) = sent(Method::Post, CALL, EVENTS, "data: {");
-        let end = run.body_broke_off(BrokenOff::Upstream).unwrap();
+        let end = run.body_broke_off(BrokenOff::Upstream).map(text).unwrap();
         assert!(end.contains("Upstream lost") && end.ends_with("\"id\":7.0}\n\n"));
     }
 
@@ -248,10 +276,31 @@ mod tests {
     #[test]
     fn what_has_not_run_may_be_asked_again_and_what_may_have_may_not() {
         let (mut run, mut replica) = run(Method::Post, CALL);
+        let _ = replica.drain();
         assert_eq!(status(&run.interrupted(&mut replica)), StatusCode::SERVICE_UNAVAILABLE);
         for body in [CALL, NOTIFICATION, REPLY] {
             let (mut run, mut replica) = forwarded(Method::Post, body);
             assert_eq!(status(&run.interrupted(&mut replica)), StatusCode::BAD_GATEWAY);
+        }
+    }
+
+    #[test]
+    fn an_end_that_comes_after_the_owner_was_seen_to_be_gone_ends_nothing() {
+        for method in [Method::Post, Method::Get, Method::Delete] {
+            // It claims the session.
+            let (mut run, mut replica) = forwarded(method, CALL);
+            let step = run.forward_failed(&mut replica, ForwardFailure::Refused).unwrap();
+            assert!(matches!(step, Step::Swap(_)), "{step:?}");
+            assert!(matches!(run.interrupted(&mut replica), Step::Find(_)));
+
+            // Another run of this process claims it.
+            let (mut run, mut replica) = forwarded(method, CALL);
+            let (mut other, _find) = begun(&mut replica, Method::Get, b"");
+            let step = found(&mut other, &mut replica, None);
+            assert!(matches!(step, Step::Swap(_)), "{step:?}");
+            let step = run.forward_failed(&mut replica, ForwardFailure::Refused).unwrap();
+            assert!(matches!(step, Step::Hold(_)), "{step:?}");
+            assert!(matches!(run.interrupted(&mut replica), Step::Hold(_)));
         }
     }
 
@@ -278,7 +327,7 @@ mod tests {
 
     fn ended(method: Method, body: &[u8], headers: &[(&str, &str)], out: &str) -> Option<String> {
         let (run, replica) = sent(method, body, headers, out);
-        run.body_ended(&replica)
+        run.body_ended(&replica).map(text)
     }
 
     fn broken_off(
@@ -287,7 +336,11 @@ mod tests {
         headers: &[(&str, &str)],
         out: &str,
     ) -> Option<String> {
-        sent(method, body, headers, out).0.body_broke_off(BrokenOff::Owner)
+        sent(method, body, headers, out).0.body_broke_off(BrokenOff::Owner).map(text)
+    }
+
+    fn text(end: Vec<u8>) -> String {
+        String::from_utf8(end).unwrap()
     }
 
     /// A request of which so much went out.
@@ -311,13 +364,18 @@ mod tests {
         let key = TableKey::new(b"sixteen bytes or more").unwrap();
         let mut replica = Replica::new("replica", key, Options::default());
         replica.renewed(Renewal::Lapsed);
+        let (run, _find) = begun(&mut replica, method, body);
+        (run, replica)
+    }
+
+    fn begun(replica: &mut Replica, method: Method, body: &[u8]) -> (Run, Step) {
         let mut head = RequestHead::new(method, b"");
         head.add_header(b"mcp-session-id", b"1868a90c");
-        let (mut run, step) = Run::begin(&mut replica, head, Caller::default());
+        let (mut run, mut step) = Run::begin(replica, head, Caller::default());
         if let Step::Read { .. } = step {
-            let _ = run.body_read(&mut replica, Some(body)).unwrap();
+            step = run.body_read(replica, Some(body)).unwrap();
         }
-        (run, replica)
+        (run, step)
     }
 
     fn sessionless(query: &[u8], body: &[u8]) -> (Run, Replica) {
@@ -333,17 +391,22 @@ mod tests {
 
     fn forwarded(method: Method, body: &[u8]) -> (Run, Replica) {
         let (mut run, mut replica) = run(method, body);
+        let step = found(&mut run, &mut replica, Some(vec![].into()));
+        assert!(matches!(step, Step::Forward(_)), "{step:?}");
+        (run, replica)
+    }
+
+    /// Another owns it, who is alive if there are addresses.
+    fn found(run: &mut Run, replica: &mut Replica, addresses: Option<Box<[u8]>>) -> Step {
         let record = LiveRecord {
             principal: run.principal,
             version: None,
-            initialize: Vec::new().into(),
+            initialize: b"{}".as_slice().into(),
             initialized: None,
             kept: Kept::default(),
         };
         let value = Record::Live(record).encode();
         let entry = Entry { claim: 1, owner: "owner".into(), value };
-        let step = run.found(&mut replica, Some((entry, Some(vec![].into())))).unwrap();
-        assert!(matches!(step, Step::Forward(_)), "{step:?}");
-        (run, replica)
+        run.found(replica, Some((entry, addresses))).unwrap()
     }
 }

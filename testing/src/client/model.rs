@@ -137,6 +137,9 @@ struct Request {
 
 #[derive(Clone)]
 struct Interrupted {
+    /// Where its calls wait.
+    generation: usize,
+    is_standalone: bool,
     ids: Vec<String>,
     in_vain: u32,
 }
@@ -148,6 +151,8 @@ struct Stream {
     is_standalone: bool,
     source: Source,
     ids: Vec<String>,
+    /// Whether its call was in no batch, or was alone when its stream was resumed.
+    is_of_one: bool,
     last: Option<u8>,
     /// The same, of those that came in on it.
     own_last: Option<u8>,
@@ -426,6 +431,12 @@ impl Model {
         followed.befores.push(request);
         followed.is_closed |= what == SessionWhat::Delete;
         let replies_to = self.requests[request].replies_to.as_deref();
+        let resumes = self.requests[request].resumes.as_ref();
+        followed.session.resumed = resumes.map(|it| Seen {
+            event: 0,
+            generation: it.generation,
+            standalone: it.is_standalone,
+        });
         let step = followed.session.before(what, replies_to);
         self.taken(request, step)
     }
@@ -848,7 +859,11 @@ impl Model {
             }
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch => {
                 it.ids.retain(|id| !answers.contains(id));
-                Fate::AsItCame
+                if content == Content::Batch && is_guarded && it.is_of_one && !answers.is_empty() {
+                    Fate::Alone
+                } else {
+                    Fate::AsItCame
+                }
             }
             Content::OtherAnswer if is_to_bring_answers => Fate::LeftOut,
             Content::Garbage if it.has_failed => Fate::LeftOut,
@@ -918,7 +933,12 @@ impl Model {
         let in_vain = if stream.has_progressed { 0 } else { stream.in_vain + 1 };
         match stream.last {
             Some(event) if in_vain < RESUMPTIONS => {
-                let interrupted = Interrupted { ids: stream.ids.clone(), in_vain };
+                let interrupted = Interrupted {
+                    generation: stream.generation,
+                    is_standalone: stream.is_standalone,
+                    ids: stream.ids.clone(),
+                    in_vain,
+                };
                 followed.interrupted.push((event, interrupted));
                 StreamEnded::Quietly
             }
@@ -975,6 +995,7 @@ impl Model {
             },
             is_standalone: followed.is_standalone(it.local),
             source,
+            is_of_one: ids.len() == 1 && !(source == Source::Answer && it.what.is_batch()),
             ids,
             last: match (it.what, source) {
                 (What::Resume(event), Source::Resumption) => Some(event),

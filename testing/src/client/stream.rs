@@ -1,6 +1,7 @@
 //! Streams of events: how they are written, and how what went out is held against what came in.
 
 use super::words::{Content, EventId, Fate, Frame};
+use super::world::answer_to;
 
 /// Of what goes out, this is ours and no server's of the world.
 const NOTICE: &str =
@@ -33,7 +34,7 @@ impl Written {
             let id = ids.get(usize::from(which) % ids.len().max(1));
             id.map(|id| vec![id.clone()]).unwrap_or_default()
         };
-        let answer = |id: &String| format!(r#"{{"jsonrpc":"2.0","result":{{}},"id":{id}}}"#);
+        let answer = |id: &String| answer_to(id);
         let (data, answers, asks) = match frame.content {
             Content::Answer(which) => {
                 let ids = one(which);
@@ -97,6 +98,14 @@ pub struct Output {
     owes_line_feed: bool,
 }
 
+fn id_line(event_id: EventId) -> String {
+    match event_id {
+        EventId::Absent => String::new(),
+        EventId::Reset => "id:\n".to_owned(),
+        EventId::Is(event) => format!("id: event-{event}\n"),
+    }
+}
+
 /// What was found in what went out.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -118,6 +127,10 @@ impl Output {
             self.take_notices(&mut found);
             match fate {
                 Fate::AsItCame => {}
+                Fate::Alone => {
+                    self.take_alone(event);
+                    continue;
+                }
                 Fate::LeftOut => {
                     self.take_without_data(event);
                     continue;
@@ -164,14 +177,21 @@ impl Output {
         found
     }
 
+    /// Of a batch goes out the one answer that it has, with the batch's ID.
+    fn take_alone(&mut self, event: &Written) {
+        let id = id_line(event.frame.event_id);
+        let expected = format!("{id}data: {}\n\n", answer_to(&event.answers[0]));
+        let rest = &self.bytes[self.checked..];
+        assert!(rest.starts_with(expected.as_bytes()), "law 6: the answer in a batch is another");
+        self.checked += expected.len();
+        self.owes_line_feed = event.complete_at < event.bytes.len();
+    }
+
     /// Of an event that is left out, nothing but its ID goes out.
     fn take_without_data(&mut self, event: &Written) {
         if !matches!(event.frame.content, Content::LongAnswer(_)) {
-            let kept = match event.frame.event_id {
-                EventId::Absent => String::new(),
-                EventId::Reset => "id:\n\n".to_owned(),
-                EventId::Is(event) => format!("id: event-{event}\n\n"),
-            };
+            let id = id_line(event.frame.event_id);
+            let kept = if id.is_empty() { id } else { id + "\n" };
             let rest = &self.bytes[self.checked..];
             assert!(rest.starts_with(kept.as_bytes()), "an event that is left out loses its ID");
             self.checked += kept.len();

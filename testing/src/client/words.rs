@@ -247,6 +247,8 @@ pub enum EventId {
 pub enum Fate {
     /// All of it; of a question perhaps under another id.
     AsItCame,
+    /// The answer that a batch has, in the place of the batch.
+    Alone,
     /// All but its data.
     LeftOut,
     /// All but its data, and an error for each of these calls.

@@ -149,14 +149,24 @@ impl Model {
         self.events.push(seen);
     }
 
-    pub(super) fn origin_of(&self, event: u8) -> Option<&Seen> {
-        self.events.iter().rfind(|it| it.event == event)
+    /// What a request's event ID resumes: what is known of it, or else the stream that bore it
+    /// last; before a stream for push was opened in this generation, the one before it.
+    pub(super) fn origin_of(&self, request: usize, event: u8) -> Option<&Seen> {
+        let request = &self.requests[request];
+        if request.resumed.is_some() {
+            return request.resumed.as_ref();
+        }
+        let last = self.events.iter().rfind(|it| it.event == event)?;
+        let for_push = self.events.iter().rfind(|it| it.event == event && it.standalone);
+        let newest = self.newest();
+        let is_to_be_reopened = last.generation == newest && !self.generations[newest].reopened;
+        for_push.filter(|_| is_to_be_reopened).or(Some(last))
     }
 
     /// Whether the standalone stream can be opened instead, if the event ID may not be sent.
-    pub(super) fn event_of_another_generation(&self, what: What) -> Option<bool> {
-        let What::Resume(event) = what else { return None };
-        match self.origin_of(event) {
+    pub(super) fn event_of_another_generation(&self, request: usize) -> Option<bool> {
+        let What::Resume(event) = self.requests[request].what else { return None };
+        match self.origin_of(request, event) {
             Some(seen) => (seen.generation != self.newest()).then_some(seen.standalone),
             // Nobody saw it. It can be of no other generation only if there was none.
             None => (self.newest() > 1).then_some(false),

@@ -8,12 +8,14 @@ use mcp_session_core::session::{Reason, ResendPolicy};
 
 use super::words::{Answer, Restored, Sending, Step, What, has_an_id, is_one_way, is_reply};
 
-struct Generation {
+pub(super) struct Generation {
     id: Option<String>,
     version: Option<String>,
     ended: bool,
     succeeded: bool,
     streamed: bool,
+    /// Whether a stream for push was opened in it.
+    pub(super) reopened: bool,
 }
 
 /// An event ID that was seen on a stream.
@@ -63,6 +65,8 @@ pub struct Request {
     stripped: bool,
     /// Whether its response is the standalone stream, and no POST's.
     standalone: bool,
+    /// The stream that it is known to resume.
+    pub(super) resumed: Option<Seen>,
     /// The number of the `initialize`; none if it cannot open a session.
     issue: Option<u32>,
 }
@@ -103,7 +107,7 @@ pub struct Model {
     bound: u32,
     quirks: bool,
     /// The first is before any `initialize`.
-    generations: Vec<Generation>,
+    pub(super) generations: Vec<Generation>,
     recoveries: Vec<Recovery>,
     pub(super) requests: Vec<Request>,
     /// Generations that died before one success, and failed replacements.
@@ -117,6 +121,8 @@ pub struct Model {
     /// The caller's last `initialize` that succeeded.
     saved: Option<usize>,
     pub(super) closed: bool,
+    /// The stream that the next request is known to resume.
+    pub resumed: Option<Seen>,
     pub(super) questions: Vec<Question>,
     /// The questions of which the caller is to be told that they are void, as it knows them.
     pub(super) notices: Vec<String>,
@@ -144,6 +150,7 @@ impl Model {
             issued: 0,
             saved: None,
             closed: false,
+            resumed: None,
             questions: Vec::new(),
             notices: Vec::new(),
             events: Vec::new(),
@@ -220,6 +227,7 @@ impl Model {
             cancelled: false,
             stripped: false,
             standalone: false,
+            resumed: self.resumed.take(),
             issue: None,
         });
         if let What::Cancelled(named) = what {
@@ -376,7 +384,7 @@ impl Model {
 
     /// It goes out, if its event ID lets it.
     fn out(&mut self, request: usize, trial: bool) -> Step {
-        match self.event_of_another_generation(self.requests[request].what) {
+        match self.event_of_another_generation(request) {
             Some(false) => self.give_up(request, Reason::StreamLost),
             Some(true) | None => self.send(request, trial, None),
         }
@@ -385,14 +393,14 @@ impl Model {
     pub(super) fn send(&mut self, request: usize, trial: bool, reply: Option<String>) -> Step {
         let newest = self.newest();
         let what = self.requests[request].what;
-        let keeps_event_id = self.event_of_another_generation(what).is_none();
+        let keeps_event_id = self.event_of_another_generation(request).is_none();
         let sent = &mut self.requests[request];
         sent.sent.push(newest);
         sent.in_flight = true;
         sent.stripped = !keeps_event_id;
         self.requests[request].standalone = match what {
             What::Resume(event) if keeps_event_id => {
-                self.origin_of(event).is_none_or(|it| it.standalone)
+                self.origin_of(request, event).is_none_or(|it| it.standalone)
             }
             _ => matches!(what, What::Get | What::Resume(_)),
         };
@@ -519,6 +527,7 @@ impl Model {
         let is_stream = matches!(what, What::Get | What::Resume(_));
         let it = &mut self.generations[generation];
         it.streamed |= is_stream;
+        it.reopened |= is_stream && self.requests[request].standalone;
         if is_one_way(what) || matches!(what, What::Delete | What::Initialize) {
             return;
         }
@@ -627,6 +636,6 @@ impl Model {
 
 impl Generation {
     fn new(id: Option<String>, version: Option<String>) -> Self {
-        Self { id, version, ended: false, succeeded: false, streamed: false }
+        Self { id, version, ended: false, succeeded: false, streamed: false, reopened: false }
     }
 }

@@ -48,7 +48,9 @@ class Bridge:
                 return found
             except ValueError:
                 continue
-            if "method" not in message and message.get("id") in numbers:
+            if message.get("method") == "ping":
+                self.send({"id": message["id"], "result": {}})
+            elif "method" not in message and message.get("id") in numbers:
                 found[message["id"]] = message
         return found
 

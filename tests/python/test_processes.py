@@ -1,0 +1,112 @@
+"""Nothing that the kit starts outlives it: whatever it forks, ignores or leaves behind."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp_session._check.client_run import AskedClient, check_client
+from mcp_session._check.client_table import TABLE
+from mcp_session._check.results import Outcome
+from mcp_session._fuzz.client import CannotStartError, fuzz_client
+from mcp_session._fuzz.search import Bounds
+from mcp_session.testing.processes import CommandServer, kill_all
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="what a process started is told by /proc"
+)
+
+# Ends by no signal that can be ignored, and starts others: one as it is, one in a process group
+# and one in a session of its own. Writes down who they are.
+STUBBORN = """
+import os, signal, sys, time
+for it in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(it, signal.SIG_IGN)
+for leave in (lambda: None, lambda: os.setpgid(0, 0), os.setsid):
+    if not os.fork():
+        leave()
+        with open(sys.argv[1], "a") as file:
+            file.write(f"{os.getpid()} {os.getsid(0)}\\n")
+        time.sleep(600)
+while not os.path.exists(sys.argv[1]) or len(open(sys.argv[1]).readlines()) < 3:
+    time.sleep(0.01)
+if sys.argv[2] == "ends":
+    sys.exit(3)
+time.sleep(600)
+"""
+
+
+def stubborn(pids: Path, what: str) -> tuple[str, ...]:
+    return (sys.executable, "-S", "-E", "-c", STUBBORN, str(pids), what)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        told = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return told.rpartition(b") ")[2][:1] not in {b"Z", b"X"}
+
+
+def until(reached: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 60
+    while not reached() and time.monotonic() < end:
+        time.sleep(0.02)
+    return reached()
+
+
+def started(pids: Path) -> list[int]:
+    return [int(line.split()[0]) for line in pids.read_text(encoding="ascii").splitlines()]
+
+
+def left_the_session(pids: Path) -> int:
+    """The one that did."""
+    lines = [line.split() for line in pids.read_text(encoding="ascii").splitlines()]
+    (pid,) = [int(pid) for pid, session in lines if pid == session]
+    return pid
+
+
+def test_a_client_that_never_ends_and_what_it_started_are_ended_in_time(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    scenarios = [it for it in TABLE if it.name == "recovery"]
+    begun = time.monotonic()
+
+    results = anyio.run(check_client, AskedClient(stubborn(pids, "stays"), 5.0, 1), scenarios)
+
+    assert time.monotonic() - begun < 60
+    assert {(it.outcome, it.reason) for it in results} == {
+        (Outcome.FAIL, "the command sent nothing")
+    }
+    assert len(started(pids)) == 3
+    assert until(lambda: not any(map(is_alive, started(pids))))
+
+
+def test_a_fuzzed_client_that_never_ends_is_found_to_hang_and_leaves_nobody(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+
+    told = fuzz_client(stubborn(pids, "stays"), Bounds(1, 30.0, 1.0, 1), limit=5.0, growth=1 << 30)
+
+    assert [it.kind for it in told.findings] == ["hangs"]
+    assert len(started(pids)) >= 6
+    assert until(lambda: not any(map(is_alive, started(pids))))
+
+
+def test_a_server_that_ends_while_it_starts_leaves_none_of_its_group(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    server = CommandServer([*stubborn(pids, "ends"), "{port}"])
+
+    with pytest.raises(RuntimeError, match="exit status 3"):
+        server.start()
+
+    # Who left the session when its parent had ended is nobody's any more.
+    gone = left_the_session(pids)
+    assert until(lambda: not any(is_alive(it) for it in started(pids) if it != gone))
+    kill_all(gone)
+    assert until(lambda: not is_alive(gone))
+
+
+def test_a_client_that_is_no_program_cannot_be_fuzzed() -> None:
+    with pytest.raises(CannotStartError, match="No such file"):
+        fuzz_client(["/no/such/program"], Bounds(1, 5.0, 1.0, 1), limit=5.0, growth=1)
