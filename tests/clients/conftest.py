@@ -106,12 +106,14 @@ OF_EVENT_LOOPS = {
     "test_a_call_that_waits_for_the_hook_is_held_no_longer_than_any_other",
     # Bodies and transports that are awaited.
     "test_a_body_that_is_streamed_is_not_touched",
+    "test_a_streamed_body_that_is_sent_again_has_one_length",
     "test_a_body_that_cannot_be_awaited_is_refused_in_a_session_as_without_one",
     "test_a_session_that_is_begun_by_a_body_without_end_is_not_followed",
     "test_one_client_is_used_from_several_event_loops",
     # What is told of asynchronous generators.
     "test_of_a_stream_that_is_left_early_the_collector_gets_no_more_than_without_us",
-    # Tasks that are cancelled.
+    # Tasks that are cancelled: a thread would go on, and the process would wait for its end.
+    "test_a_server_whose_sessions_die_with_their_stream_is_not_asked_for_one_after_another",
     "test_a_leader_that_is_cancelled_hands_over_to_one_who_waits",
     "test_a_trial_that_comes_to_nothing_lets_those_go_who_wait_for_it",
 }

@@ -44,7 +44,7 @@ def dist(session: nox.Session) -> None:
             session.run("maturin", "sdist", "--out", RELEASE)
     if session.posargs != ["sdist"]:
         target, *versions = session.posargs or (host(session),)
-        build_release(session, tree, target, versions, RELEASE)
+        build_release(session, tree, target, versions, RELEASE, time_of_commit(session))
     built = sorted(RELEASE.iterdir())
     session.run("twine", "check", "--strict", *built)
     for path in built:
@@ -54,12 +54,21 @@ def dist(session: nox.Session) -> None:
             session.run("auditwheel", "show", path)
 
 
+def time_of_commit(session: nox.Session) -> str:
+    """Give the seconds that all files of a build are dated by."""
+    return output(session, "git", "log", "-1", "--format=%ct").strip()
+
+
 def build_release(
-    session: nox.Session, tree: Path, target: str, versions: Sequence[str], out: Path
+    session: nox.Session,
+    tree: Path,
+    target: str,
+    versions: Sequence[str],
+    out: Path,
+    seconds: str,
 ) -> None:
     """Build wheels that say nothing of where they were built."""
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    seconds = output(session, "git", "log", "-1", "--format=%ct").strip()
     remapped = f"--remap-path-prefix={home}=/cargo --remap-path-prefix={tree}=/mcp_session"
     target_folder = ROOT / "target" / tree.name
     env = {
@@ -111,13 +120,15 @@ def reproducible(session: nox.Session) -> None:
     """The wheel of this machine, built twice, in two folders: the same bytes."""
     install(session, "release")
     digests: set[str] = set()
-    for name in ("first", "second"):
-        folder = scratch(session, name)
-        tree = folder / f"{name}-tree"
+    # Both at once, and by one clock: somebody may commit while the first is built.
+    seconds = time_of_commit(session)
+    trees = [scratch(session, name) / f"{name}-tree" for name in ("first", "second")]
+    for tree in trees:
         copy_tree(session, tree)
-        out = folder / "out"
+    for tree in trees:
+        out = tree.parent / "out"
         out.mkdir()
-        build_release(session, tree, host(session), (), out)
+        build_release(session, tree, host(session), (), out, seconds)
         (built,) = out.iterdir()
         digests.add(hashlib.sha256(built.read_bytes()).hexdigest())
         shutil.rmtree(tree)
