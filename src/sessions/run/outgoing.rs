@@ -176,13 +176,14 @@ mod tests {
     #[test]
     fn a_stream_that_has_brought_the_answer_ends_as_it_does() {
         for body in [
-            "data: {\"id\":7,\"result\":{}}\n\n",
-            "event: message\r\ndata: [{\"id\":70e-1,\"error\":{}}]\r\n\r\n: bye\n\n",
+            "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n",
+            "event: message\r\ndata: [{\"jsonrpc\":\"2.0\",\"id\":70e-1,\"result\":{}}]\r\n\r\n\
+             : bye\n\n",
         ] {
             assert_eq!(ended(Method::Post, CALL, EVENTS, body), None);
             assert_eq!(broken_off(Method::Post, CALL, EVENTS, body).as_deref(), Some(""));
         }
-        let other = "data: {\"id\":8,\"result\":{}}\n\n";
+        let other = "data: {\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n\n";
         assert!(ended(Method::Post, CALL, EVENTS, other).is_some());
         // What is too long to be read may be the answer.
         let long = std::format!("data: {}\n\n", "x".repeat(LONGEST_EVENT + 1));
@@ -191,7 +192,8 @@ mod tests {
 
     #[test]
     fn of_a_batch_each_request_that_was_not_answered_gets_an_error() {
-        let end = ended(Method::Post, BATCH, EVENTS, "data: {\"id\":1,\"result\":{}}\n\n").unwrap();
+        let first = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n";
+        let end = ended(Method::Post, BATCH, EVENTS, first).unwrap();
         assert!(end.contains(r#""id":"2"}"#) && !end.contains(r#""id":1}"#));
         assert_eq!(end.matches("event: message").count(), 1);
         let end = ended(Method::Post, BATCH, EVENTS, "").unwrap();
