@@ -19,7 +19,7 @@ pub(crate) struct PendingAnswers {
 /// How the requests were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Asked {
-    /// Its caller reads no batch.
+    /// Its caller reads no batch of one.
     Alone,
     #[default]
     InABatch,
@@ -44,8 +44,9 @@ impl PendingAnswers {
     ///
     /// A message answers a request only if it is a response by the schema and its id is the
     /// request's, as a JSON value or as the text of the same integer, alone or in a batch. Its
-    /// caller is to read the id as the request bore it, and no batch unless it sent one: mcp 1.x
-    /// waits for ever over an id with a fraction, and over a batch.
+    /// caller is to read the id as the request bore it, and no batch of one unless it sent a
+    /// batch: mcp 1.x waits for ever over an id with a fraction, and over a batch. What else a
+    /// batch has, a question perhaps, stays beside the answer.
     pub(crate) fn saw(&mut self, body: &[u8]) -> (Heard, Option<Vec<u8>>) {
         let Some(text) = json::text(body) else { return (Heard::NoAnswer, None) };
         let message = Message::of(text);
@@ -67,7 +68,9 @@ impl PendingAnswers {
         let mut all = None;
         let mut edits = Vec::new();
         let mut answer = None;
+        let mut count = 0_usize;
         for (text, member) in message.members_with_text() {
+            count += 1;
             let heard = match self.saw_single(text, &member) {
                 Single::Answers { edit } => {
                     answer = Some((text, edit));
@@ -79,8 +82,12 @@ impl PendingAnswers {
             all = Some(all.map_or(heard, |before: Heard| before.and(heard)));
         }
         let readable = match (self.asked, answer) {
-            (Asked::Alone, Some((text, edit))) => Some(self.respelled(text, edit.as_slice())),
-            (Asked::InABatch, Some(_)) if !edits.is_empty() => Some(self.respelled(batch, &edits)),
+            (Asked::Alone, Some((text, edit))) if count == 1 => {
+                Some(self.respelled(text, edit.as_slice()))
+            }
+            (Asked::Alone | Asked::InABatch, Some(_)) if !edits.is_empty() => {
+                Some(self.respelled(batch, &edits))
+            }
             (Asked::Alone | Asked::InABatch, _) => None,
         };
         (all.unwrap_or(Heard::NoAnswer), readable)
@@ -273,16 +280,20 @@ mod tests {
     }
 
     #[test]
-    fn of_a_batch_a_request_that_was_in_none_gets_its_answer_alone() {
-        let notification = r#"{"jsonrpc":"2.0","method":"m"}"#;
-        let batch = format!("[{notification}, {}]", answer(r#""1""#));
+    fn a_request_that_was_in_no_batch_gets_its_answer_out_of_a_batch_of_one() {
+        let batch = |answer: String, rest: &str| format!("[ {answer}{rest} ]").into_bytes();
+        let question = r#", {"jsonrpc":"2.0","id":1,"method":"m"}"#;
+        for answered in ["1", r#""1""#] {
+            let alone = Some(answer("1").into_bytes());
+            let of_one = batch(answer(answered), "");
+            assert_eq!((Heard::Answer, alone), pending(&["1"]).saw(&of_one));
 
-        let alone = Some(answer("1").into_bytes());
-        assert_eq!((Heard::Answer, alone), pending(&["1"]).saw(batch.as_bytes()));
+            let respelled = |rest| (answered != "1").then(|| batch(answer("1"), rest));
+            let of_two = batch(answer(answered), question);
+            assert_eq!((Heard::Answer, respelled(question)), pending(&["1"]).saw(&of_two));
 
-        let whole = Some(format!("[{notification}, {}]", answer("1")).into_bytes());
-        assert_eq!((Heard::Answer, whole.clone()), pending(&["1", "2"]).saw(batch.as_bytes()));
-        let mut of_batch = PendingAnswers::of_batch(&["1".to_owned()]);
-        assert_eq!((Heard::Answer, whole), of_batch.saw(batch.as_bytes()));
+            let mut of_batch = PendingAnswers::of_batch(&["1".to_owned()]);
+            assert_eq!((Heard::Answer, respelled("")), of_batch.saw(&of_one));
+        }
     }
 }
