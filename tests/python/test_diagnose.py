@@ -897,6 +897,22 @@ def test_a_path_shows_its_route_and_no_credential(endpoint: str, shown: str) -> 
     assert route(endpoint) == shown
 
 
+@pytest.mark.parametrize("path", ["sessions/{}/mcp", "mcp;session={}", "{}"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_short_session_id_in_a_path_is_not_printed(
+    tmp_path: Path, path: str, options: list[str]
+) -> None:
+    attached = {"headers": [{"name": "mcp-session-id", "value": "seven-A"}]}
+    for spelled in ("seven-A", "SEVEN-a", "%73even-A"):
+        url = f"http://h/{path.format(spelled)}"
+        recorded = archive(tmp_path / "a.har", entry(request=attached | {"url": url}))
+
+        result = diagnose(*options, recorded)
+
+        assert "h/" in result.output
+        assert "even" not in result.output.lower()
+
+
 def test_it_runs_as_a_command() -> None:
     result = subprocess.run(
         [sys.executable, "-I", "-m", "mcp_session", "diagnose", SAMPLES / "chrome.har"],
