@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from mcp_session._extras import how_to_install
 
@@ -21,11 +21,16 @@ def main() -> NoReturn:
     """
     try:
         outcome = _run()
-        sys.stdout.flush()
+        stdout: TextIO | None = sys.stdout
+        # It is `None` where it was closed before.
+        if stdout is not None:
+            stdout.flush()
     except KeyboardInterrupt:
         _leave("interrupted", INTERRUPTED)
     except BrokenPipeError:
         _leave("", BROKEN_PIPE)
+    except MemoryError:
+        _leave("there is not enough memory for that", 1)
     except OSError as error:
         _leave(f"standard output: {error.strerror or type(error).__name__}", 1)
     sys.exit(outcome if isinstance(outcome, int) else outcome())

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
-use crate::arguments::{Body, MethodArgument, StatusArgument};
+use crate::arguments::{Body, ServedMethod, StatusArgument};
 use crate::enums::{self, ServerStep};
 use crate::fingerprint::fingerprint;
 use crate::server::{Driven, ServerPolicy, each_header, text, without_session_id};
@@ -75,14 +75,14 @@ impl AsgiMachine {
             return Ok(None);
         }
         let name = scope.required(intern!(py, "method"))?;
-        let Ok(method) = name.extract::<MethodArgument>() else {
+        let Ok(ServedMethod(method)) = name.extract() else {
             // For the server to refuse.
             return Ok(None);
         };
         let query = scope.get(intern!(py, "query_string"))?;
         let query = query.as_ref().map(|it| Body::of("query_string", it.as_borrowed()));
         let query = query.transpose()?;
-        let mut head = RequestHead::new(method.0, query.as_ref().map_or(b"", Body::bytes));
+        let mut head = RequestHead::new(method, query.as_ref().map_or(b"", Body::bytes));
         each_header(&scope.required(intern!(py, "headers"))?, |name, value| {
             head.add_header(name, value)
         })?;

@@ -226,6 +226,10 @@ MODERN_META = (
         ("POST", INITIALIZE, [MODERN]),
         ("GET", b"", [MODERN]),
         ("OPTIONS", b"", [MODERN]),
+        # A server hands on what it was sent, and a requester spells it as it likes.
+        ("post", BODY, []),
+        ("Get", b"", []),
+        ("PURGE", BODY, []),
         ("POST", b"[]", []),
     ],
 )

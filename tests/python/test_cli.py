@@ -295,6 +295,32 @@ def test_a_full_disk_is_said_without_a_traceback(command: str, options: list[str
     assert result.returncode == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["classify", "diagnose", "classify --json", "--version"])
+def test_an_output_that_was_closed_before_is_no_traceback(command: str, closed: str) -> None:
+    paths = "" if command == "--version" else f"{EXCHANGES}/mcp2.3.0"
+    shell = f"{sys.executable} -I -m mcp_session {command} {paths} {closed}"
+
+    result = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, check=False)
+
+    assert b"Traceback" not in result.stderr
+    assert result.returncode == (command == "diagnose")
+
+
+@pytest.mark.parametrize("command", ["classify", "diagnose"])
+def test_an_archive_that_takes_more_memory_than_there_is_is_no_traceback(
+    tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "a.har"
+    path.write_text('{"log":{"entries":[' + "[]," * 10_000_000 + "[]]}}")
+    limited = f"ulimit -v 500000; exec {sys.executable} -I -m mcp_session {command} {path}"
+
+    result = subprocess.run(["/bin/sh", "-c", limited], capture_output=True, check=False)
+
+    assert result.stderr == b"mcp-session: there is not enough memory for that\n"
+    assert (result.stdout, result.returncode) == (b"", 1)
+
+
 def test_a_reader_that_has_gone_is_no_traceback() -> None:
     shell = f"{sys.executable} -I -m mcp_session classify {EXCHANGES} | head -n 1"
 

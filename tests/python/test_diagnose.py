@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -201,7 +203,19 @@ def test_archives_are_in_the_order_of_time_however_they_are_named(tmp_path: Path
     late = archive(tmp_path / "late.har", *entries[5:])
     early = archive(tmp_path / "early.har", *entries[:5])
 
-    assert found(story(late, early)) == found(story(SAMPLES / "chrome.har"))
+    told = [story(*paths)["sessions"] for paths in ((late, early), (early, late))]
+    assert [[it["replaced_by"] for it in sessions] for sessions in told] == [[2, None]] * 2
+    assert [[it["served"] for it in sessions] for sessions in told] == [[1, 1]] * 2
+
+
+def test_an_archive_without_times_is_after_the_one_that_was_named_before(tmp_path: Path) -> None:
+    began = ["2026-01-01T00:00:00.1Z", "2026-01-01T00:00:09.7Z"]
+    timed = [opening("A", startedDateTime=began[0]), calling("A", 404, startedDateTime=began[1])]
+    first = archive(tmp_path / "first.har", *timed)
+    then = archive(tmp_path / "then.har", calling("A", 200))
+
+    assert ("gateway", "NotFoundForLiveSession") in found(story(first, then))
+    assert ("gateway", "NotFoundForLiveSession") not in found(story(then, first))
 
 
 def test_raw_pairs_are_read_and_standard_input(tmp_path: Path) -> None:
@@ -362,6 +376,17 @@ def test_when_an_answer_came_does_not_count_the_time_of_its_stream() -> None:
     assert (sent % 1_000_000, answered - sent) == (500_000, 10_000)
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On a machine five hours behind, where the system can be told so."""
+    tell = getattr(time, "tzset", lambda: None)
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "UTC+5")
+        tell()
+        yield
+    tell()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -371,6 +396,7 @@ def test_when_an_answer_came_does_not_count_the_time_of_its_stream() -> None:
         "2026-11-27t12:00:00.0z",
     ],
 )
+@pytest.mark.usefixtures("elsewhere")
 def test_times_are_read_as_tools_write_them(text: str) -> None:
     data = json.dumps({"log": {"entries": [entry(startedDateTime=text)]}}).encode()
 
@@ -380,7 +406,9 @@ def test_times_are_read_as_tools_write_them(text: str) -> None:
     assert draft.times == (1_795_780_800_000_000,) * 2
 
 
-@pytest.mark.parametrize("text", ["", "noon", "2026-99-99T00:00:00Z", None, 7])
+@pytest.mark.parametrize(
+    "text", ["", "noon", "2026-99-99T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01", None, 7]
+)
 def test_a_time_that_is_none_leaves_the_order_of_the_file(text: object) -> None:
     data = json.dumps({"log": {"entries": [entry(startedDateTime=text)]}}).encode()
 
@@ -388,6 +416,42 @@ def test_a_time_that_is_none_leaves_the_order_of_the_file(text: object) -> None:
 
     assert isinstance(draft, Draft)
     assert draft.times is None
+
+
+@pytest.mark.parametrize("took", ["1e300", "1e400", "-1e400", "NaN", "-5", '"10"', "null"])
+def test_what_is_no_length_of_time_is_read_all_the_same(tmp_path: Path, took: str) -> None:
+    timed = entry(
+        startedDateTime="2026-11-27T12:00:00.5Z", time="TOOK", timings={"receive": "TOOK"}
+    )
+    path = archive(tmp_path / "a.har", timed, timed | {"timings": {}})
+    path.write_text(path.read_text().replace('"TOOK"', took))
+
+    assert len(story(path)["exchanges"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("http://[::1]:8000/mcp?a=b", ("[::1]:8000/mcp", "a=b")),
+        ("https://[::1]:443/mcp#x", ("[::1]/mcp", "")),
+        ("http://user:password@H/mcp", ("h/mcp", "")),
+    ],
+)
+def test_of_a_url_its_host_port_and_path_are_the_endpoint(
+    url: str, endpoint: tuple[str, str]
+) -> None:
+    assert har.endpoint_and_query(url) == endpoint
+
+
+def test_what_json_can_say_and_utf_8_cannot_is_replaced(tmp_path: Path) -> None:
+    odd = "\ud800"
+    header = {"name": "mcp-session-id" + odd, "value": odd}
+    request = {"url": f"http://h/{odd}?{odd}", "headers": [header], "postData": {"text": odd}}
+    response = {"headers": [header], "content": {"text": odd}}
+
+    told = story(archive(tmp_path / "a.har", entry(request=request, response=response)))
+
+    assert [it["endpoint"] for it in told["exchanges"]] == ["h/?"]
 
 
 INITIALIZE: dict[str, Any] = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}}
@@ -677,6 +741,14 @@ def test_the_shells_of_windows_write_it_otherwise(
         ("curl.exe --request=DELETE -o out http://h", "DELETE", "http://h", b""),
         ("curl -d a -d b http://h 2>&1 | jq .", "POST", "http://h", b"a&b"),
         ("curl -d @file http://h", "POST", "http://h", None),
+        ("curl --data-binary @file http://h", "POST", "http://h", None),
+        ("curl --data-ascii=@file http://h", "POST", "http://h", None),
+        ("curl --json @file http://h", "POST", "http://h", None),
+        ("curl -d a -d @file http://h", "POST", "http://h", None),
+        ("curl --data-urlencode a=b http://h", "POST", "http://h", None),
+        ("curl -F a=b http://h", "POST", "http://h", None),
+        ("curl -T file http://h", "PUT", "http://h", None),
+        ("curl -Gd a=b http://h", "GET", "http://h", b""),
         ("curl --data-raw @x http://h", "POST", "http://h", b"@x"),
         ("curl -I http://h", "HEAD", "http://h", b""),
     ],
@@ -713,10 +785,31 @@ def test_a_command_may_have_many_lines_and_transfers() -> None:
     assert taken == 5
 
 
-def test_what_looks_like_the_beginning_of_many_commands_takes_no_time() -> None:
-    text = "> GET / HTTP/1.1\n" + "curl '\n" * 200_000
+@pytest.mark.parametrize(
+    "body",
+    [
+        "curl '\n" * 200_000,
+        # Two hundred lines of it are looked through at a time.
+        ("curl '" + "\"\\'" * 10_000 + "\n") * 200,
+        " " * 2_000_000,
+        " " * 2_000_000 + "$ curl '",
+        "1 " * 1_000_000,
+        "1 1 1 1 1 1 " + "1" * 2_000_000,
+        "1 1 1 1 1 1 " + "-" * 2_000_000,
+    ],
+    ids=["commands", "long commands", "space", "a prompt", "numbers", "digits", "dashes"],
+)
+def test_what_looks_like_the_beginning_of_what_curl_writes_takes_no_time(body: str) -> None:
+    text = f"> GET / HTTP/1.1\n< HTTP/1.1 404 X\n<\n{body}"
 
     assert len(outputs(text)) == 1
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+def test_what_the_text_of_curl_begins_with_is_read_behind_a_mark_of_its_encoding(mark: str) -> None:
+    (exchange,) = outputs(mark + "> POST /mcp HTTP/1.1\n> Host: h\n>\n< HTTP/1.1 404 X\n<\n")
+
+    assert (exchange.core.method, exchange.core.status) == ("POST", 404)
 
 
 @pytest.mark.parametrize("read", [har.read, curl.read])
@@ -767,12 +860,13 @@ PATHS = [
     ("startedDateTime",),
     ("time",),
     ("timings",),
+    ("timings", "receive"),
 ]
 
 
 @given(path=st.sampled_from(PATHS), value=JSON)
 def test_any_entry_is_read_or_named(path: tuple[str, ...], value: Any) -> None:
-    changed = entry()
+    changed = entry(startedDateTime="2026-11-27T12:00:00Z", time=1, timings={})
     within: dict[str, Any] = changed
     for name in path[:-1]:
         within = within[name]
@@ -801,6 +895,22 @@ def test_what_is_escaped_can_be_printed_and_is_short_of_nothing(text: str) -> No
 )
 def test_a_path_shows_its_route_and_no_credential(endpoint: str, shown: str) -> None:
     assert route(endpoint) == shown
+
+
+@pytest.mark.parametrize("path", ["sessions/{}/mcp", "mcp;session={}", "{}"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_short_session_id_in_a_path_is_not_printed(
+    tmp_path: Path, path: str, options: list[str]
+) -> None:
+    attached = {"headers": [{"name": "mcp-session-id", "value": "seven-A"}]}
+    for spelled in ("seven-A", "SEVEN-a", "%73even-A"):
+        url = f"http://h/{path.format(spelled)}"
+        recorded = archive(tmp_path / "a.har", entry(request=attached | {"url": url}))
+
+        result = diagnose(*options, recorded)
+
+        assert "h/" in result.output
+        assert "even" not in result.output.lower()
 
 
 def test_it_runs_as_a_command() -> None:

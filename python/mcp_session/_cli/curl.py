@@ -33,18 +33,20 @@ _CAME = re.compile(r"(?:< )?HTTP/[\d.]+ (\d{3})(?: .*)?")
 _COMMAND = re.compile(r"\s*(?:\S*[$%#>]\s+)?curl(?:\.exe)?\s")
 _FAILED = re.compile(r"curl: \(\d+\) ")
 _COUNTED = re.compile(r"[{}] \[\d+ bytes data\]")
-# Of the progress meter, which ends its lines with a carriage return alone.
+# Of the progress meter, which ends its lines with a carriage return alone. What stands before or
+# between its figures is bounded, or begins where no space is before it: no line is looked at twice.
 _PROGRESS = re.compile(
-    r"\s*(?:\d+\s+\S+\s+){3}.*?(?:[-\d]+:[-\d]{2}:[-\d]{2}\s+){3}[\d.]+[kMGTP]?|"
-    r"\s*% Total .*|\s*Dload  Upload .*"
+    r"\s*(?:\d+\s+\S+\s+){3}.{0,80}?(?:[-\d]{1,9}:[-\d]{2}:[-\d]{2}\s+){3}[\d.]+[kMGTP]?"
 )
+_PROGRESS_HEAD = re.compile(r"(?<!\s)\s*(?:% Total |Dload  Upload ).*")
 # What curl says on stderr may stand behind a body that has no line end.
 _REMARK = re.compile(
     r"\* (?:Connection #\d|Closing connection|Found bundle|Re-using|Can not multiplex|"
     r"Curl_|Issue another|Trying|  Trying|shutting down|Excess found|Request completely)"
 )
 
-_MOST_LOOKS = 1000
+# Of what only looks like the beginning of commands, characters.
+_MOST_LOOKED_THROUGH = 4 * 1024 * 1024
 
 _FIRST_FINAL, _SWITCHING_PROTOCOLS = 200, 101
 
@@ -92,7 +94,7 @@ class _Output:
         self._found: _Found | None = None
         self._is_in_head = False
         """Of a response that is printed without `<`."""
-        self._no_commands = 0
+        self._looked_through = 0
 
     def exchanges(self) -> Iterator[_Found]:
         """Yield what was exchanged."""
@@ -117,13 +119,15 @@ class _Output:
 
     def _line(self, number: int) -> str:
         parts = self._lines[number].split("\r")
-        return "\r".join(_PROGRESS.sub("", part, count=1) for part in parts).strip("\r")
+        return "\r".join(map(_without_progress, parts)).strip("\r")
 
     def _command(self, number: int) -> tuple[list[Transfer], int] | None:
-        # What only looks like the beginning of commands is looked through so many times.
-        longest = curl_command.LONGEST if self._no_commands < _MOST_LOOKS else 1
-        command = curl_command.read(self._lines[number : number + longest])
-        self._no_commands += command is None
+        # What only looks like the beginning of commands is looked through again and again.
+        longest = curl_command.LONGEST if self._looked_through < _MOST_LOOKED_THROUGH else 1
+        lines = [self._line(number), *self._lines[number + 1 : number + longest]]
+        command = curl_command.read(lines)
+        if command is None:
+            self._looked_through += sum(map(len, lines))
         return command
 
     def _begin(self, number: int) -> _Found:
@@ -235,6 +239,11 @@ def _without_remark(text: str) -> str:
             return begin[:end] if begin[end:].lstrip().startswith("* ") else text
     remark = _REMARK.search(text)
     return text[: remark.start()] if remark else text
+
+
+def _without_progress(part: str) -> str:
+    progress = _PROGRESS.match(part)
+    return _PROGRESS_HEAD.sub("", part[progress.end() :] if progress else part, count=1)
 
 
 def _header(line: str) -> list[tuple[str, str]]:

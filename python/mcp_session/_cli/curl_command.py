@@ -28,6 +28,8 @@ _SHORT = {
     "A": "user-agent",
     "I": "head",
     "G": "get",
+    "F": "form",
+    "T": "upload-file",
 }
 _SHORT_WITH_VALUE = frozenset("AbcCdDeEFHKmoPQrtTuUwxXyYz")
 _LONG_WITH_VALUE = re.compile(
@@ -38,6 +40,7 @@ _LONG_WITH_VALUE = re.compile(
     r"unix-socket|upload-file|url|user-agent|write-out"
 )
 _DATA = frozenset({"data", "data-ascii", "data-binary", "data-raw", "json"})
+_IMPLIED = {"head": "HEAD", "get": "GET", "upload-file": "PUT"}
 _FILES = frozenset({"data", "data-ascii", "data-binary", "json"})
 
 
@@ -50,16 +53,20 @@ class Transfer:
     headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     parts: list[str | None] = field(default_factory=list[str | None])
     """Of the body, as far as they stand in the command."""
-    is_head: bool = False
+    implied: str = ""
+    """The method that another option than `-X` stands for."""
 
     @property
     def method(self) -> str:
         """The HTTP method."""
-        return self.request or ("HEAD" if self.is_head else "POST" if self.parts else "GET")
+        return self.request or self.implied or ("POST" if self.parts else "GET")
 
     @property
     def body(self) -> bytes | None:
         """What is sent; `None` where it stands in a file."""
+        if self.implied == "GET":
+            # Its data stands in the query.
+            return b""
         parts = [part for part in self.parts if part is not None]
         if len(parts) < len(self.parts):
             return None
@@ -99,8 +106,9 @@ def _open_quote(line: str, quote: str) -> str:
 
 
 def _words(command: str) -> list[str]:
+    prompt = _PROMPT.match(command)
     try:
-        return shlex.split(_PROMPT.sub("", command, count=1))[1:]
+        return shlex.split(command[prompt.end() :] if prompt else command)[1:]
     except ValueError:
         return []
 
@@ -151,12 +159,13 @@ def _take(transfer: Transfer, name: str, value: str) -> None:
         transfer.headers.append((header.strip(), content.strip()))
     elif name == "user-agent":
         transfer.headers.append(("user-agent", value))
-    elif name == "head":
-        transfer.is_head = True
+    elif name in _IMPLIED:
+        transfer.implied = _IMPLIED[name]
+        transfer.parts += [None] * (name == "upload-file")
     elif name in _DATA:
         is_file = name in _FILES and value.startswith("@")
         transfer.parts.append(None if is_file else value)
-    elif name in {"data-urlencode", "form", "upload-file"}:
+    elif name in {"data-urlencode", "form"}:
         transfer.parts.append(None)
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["MOST_PLACES", "Reader", "UnreadableError", "is_file", "is_folder", "is_link"]
+__all__ = ["MOST_PLACES", "Reader", "UnreadableError", "is_file", "is_folder"]
 
 LONGEST_FILE = 128 * 1024 * 1024
 LONGEST_IN_ALL = 512 * 1024 * 1024
@@ -86,11 +86,6 @@ def is_folder(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """Say whether something of this name is there and no folder."""
     return os.path.exists(path) and not is_folder(path)  # noqa: PTH110 - as above
-
-
-def is_link(path: Path) -> bool:
-    """Say whether this is a symbolic link."""
-    return os.path.islink(path)  # noqa: PTH114 - as above
 
 
 _BINARY: int = getattr(os, "O_BINARY", 0)

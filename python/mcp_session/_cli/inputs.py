@@ -14,7 +14,6 @@ from mcp_session._cli.files import (
     UnreadableError,
     is_file,
     is_folder,
-    is_link,
     reason,
 )
 from mcp_session._cli.recorded import Draft, MalformedError, Problem, in_time
@@ -123,7 +122,7 @@ def _pair(request: Path, response: Path, reader: Reader) -> Item:
 
 
 def _file(path: Path, reader: Reader) -> list[Item]:
-    if not is_file(path) and not is_link(path):
+    if not is_file(path):
         # Of a name that is too long, the system says so.
         return [_unreadable(path, _why_missing(path))]
     try:

@@ -32,6 +32,7 @@ class Teller:
         """Take all exchanges of the recording."""
         self._exchanges = exchanges
         self._story = diagnose([exchange.core for exchange in exchanges])
+        self._session_ids = {session.id.lower() for session in self._story.sessions} - {""}
 
     @property
     def has_findings(self) -> bool:
@@ -108,7 +109,7 @@ class Teller:
         return advice(finding, self._exchanges[finding.exchanges[0]].core)
 
     def _endpoint(self, number: int) -> str:
-        return route(self._exchanges[number].core.endpoint)
+        return route(self._exchanges[number].core.endpoint, self._session_ids)
 
     def _exchange_as_json(self, number: int) -> dict[str, Any]:
         exchange = self._exchanges[number]

@@ -1,6 +1,7 @@
 """How things are shown: on a terminal, in a pipe, in JSON."""
 
 import re
+from collections.abc import Container
 from urllib.parse import unquote
 
 from rich.console import Console
@@ -18,6 +19,9 @@ _LONGEST = 200
 
 # A longer part of a path with a digit in it may be a credential.
 _LONGEST_PART = 16
+
+# As in `mcp;session=1868a90c`.
+_VALUES = re.compile("[;=,&:]")
 
 
 def console_for_output() -> Console:
@@ -48,20 +52,25 @@ def named(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
-def route(endpoint: str) -> str:
+def route(endpoint: str, session_ids: Container[str] = ()) -> str:
     """Return an endpoint without what may be a credential in its path.
+
+    What is one of these session IDs, in small letters, is none of the route, however short.
 
     >>> route("server.example/sessions/1868a90c-5f2e-4c0d/mcp")
     'server.example/sessions/*/mcp'
+    >>> route("server.example/sessions/1868A90C/mcp", {"1868a90c"})
+    'server.example/sessions/*/mcp'
     """
     host, *parts = endpoint.split("/")
-    return named("/".join([host.rpartition("@")[2], *map(_route_part, parts)]))
+    shown = ("*" if _is_telling(unquote(it), session_ids) else it for it in parts)
+    return named("/".join([host.rpartition("@")[2], *shown]))
 
 
-def _route_part(part: str) -> str:
-    plain = unquote(part)
-    is_telling = len(plain) > _LONGEST_PART and re.search(r"\d", plain)
-    return "*" if is_telling else part
+def _is_telling(part: str, session_ids: Container[str]) -> bool:
+    if len(part) > _LONGEST_PART and re.search(r"\d", part):
+        return True
+    return any(it in session_ids for it in _VALUES.split(part.lower()))
 
 
 def shown_id(session_id: str) -> str:
