@@ -29,6 +29,9 @@ const HELD_BACK: usize = 64 * 1024;
 /// The same while a question may have to be shown under another id: servers write it last.
 const HELD_BACK_FOR_ITS_ID: usize = EventReader::DEFAULT_LIMIT;
 
+/// A stream may begin with it. The SDKs take it for a part of the first field's name.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// How a stream ended.
 #[derive(Clone, Copy, Debug)]
 pub enum StreamEnd<'a> {
@@ -56,6 +59,8 @@ pub struct Watch {
     /// Whether an event with an ID of its own has come in.
     has_progressed: bool,
     in_vain: u32,
+    /// What the stream may begin with still, of a byte order mark.
+    mark: &'static [u8],
     /// The beginning of an event that is not whole yet, and has not gone out.
     held_back: Vec<u8>,
     /// What became of the beginning of the current event.
@@ -100,6 +105,10 @@ impl Watch {
             last_event_id: None,
             has_progressed: true,
             in_vain: 0,
+            mark: match guard {
+                Shield::Up => BYTE_ORDER_MARK,
+                Shield::Down => &[],
+            },
             held_back: Vec::new(),
             beginning: Beginning::HeldBack,
             large: LargeEvent::default(),
@@ -166,6 +175,9 @@ impl Watch {
             for notice in notices {
                 output.push(&sse::message_event(&notice));
             }
+        }
+        if !self.mark.is_empty() {
+            start = start.max(self.leave_out_mark(&mut output));
         }
         let mut last_event_id = Arc::clone(self.reader.shared_last_event_id());
         let Self { reader, stream, awaited, held_back, beginning, large, .. } = self;
@@ -289,6 +301,25 @@ impl Watch {
             }
             Beginning::HeldBack | Beginning::LeftOut => Vec::new(),
         }
+    }
+
+    /// Leaves out a byte order mark, or as much of one as this piece has; says how long that is.
+    fn leave_out_mark(&mut self, output: &mut Output<'_>) -> usize {
+        let (piece, mark) = (output.piece, self.mark);
+        if piece.is_empty() {
+            return 0;
+        }
+        let length = mark.len().min(piece.len());
+        self.mark = &[];
+        if piece.get(..length) != mark.get(..length) {
+            // What looked like the beginning of one was none.
+            let begun = BYTE_ORDER_MARK.strip_suffix(mark).unwrap_or_default();
+            self.held_back.extend_from_slice(begun);
+            return 0;
+        }
+        self.mark = mark.get(length..).unwrap_or_default();
+        output.skip_until(length);
+        length
     }
 
     /// Keeps the beginning of an event that is not whole, unless it is long.

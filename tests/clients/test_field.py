@@ -202,6 +202,24 @@ async def test_an_answer_reaches_its_caller_in_all_that_the_sdks_read_and_write(
         sdk.read_message(text.strip())
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+async def test_a_byte_order_mark_before_the_events_hides_no_answer(cut: int) -> None:
+    event = b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n'
+    whole = "\ufeff".encode() + event
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.begin_events({})
+        for piece in (whole[:cut], whole[cut:]):
+            if piece:
+                await exchange.send(piece)
+        await exchange.finish()
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = answer
+
+        assert (await scene.caller.post(call_of(1))).content == event
+
+
 EVENTS = {"content-type": "text/event-stream"}
 
 
