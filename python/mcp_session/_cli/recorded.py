@@ -89,9 +89,10 @@ def in_time(files: Sequence[Sequence[Item]]) -> list[Exchange | Problem]:
         if len(times) == len(within):
             # Their order alone counts: a file may say that it lasted for thousands of years.
             moments = sorted({moment for both in times for moment in both})
-            numbers = {moment: number for number, moment in enumerate(moments, now)}
+            # Between two of them there is one more: an `initialize` takes at least that long.
+            numbers = {moment: now + 2 * number for number, moment in enumerate(moments)}
             made += [_made(_moved(item, numbers)) for item in file]
-            now += len(moments)
+            now += 2 * len(moments)
         else:
             made += [_made(_moved(item, now + 2 * index)) for index, item in enumerate(file)]
             now += 2 * len(file)
@@ -104,9 +105,10 @@ def _moved(item: Item, to: Mapping[int, int] | int) -> Item:
         return item
     if isinstance(to, int):
         return replace(item, times=(to, to + 1))
-    return (
-        item if item.times is None else replace(item, times=(to[item.times[0]], to[item.times[1]]))
-    )
+    if item.times is None:
+        return item
+    sent, answered = item.times
+    return replace(item, times=(to[sent], to[answered]))
 
 
 def _made(item: Item) -> Exchange | Problem:
