@@ -303,9 +303,9 @@ BUGS = [
     Bug(
         "any response is taken for the answer",
         *("client", "client", "src/jsonrpc/pending.rs"),
-        "id.key().is_some_and(|key| self.waiting.remove(&key))",
-        "id.key().is_some_and(|key| {\n"
-        "            self.waiting.remove(&key) || self.waiting.pop_first().is_some()\n        })",
+        "None => Heard::OthersAnswer,",
+        "None if self.waiting.pop_first().is_some() => Heard::Answer,\n"
+        "                None => Heard::OthersAnswer,",
     ),
     Bug(
         "a cut stream's error is appended twice",

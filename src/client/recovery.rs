@@ -16,7 +16,6 @@ use super::event::{Event, SessionName};
 use super::followed::{FollowedSession, LONGEST_ID};
 use super::head::{Media, ResponseHead};
 use super::owned::OwnedHead;
-use super::refusal;
 use super::registry::Slot;
 use super::server_message::{Heard, PendingAnswers, said};
 use super::{Client, Misuse};
@@ -244,14 +243,8 @@ impl RecoveryRun {
         match core::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Initialize(lead) => {
                 followed.note_failure(answer_was(status, message.as_deref(), followed));
-                let is_error = refusal::server_error(message.as_deref()).is_some();
                 if head.session_id().is_some_and(|id| id.len() > LONGEST_ID) {
                     followed.note_failure("the new session's ID is too long".to_owned());
-                    let failure = followed.session.lead_failed(lead);
-                    return Ok(failed(followed, failure.ok()));
-                }
-                if refusal::is_outage(status) && !is_error {
-                    // Nobody was asked.
                     let failure = followed.session.lead_failed(lead);
                     return Ok(failed(followed, failure.ok()));
                 }

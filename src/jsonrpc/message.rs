@@ -108,6 +108,22 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// What a text is to the SDKs, to which a `method` that is `null` is none.
+    #[cfg(any(feature = "client", feature = "sessions"))]
+    pub(super) fn of_sdk(text: &'a str) -> Self {
+        let message = Self::of(text);
+        if message.kind != Kind::Malformed {
+            return message;
+        }
+        let without_method = json::members(text, NAMES).and_then(|members| match members {
+            [id, Member::Once("null"), params, result, error] => {
+                judged([id, Member::Absent, params, result, error])
+            }
+            _ => None,
+        });
+        without_method.unwrap_or(Self::MALFORMED)
+    }
+
     /// What the body is.
     pub fn kind(&self) -> Kind {
         self.kind

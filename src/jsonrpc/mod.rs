@@ -6,6 +6,8 @@ pub(crate) mod json;
 pub mod message;
 #[cfg(any(feature = "client", feature = "sessions"))]
 mod pending;
+#[cfg(any(feature = "client", feature = "sessions"))]
+mod readable;
 mod splice;
 
 pub use error::JsonRpcError;

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Kind, Message, RequestId, RequestIdKey, json, range_of, spliced};
+use super::{Kind, Message, RequestId, RequestIdKey, json, range_of, readable, spliced};
 
 /// The requests of one POST that wait for their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct PendingAnswers {
 /// How the requests were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Asked {
-    /// Its caller reads no batch.
+    /// Its caller reads no batch of one.
     Alone,
     #[default]
     InABatch,
@@ -44,17 +44,36 @@ impl PendingAnswers {
     ///
     /// A message answers a request only if it is a response by the schema and its id is the
     /// request's, as a JSON value or as the text of the same integer, alone or in a batch. Its
-    /// caller is to read the id as the request bore it, and no batch unless it sent one: mcp 1.x
-    /// waits for ever over an id with a fraction, and over a batch.
+    /// caller is to read the id as the request bore it, no batch of one unless it sent a batch, and
+    /// no lone surrogate: mcp 1.x waits for ever over an id with a fraction, over a batch, and over
+    /// half a character. What else a batch has, a question perhaps, stays beside the answer. `NaN`
+    /// and `Infinity` the SDKs read, and a `method` that is `null`.
     pub(crate) fn saw(&mut self, body: &[u8]) -> (Heard, Option<Vec<u8>>) {
         let Some(text) = json::text(body) else { return (Heard::NoAnswer, None) };
+        let repaired = readable::without_lone_surrogates(text);
+        let text = repaired.as_deref().unwrap_or(text);
+        let (heard, respelled) = self.saw_text(text);
+        let own = respelled.or_else(|| repaired.filter(|_| heard == Heard::Answer).map(Into::into));
+        (heard, own)
+    }
+
+    fn saw_text(&mut self, text: &str) -> (Heard, Option<Vec<u8>>) {
         let message = Message::of(text);
+        if message.kind() != Kind::Malformed {
+            return self.saw_message(Text { own: text, read: text }, &message);
+        }
+        let numbers = readable::with_numbers_for_words(text);
+        let text = Text { own: text, read: numbers.as_deref().unwrap_or(text) };
+        self.saw_message(text, &Message::of_sdk(text.read))
+    }
+
+    fn saw_message(&mut self, text: Text<'_>, message: &Message<'_>) -> (Heard, Option<Vec<u8>>) {
         match message.kind() {
-            Kind::Batch => self.saw_batch(text, &message),
+            Kind::Batch => self.saw_batch(text, message),
             Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
-                match self.saw_single(text, &message) {
+                match self.saw_single(text.read, message) {
                     Single::Answers { edit } => {
-                        let respelled = edit.map(|edit| self.respelled(text, &[edit]));
+                        let respelled = edit.map(|edit| self.respelled(text, text.read, &[edit]));
                         (Heard::Answer, respelled)
                     }
                     Single::Not(heard) => (heard, None),
@@ -63,11 +82,13 @@ impl PendingAnswers {
         }
     }
 
-    fn saw_batch(&mut self, batch: &str, message: &Message<'_>) -> (Heard, Option<Vec<u8>>) {
+    fn saw_batch(&mut self, batch: Text<'_>, message: &Message<'_>) -> (Heard, Option<Vec<u8>>) {
         let mut all = None;
         let mut edits = Vec::new();
         let mut answer = None;
+        let mut count = 0_usize;
         for (text, member) in message.members_with_text() {
+            count += 1;
             let heard = match self.saw_single(text, &member) {
                 Single::Answers { edit } => {
                     answer = Some((text, edit));
@@ -79,8 +100,12 @@ impl PendingAnswers {
             all = Some(all.map_or(heard, |before: Heard| before.and(heard)));
         }
         let readable = match (self.asked, answer) {
-            (Asked::Alone, Some((text, edit))) => Some(self.respelled(text, edit.as_slice())),
-            (Asked::InABatch, Some(_)) if !edits.is_empty() => Some(self.respelled(batch, &edits)),
+            (Asked::Alone, Some((text, edit))) if count == 1 => {
+                Some(self.respelled(batch, text, edit.as_slice()))
+            }
+            (Asked::Alone | Asked::InABatch, Some(_)) if !edits.is_empty() => {
+                Some(self.respelled(batch, batch.read, &edits))
+            }
             (Asked::Alone | Asked::InABatch, _) => None,
         };
         (all.unwrap_or(Heard::NoAnswer), readable)
@@ -108,13 +133,15 @@ impl PendingAnswers {
         })
     }
 
-    /// A text with the requests' own ids in it.
-    fn respelled(&self, text: &str, edits: &[(RequestId<'_>, usize)]) -> Vec<u8> {
+    /// A part of a text with the requests' own ids in it.
+    fn respelled(&self, whole: Text<'_>, part: &str, edits: &[(RequestId<'_>, usize)]) -> Vec<u8> {
         let edits = edits.iter().filter_map(|(id, at)| {
-            let range = range_of(text.as_bytes(), id.as_str().as_bytes())?;
+            let range = range_of(part.as_bytes(), id.as_str().as_bytes())?;
             Some((range, self.ids.get(*at)?.as_bytes()))
         });
-        spliced(text.as_bytes(), edits)
+        let place = range_of(whole.read.as_bytes(), part.as_bytes());
+        let own = place.and_then(|place| whole.own.as_bytes().get(place)).unwrap_or_default();
+        spliced(own, edits)
     }
 
     #[cfg(feature = "client")]
@@ -152,6 +179,13 @@ impl PendingAnswers {
         let other = id.in_other_type().filter(|_| !self.waiting.is_empty())?;
         RequestId::from_json(&other)?.key().filter(waits)
     }
+}
+
+/// A text, and what is read in it: as long, and alike but for words in place of numbers.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    own: &'a str,
+    read: &'a str,
 }
 
 /// What a message that is no batch is to the requests that wait.
@@ -273,16 +307,64 @@ mod tests {
     }
 
     #[test]
-    fn of_a_batch_a_request_that_was_in_none_gets_its_answer_alone() {
-        let notification = r#"{"jsonrpc":"2.0","method":"m"}"#;
-        let batch = format!("[{notification}, {}]", answer(r#""1""#));
+    fn what_the_sdks_read_though_it_is_no_json_is_an_answer_as_it_stands() {
+        for (id, message) in [
+            ("1", r#"{"jsonrpc":"2.0","id":1,"result":{"a":[NaN,-Infinity,"NaN"]}}"#),
+            ("1", r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{"a":1},"error":null}"#),
+        ] {
+            let mut pending = pending(&[id]);
+            assert_eq!((Heard::Answer, None), pending.saw(message.as_bytes()), "{message}");
+            assert!(pending.is_empty());
+        }
+        let other = r#"{"jsonrpc":"2.0","id":"1","result":{"a":NaN,"b":Infinity}}"#;
+        let respelled = |text: &str| Some(text.replace(r#""1""#, "1").into_bytes());
+        let of_one = format!("[{other}]");
+        let of_two = format!(r#"[{{"jsonrpc":"2.0","method":"m","params":[NaN]}}, {other}]"#);
+        for (message, read) in [(other, other), (&of_one, other), (&of_two, &of_two)] {
+            let seen = pending(&["1"]).saw(message.as_bytes());
+            assert_eq!((Heard::Answer, respelled(read)), seen);
+        }
+        for message in [
+            r#"{"jsonrpc":"2.0","id":1,"result":{"a":-NaN}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"a":nan}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":1,"result":{}}"#,
+        ] {
+            assert_eq!((Heard::NoAnswer, None), pending(&["1"]).saw(message.as_bytes()));
+        }
+    }
 
-        let alone = Some(answer("1").into_bytes());
-        assert_eq!((Heard::Answer, alone), pending(&["1"]).saw(batch.as_bytes()));
+    #[test]
+    fn half_a_character_in_an_answer_is_read_as_one_that_is_missing() {
+        let message = |id: &str, text: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"text":"{text}"}}}}"#)
+        };
+        let own = message("1", r"a\ufffd").into_bytes();
+        for (id, text) in [("1", r"a\ud83d"), ("1.0", r"a\ud83d")] {
+            let seen = pending(&["1"]).saw(message(id, text).as_bytes());
+            assert_eq!((Heard::Answer, Some(own.clone())), seen);
+        }
+        let whole = message("1", r"\ud83d\ude00");
+        assert_eq!((Heard::Answer, None), pending(&["1"]).saw(whole.as_bytes()));
+        let others = message("2", r"\ud83d");
+        assert_eq!((Heard::OthersAnswer, None), pending(&["1"]).saw(others.as_bytes()));
+    }
 
-        let whole = Some(format!("[{notification}, {}]", answer("1")).into_bytes());
-        assert_eq!((Heard::Answer, whole.clone()), pending(&["1", "2"]).saw(batch.as_bytes()));
-        let mut of_batch = PendingAnswers::of_batch(&["1".to_owned()]);
-        assert_eq!((Heard::Answer, whole), of_batch.saw(batch.as_bytes()));
+    #[test]
+    fn a_request_that_was_in_no_batch_gets_its_answer_out_of_a_batch_of_one() {
+        let batch = |answer: String, rest: &str| format!("[ {answer}{rest} ]").into_bytes();
+        let question = r#", {"jsonrpc":"2.0","id":1,"method":"m"}"#;
+        for answered in ["1", r#""1""#] {
+            let alone = Some(answer("1").into_bytes());
+            let of_one = batch(answer(answered), "");
+            assert_eq!((Heard::Answer, alone), pending(&["1"]).saw(&of_one));
+
+            let respelled = |rest| (answered != "1").then(|| batch(answer("1"), rest));
+            let of_two = batch(answer(answered), question);
+            assert_eq!((Heard::Answer, respelled(question)), pending(&["1"]).saw(&of_two));
+
+            let mut of_batch = PendingAnswers::of_batch(&["1".to_owned()]);
+            assert_eq!((Heard::Answer, respelled("")), of_batch.saw(&of_one));
+        }
     }
 }

@@ -201,6 +201,13 @@ class Callbacks:
         return "yes" if self.answer is None else await self.answer(question)
 
 
+def read_message(text: str) -> Any:
+    """Read a message as the SDK does; raise `ValueError` where it cannot."""
+    if MODERN_SDK:
+        return types.jsonrpc_message_adapter.validate_json(text, by_name=False)
+    return types.JSONRPCMessage.model_validate_json(text)
+
+
 class errors_of_calls:  # noqa: N801  # read as the function it stands for
     """Make the error of either generation a `CallError`."""
 

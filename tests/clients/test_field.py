@@ -171,6 +171,37 @@ async def test_what_is_no_response_by_the_schema_ends_its_call_with_an_error(
         assert (ended["id"], ended["error"]["code"]) == (1, CONNECTION_CLOSED)
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        ('{"jsonrpc":"2.0","id":1,"result":{"a":[NaN,-Infinity]}}', None),
+        ('{"jsonrpc":"2.0","id":1,"method":null,"result":{},"error":null}', None),
+        (r'{"jsonrpc":"2.0","id":1,"result":{"a":"\ud83d\ud83d\ude00"}}', "\ufffd\U0001f600"),
+    ],
+)
+async def test_an_answer_reaches_its_caller_in_all_that_the_sdks_read_and_write(
+    message: str, read: str | None, *, is_stream: bool
+) -> None:
+    body = (f"data: {message}\n\n" if is_stream else message).encode()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(200, body, EVENTS if is_stream else JSON)
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = answer
+
+        response = await scene.caller.post(call_of(1))
+
+        if read is None:
+            assert response.content == body
+        else:
+            assert answer_in(response)["result"] == {"a": read}
+        text = response.text.removeprefix("data: ") if is_stream else response.text
+        # As both SDKs read it.
+        sdk.read_message(text.strip())
+
+
 EVENTS = {"content-type": "text/event-stream"}
 
 
@@ -638,6 +669,20 @@ async def test_a_stray_404_does_not_bury_a_session_that_lives(status: int) -> No
         assert "SessionRevived" in scene.told
         assert (await scene.caller.delete()).status_code == 200
         assert scene.script.live == set()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, 530])
+async def test_a_gateway_that_has_no_new_session_does_not_bury_the_old_one(status: int) -> None:
+    async with session() as scene:
+        assert await scene.caller.current() == "session-1"
+        scene.script.parts |= {"tools/call": refusal(404), "initialize": refusal(status)}
+        first = await scene.caller.call()
+        assert f"its answer was {status}" in first["error"]["message"]
+        del scene.script.parts["tools/call"]
+
+        assert [await scene.caller.current() for _ in range(3)] == ["session-1"] * 3
+        assert "SessionRevived" in scene.told
+        assert len(scene.server.seen("initialize")) == 2
 
 
 async def test_many_who_wait_for_the_trial_of_a_session_are_all_answered() -> None:
@@ -1147,6 +1192,7 @@ async def test_raw_bytes_of_an_answer_are_read_once(*, is_stream: bool) -> None:
         await response.aclose()
 
         assert (raw == body) if is_stream else json.loads(raw)["id"] == 1
+        assert response.elapsed.total_seconds() > 0
         with pytest.raises(sdk.http.StreamError):
             async for _ in response.aiter_raw():
                 pass

@@ -27,7 +27,7 @@ from mcp_session._asgi._peers import Peers
 from mcp_session._asgi._running import Running
 from mcp_session._sessions.unreachable import UnreachableSessions
 from mcp_session.replica import Replica
-from mcp_session.sessions import MemorySessions, SessionTable
+from mcp_session.sessions import MemorySessions, SessionTable, SqliteSessions
 
 __all__ = ["Entrance", "ReplicaOptions", "ServingReplica"]
 
@@ -119,9 +119,8 @@ class ServingReplica:
             token_hex(16),
             key,
             restore=options.restore,
-            # A file can be deleted, or replaced, while processes use it: as with a server, what it
-            # does not know is then believed only once all that live have written again.
-            durable=isinstance(options.sessions, MemorySessions),
+            # Neither loses anything in silence while a process that uses it lives.
+            durable=isinstance(options.sessions, (MemorySessions, SqliteSessions)),
             echo_id=options.echo_id,
             requires_session=options.requires_session,
             max_sessions=options.max_sessions,

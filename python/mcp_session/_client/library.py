@@ -166,6 +166,11 @@ class Body:
         self._close = close
         self._stream = of
 
+    @property
+    def elapsed(self) -> object:
+        """What httpx2 looks for at a response's stream."""
+        return getattr(self._stream, "elapsed", None)
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._chunks.__aiter__()
 

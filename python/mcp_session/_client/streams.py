@@ -58,6 +58,11 @@ class GuardedStream:
         self._chunks = aiter(_decoded_stream(response, library) if is_encoded else self._stream)
         self._next = self._chunks.__anext__
 
+    @property
+    def elapsed(self) -> object:
+        """What httpx2 looks for at a response's stream."""
+        return getattr(self._stream, "elapsed", None)
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -169,7 +174,7 @@ async def read_refusal(response: httpx2.Response, read: Read, library: Library) 
             is_in_time = True
         except StopAsyncIteration:
             await stream.aclose()
-            response.stream = library.whole_body(bytes(beginning))
+            response.stream = _in_place_of(stream, bytes(beginning), library)
             return await _decoded(bytes(beginning), response, limit, library)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
             failed, is_in_time = error, True
@@ -195,7 +200,7 @@ async def read_encoded(response: httpx2.Response, library: Library) -> bytes:
         body = b"".join([chunk async for chunk in stream])
     finally:
         await stream.aclose()
-    response.stream = library.whole_body(body)
+    response.stream = _in_place_of(stream, body, library)
     return library.response(200, headers=_encoding(response), content=body).content
 
 
@@ -268,7 +273,7 @@ def replace_body(response: httpx2.Response, body: bytes, library: Library) -> No
     # What was read of it is forgotten.
     for name in ("_content", library.raw_reader):
         vars(response).pop(name, None)
-    response.stream = library.whole_body(body)
+    response.stream = _in_place_of(response.stream, body, library)
     response.is_stream_consumed = response.is_closed = False
 
 
@@ -277,7 +282,7 @@ def _read_raw(
 ) -> object:
     response = cast("httpx2.Response", read())
     delattr(response, library.raw_reader)
-    response.stream = library.whole_body(body)
+    response.stream = _in_place_of(response.stream, body, library)
     response.is_stream_consumed = response.is_closed = False
     return getattr(response, library.raw_reader)(chunk_size)
 
@@ -290,6 +295,13 @@ def of_library(kind: type, byte_stream: type) -> Any:  # noqa: ANN401 - it is ca
 
 def _stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
     return cast("httpx2.AsyncByteStream", response.stream)
+
+
+def _in_place_of(stream: object, body: bytes, library: Library) -> httpx2.ByteStream:
+    """Make the stream of a body in place of one that was read; httpx2 asks it for the time."""
+    whole = library.whole_body(body)
+    vars(whole)["elapsed"] = getattr(stream, "elapsed", None)
+    return whole
 
 
 def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterable[bytes]:

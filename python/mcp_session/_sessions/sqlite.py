@@ -54,6 +54,8 @@ _UPDATE = """
     UPDATE sessions SET claim = :claim, owner = :owner, ends = :ends, value = :value
     WHERE key = :key AND claim = :expected AND ends > :time
 """
+# A file that takes the place of another has, by then, what every process that lives owns.
+_REWRITTEN_SECONDS = 2.0
 # Four for each that is new: the file shrinks faster than it grows, in work that is bounded.
 _FORGET = """
     DELETE FROM sessions WHERE rowid IN
@@ -146,6 +148,8 @@ class SqliteSessions:
             facts = {"key": key, "now": time.monotonic(), "time": time.time()}
             row = connection.execute(_FIND, facts).fetchone()
             if row is None:
+                if self._file.was_replaced_within(_REWRITTEN_SECONDS):
+                    raise SessionTableError(TableFault.REPLACED)
                 return None
             claim, owner, value, addresses = row
             return FoundSession(SessionEntry(claim, owner, value), addresses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import random
 import sqlite3
@@ -77,6 +78,10 @@ class SqliteFile:
         self._writing = _Lane(path, timeout)
         self._process: int | None = None
 
+    def was_replaced_within(self, seconds: float) -> bool:
+        """Whether the file was seen to be another so short a time ago."""
+        return time.monotonic() - self._reading.replaced < seconds
+
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work`, which is one statement."""
         self._check_process()
@@ -120,6 +125,8 @@ class _Lane:
         # What follows is the thread's alone.
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
+        # By `time.monotonic`.
+        self.replaced = -math.inf
 
     def submit(self, work: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
         with self._lock:
@@ -155,6 +162,7 @@ class _Lane:
                 if (status.st_dev, status.st_ino) == self._file:
                     return self._connection
             # It was deleted, or replaced: what is written there nobody else would find.
+            self.replaced = time.monotonic()
             self._close()
         with _opening:
             # SQLite would make it readable by whomever the umask lets.

@@ -29,6 +29,7 @@ class TableFault(Enum):
     DENIED = "the session table denies access"
     OTHER_KEY = "the session table was begun with another hashing key"
     OTHER_VERSION = "the session table was begun by another version of mcp_session"
+    REPLACED = "the session table was deleted or replaced a moment ago"
     UNREPLICATED = "too few replicas of the session table acknowledged the write"
     REFUSED = "the session table refused the command"
 

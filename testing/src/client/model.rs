@@ -786,7 +786,6 @@ impl Model {
             Welcome::Result(..) => (200, None),
             Welcome::Error(-32022) => (200, Some(Reason::ModernOnlyServer)),
             Welcome::Error(_) | Welcome::Broken => (200, Some(Reason::InitializeRefused)),
-            Welcome::Status(status) if is_outage(status) => return self.lead_failed(session),
             Welcome::Status(status) => (status, Some(Reason::InitializeRefused)),
         };
         let id = id.filter(|_| !has_ill_formed_id).map(str::to_owned);
