@@ -312,6 +312,17 @@ fn a_replacement_that_is_refused_is_the_servers_and_may_be_asked_for_again() {
 }
 
 #[test]
+fn a_replacement_that_took_no_time_was_sent_before_it_was_refused() {
+    let recorded = [
+        exchange(opened("a"), 0, 1),
+        exchange((post("a", CALL), Some(gone())), 2, 3),
+        exchange((post("", INITIALIZE), Some(status(404))), 4, 4),
+    ];
+
+    assert_found(&recorded, &[(Claim::ReplacementRefused, Some(0), &[2])]);
+}
+
+#[test]
 fn a_first_initialize_that_is_answered_404_has_the_wrong_url() {
     let recorded = in_turn(&[(post("", INITIALIZE), Some(status(404)))]);
 
@@ -379,6 +390,17 @@ fn a_session_that_serves_after_its_end_was_alive_and_nobody_kept_a_dead_id() {
 
     assert_found(&recorded, &[(Claim::NotFoundForLiveSession, Some(0), &[1, 3])]);
     assert_eq!(None, diagnose(&recorded).sessions[0].ended);
+}
+
+#[test]
+fn a_misreport_of_a_session_that_was_alive_is_not_the_servers() {
+    let recorded = in_turn(&[
+        opened("a"),
+        (post("a", LIST), Some(said(400, "unknown session"))),
+        (post("a", CALL), Some(status(200))),
+    ]);
+
+    assert_found(&recorded, &[(Claim::NotFoundForLiveSession, Some(0), &[1, 2])]);
 }
 
 #[test]

@@ -218,6 +218,15 @@ def test_an_archive_without_times_is_after_the_one_that_was_named_before(tmp_pat
     assert ("gateway", "NotFoundForLiveSession") not in found(story(then, first))
 
 
+def test_recordings_of_all_times_that_can_be_are_one_story(tmp_path: Path) -> None:
+    ages = [entry(startedDateTime=f"{year}-01-01T00:00:00.1Z") for year in (1970, 9999)]
+    for number in range(80):
+        archive(tmp_path / f"{number:02}.har", *ages)
+    archive(tmp_path / "without.har", entry())
+
+    assert len(story(tmp_path)["exchanges"]) == 161
+
+
 def test_raw_pairs_are_read_and_standard_input(tmp_path: Path) -> None:
     (tmp_path / "a.request").write_bytes(REQUEST)
     (tmp_path / "a.response").write_bytes(RESPONSE)

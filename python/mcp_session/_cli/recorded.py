@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mcp_session._core import RecordedExchange
 
@@ -81,27 +81,42 @@ def in_time(files: Sequence[Sequence[Item]]) -> list[Exchange | Problem]:
     """
     drafts = [[item for item in file if isinstance(item, Draft)] for file in files]
     if all(draft.times for file in drafts for draft in file):
-        return [_made(item, 0) for file in files for item in file]
+        return [_made(item) for file in files for item in file]
     made: list[Exchange | Problem] = []
     now = 0
     for file, within in zip(files, drafts, strict=True):
         times = [draft.times for draft in within if draft.times]
         if len(times) == len(within):
-            start = min((sent for sent, _ in times), default=0)
-            made += [_made(item, now - start) for item in file]
-            now += max((answered for _, answered in times), default=0) - start + 1
+            # Their order alone counts: a file may say that it lasted for thousands of years.
+            moments = sorted({moment for both in times for moment in both})
+            # Between two of them there is one more: an `initialize` takes at least that long.
+            numbers = {moment: now + 2 * number for number, moment in enumerate(moments)}
+            made += [_made(_moved(item, numbers)) for item in file]
+            now += 2 * len(moments)
         else:
-            made += [_made(item, now + 2 * index, timed=False) for index, item in enumerate(file)]
+            made += [_made(_moved(item, now + 2 * index)) for index, item in enumerate(file)]
             now += 2 * len(file)
     return made
 
 
-def _made(item: Item, shift: int, *, timed: bool = True) -> Exchange | Problem:
+def _moved(item: Item, to: Mapping[int, int] | int) -> Item:
+    """Give an exchange other times: what its own stand for, or this one and the next."""
     if isinstance(item, Problem):
         return item
-    sent, answered = item.times if timed and item.times else (0, 1)
+    if isinstance(to, int):
+        return replace(item, times=(to, to + 1))
+    if item.times is None:
+        return item
+    sent, answered = item.times
+    return replace(item, times=(to[sent], to[answered]))
+
+
+def _made(item: Item) -> Exchange | Problem:
+    if isinstance(item, Problem):
+        return item
+    sent, answered = item.times or (0, 1)
     try:
-        core = item.make(sent=sent + shift, answered=answered + shift)
+        core = item.make(sent=sent, answered=answered)
     except MalformedError as error:
         path = item.paths[error.part == "response"]
         return Problem(path, error.place, error.what, is_malformed=True)
