@@ -323,14 +323,23 @@ class Simple:
             if answer.status != 200 or b'"result"' not in answer.body or " " in (given or ""):
                 raise GivenUpError
             if not self.closed:
-                accepted = await self.send("POST", INITIALIZED, given)
-                if accepted.status != 202:
-                    raise GivenUpError
+                await self.announce(given)
         except OSError:
             self.strike()
             raise
-        if not self.closed:
-            self.begin_session(given)
+
+    async def announce(self, session_id: str | None) -> None:
+        # Whoever ends the session meanwhile ends this one.
+        before, self.session_id = self.session_id, session_id
+        is_accepted = False
+        try:
+            is_accepted = (await self.send("POST", INITIALIZED, session_id)).status == 202
+        finally:
+            if not is_accepted:
+                self.session_id = before
+        if not is_accepted:
+            raise GivenUpError
+        self.begin_session(session_id)
 
     async def send(
         self, method: str, body: bytes, session_id: str | None, event_id: str | None = None

@@ -31,7 +31,10 @@ def test_session_code_without_a_bug_keeps_every_guarantee(machine: type[SessionM
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=30, report_multiple_bugs=False
+            max_examples=EXAMPLES,
+            stateful_step_count=30,
+            derandomize=not WHOLE,
+            report_multiple_bugs=False,
         ),
     )
 
