@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::arguments::{
-    Body, MethodArgument, Optional, QuirksArgument, SideArgument, StatusArgument,
+    Body, MethodArgument, Optional, QuirksArgument, SideArgument, StatusArgument, look_at,
 };
 use crate::enums;
 use crate::values::Verdict;
@@ -91,6 +91,7 @@ impl RecordedExchange {
     #[staticmethod]
     #[pyo3(signature = (request, response, *, place, sent, answered))]
     fn parse(
+        py: Python<'_>,
         request: &Bound<'_, PyAny>,
         response: &Bound<'_, PyAny>,
         place: &str,
@@ -99,33 +100,8 @@ impl RecordedExchange {
     ) -> PyResult<Self> {
         let request = Body::of("request", request.as_borrowed())?;
         let response = Body::of("response", response.as_borrowed())?;
-        let broken = |part: &'static str| {
-            move |error: HeadError| {
-                PyValueError::new_err((part, error.offset(), error.reason().to_string()))
-            }
-        };
-        let request = RawRequest::parse(request.bytes()).map_err(broken("request"))?;
-        let response =
-            RawResponse::parse(response.bytes(), &request).map_err(broken("response"))?;
-        let remarks = request
-            .remarks()
-            .iter()
-            .map(|remark| format!("request: {remark}"))
-            .chain(response.remarks().iter().map(|remark| format!("response: {remark}")))
-            .collect();
-        let sent_half = Half::of(request.headers(), request.body());
-        let host = sent_half.header("host").unwrap_or_default();
-        Ok(Self {
-            endpoint: format!("{place}{host}{}", request.path()),
-            query: request.query().to_owned(),
-            method: request.method().to_owned(),
-            status: Some(StatusArgument(response.facts().status)),
-            response: Half::of(response.headers(), response.body()),
-            request: sent_half,
-            sent,
-            answered,
-            remarks,
-        })
+        let length = request.bytes().len() + response.bytes().len();
+        look_at(py, length, || Self::of(request.bytes(), response.bytes(), place, sent, answered))
     }
 
     /// The HTTP method, as it stood.
@@ -160,9 +136,9 @@ impl RecordedExchange {
 
     /// The method of the JSON-RPC message that was posted, what else it is, or `None`.
     #[getter]
-    fn message(&self) -> Option<String> {
-        let posted = self.request.body.as_deref().filter(|_| self.method == "POST");
-        let message = peek(posted?);
+    fn message(&self, py: Python<'_>) -> Option<String> {
+        let posted = self.request.body.as_deref().filter(|_| self.method == "POST")?;
+        let message = look_at(py, posted.len(), || peek(posted));
         match message.kind() {
             Kind::Request | Kind::Notification => message.method().map(|it| it.into_owned()),
             Kind::Response => Some("(response)".to_owned()),
@@ -202,14 +178,52 @@ impl RecordedExchange {
         quirks: QuirksArgument,
     ) -> PyResult<Option<Py<Verdict>>> {
         let (sent, came) = (self.request.lines(), self.response.lines());
-        let recorded = self.recorded(&sent, &came);
+        let length = [&self.request, &self.response].map(|it| it.body.as_ref().map_or(0, Vec::len));
+        let length = length.iter().sum();
+        let recorded = look_at(py, length, || self.recorded(&sent, &came));
         let Some(response) = recorded.response else { return Ok(None) };
         let side = side.with(quirks);
-        Verdict::of(py, &classify(side, &recorded.request, &response)).map(Some)
+        let verdict = look_at(py, length, || classify(side, &recorded.request, &response));
+        Verdict::of(py, &verdict).map(Some)
     }
 }
 
 impl RecordedExchange {
+    fn of(
+        request: &[u8],
+        response: &[u8],
+        place: &str,
+        sent: u64,
+        answered: u64,
+    ) -> PyResult<Self> {
+        let broken = |part: &'static str| {
+            move |error: HeadError| {
+                PyValueError::new_err((part, error.offset(), error.reason().to_string()))
+            }
+        };
+        let request = RawRequest::parse(request).map_err(broken("request"))?;
+        let response = RawResponse::parse(response, &request).map_err(broken("response"))?;
+        let remarks = request
+            .remarks()
+            .iter()
+            .map(|remark| format!("request: {remark}"))
+            .chain(response.remarks().iter().map(|remark| format!("response: {remark}")))
+            .collect();
+        let sent_half = Half::of(request.headers(), request.body());
+        let host = sent_half.header("host").unwrap_or_default();
+        Ok(Self {
+            endpoint: format!("{place}{host}{}", request.path()),
+            query: request.query().to_owned(),
+            method: request.method().to_owned(),
+            status: Some(StatusArgument(response.facts().status)),
+            response: Half::of(response.headers(), response.body()),
+            request: sent_half,
+            sent,
+            answered,
+            remarks,
+        })
+    }
+
     fn recorded<'a>(
         &'a self,
         sent: &[(&str, &'a [u8])],

@@ -6,6 +6,7 @@ import pytest
 from mcp_session import (
     EventReader,
     Session,
+    Side,
     admit,
     classify,
     classify_exchange,
@@ -13,7 +14,7 @@ from mcp_session import (
     not_found_response,
     peek,
 )
-from mcp_session._core import AsgiMachine
+from mcp_session._core import AsgiMachine, RecordedExchange
 from mcp_session.server import ServerExchange, ServerPolicy
 
 from beside import others_run_during
@@ -69,6 +70,20 @@ def read_by_a_server() -> Callable[[], object]:
     return lambda: begun.request_piece(CALL, more=False)
 
 
+def recorded() -> RecordedExchange:
+    return RecordedExchange.parse(REQUEST, RESPONSE, place="", sent=0, answered=1)
+
+
+def message_of_a_recording() -> Callable[[], object]:
+    exchange = recorded()
+    return lambda: exchange.message
+
+
+def verdict_of_a_recording() -> Callable[[], object]:
+    exchange = recorded()
+    return lambda: exchange.verdict(side=Side.CLIENT, quirks=False)
+
+
 CALLS: dict[str, Callable[[], Callable[[], object]]] = {
     "peek": lambda: lambda: peek(CALL),
     "admit": lambda: lambda: admit("POST", session_id="x", body=CALL, known=False),
@@ -83,6 +98,9 @@ CALLS: dict[str, Callable[[], Callable[[], object]]] = {
     "ServerExchange.response_piece": answer_as_a_server,
     "AsgiMachine.reads_on": begin_in_asgi,
     "AsgiMachine.response": answer_in_asgi,
+    "RecordedExchange.parse": lambda: recorded,
+    "RecordedExchange.message": message_of_a_recording,
+    "RecordedExchange.verdict": verdict_of_a_recording,
 }
 
 
