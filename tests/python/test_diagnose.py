@@ -432,7 +432,8 @@ def test_what_is_no_length_of_time_is_read_all_the_same(tmp_path: Path, took: st
     timed = entry(
         startedDateTime="2026-11-27T12:00:00.5Z", time="TOOK", timings={"receive": "TOOK"}
     )
-    path = archive(tmp_path / "a.har", timed, timed | {"timings": {}})
+    untold: dict[str, Any] = timed | {"timings": None}
+    path = archive(tmp_path / "a.har", timed, untold)
     path.write_text(path.read_text().replace('"TOOK"', took))
 
     assert len(story(path)["exchanges"]) == 2
