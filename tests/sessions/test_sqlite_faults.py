@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Coroutine, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
+from mcp_session._sessions.sqlite_file import _has_our_tables
 from mcp_session.sessions import (
     FoundSession,
     SessionTable,
@@ -176,6 +177,25 @@ def test_somebody_elses_database_stays_as_it_is(file: Tables) -> None:
 
     assert fault(file, file.open().find(KEY)) is TableFault.DAMAGED
     assert Path(file.address).read_bytes() == before
+
+
+def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(file: Tables) -> None:
+    looked = list[str]()
+
+    class Overtaken:
+        """A connection; after its first look another process makes the tables."""
+
+        def execute(self, sql: str) -> list[Any]:
+            rows = list(empty.execute(sql))
+            if not looked:
+                file.run(file.open().hashing_key())
+            looked.append(sql)
+            return rows
+
+    empty = sqlite3.connect(file.address, isolation_level=None)
+    assert _has_our_tables(cast("sqlite3.Connection", Overtaken()))
+    assert len(looked) == 2
+    empty.close()
 
 
 def test_a_file_of_another_version_is_left_alone(file: Tables) -> None:

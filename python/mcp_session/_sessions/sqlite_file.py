@@ -224,16 +224,11 @@ def _prepare(connection: sqlite3.Connection, until: float) -> None:
 
 def _prepared(connection: sqlite3.Connection, until: float) -> bool:
     try:
-        ((version,),) = connection.execute("PRAGMA user_version")
-        if version not in {0, _VERSION}:
-            raise SessionTableError(TableFault.OTHER_VERSION)
-        if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            # Somebody else's database, which stays as it is.
-            raise SessionTableError(TableFault.DAMAGED)
+        has_our_tables = _has_our_tables(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         # With WAL, a crash of the host loses the last transactions and damages nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
-        if version == 0:
+        if not has_our_tables:
             _transact(_make_tables, connection)
     except sqlite3.OperationalError as error:
         # SQLite does not wait for its turn to change the mode of journal.
@@ -241,6 +236,18 @@ def _prepared(connection: sqlite3.Connection, until: float) -> bool:
             raise
         return False
     return True
+
+
+def _has_our_tables(connection: sqlite3.Connection) -> bool:
+    # In this order: another process may make the tables in between, and their version with them.
+    has_tables = bool(list(connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")))
+    ((version,),) = connection.execute("PRAGMA user_version")
+    if version not in {0, _VERSION}:
+        raise SessionTableError(TableFault.OTHER_VERSION)
+    if version == 0 and has_tables:
+        # Somebody else's database, which stays as it is.
+        raise SessionTableError(TableFault.DAMAGED)
+    return version == _VERSION
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
