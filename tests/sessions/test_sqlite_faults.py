@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import pytest
 import trio
-from mcp_session._sessions.sqlite_file import _has_our_tables
+from mcp_session._sessions.sqlite_file import has_our_tables
 from mcp_session.sessions import (
     FoundSession,
     SessionTable,
@@ -193,7 +193,7 @@ def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(file: Tables) -
             return rows
 
     empty = sqlite3.connect(file.address, isolation_level=None)
-    assert _has_our_tables(cast("sqlite3.Connection", Overtaken()))
+    assert has_our_tables(cast("sqlite3.Connection", Overtaken()))
     assert len(looked) == 2
     empty.close()
 

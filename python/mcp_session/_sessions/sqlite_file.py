@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-__all__ = ["SqliteFile"]
+__all__ = ["SqliteFile", "has_our_tables"]
 
 Result = TypeVar("Result")
 
@@ -224,11 +224,11 @@ def _prepare(connection: sqlite3.Connection, until: float) -> None:
 
 def _prepared(connection: sqlite3.Connection, until: float) -> bool:
     try:
-        has_our_tables = _has_our_tables(connection)
+        is_made = has_our_tables(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         # With WAL, a crash of the host loses the last transactions and damages nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
-        if not has_our_tables:
+        if not is_made:
             _transact(_make_tables, connection)
     except sqlite3.OperationalError as error:
         # SQLite does not wait for its turn to change the mode of journal.
@@ -238,7 +238,8 @@ def _prepared(connection: sqlite3.Connection, until: float) -> bool:
     return True
 
 
-def _has_our_tables(connection: sqlite3.Connection) -> bool:
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Say whether the tables are there, and ours; raise if they are another's."""
     # In this order: another process may make the tables in between, and their version with them.
     has_tables = bool(list(connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")))
     ((version,),) = connection.execute("PRAGMA user_version")
@@ -247,7 +248,7 @@ def _has_our_tables(connection: sqlite3.Connection) -> bool:
     if version == 0 and has_tables:
         # Somebody else's database, which stays as it is.
         raise SessionTableError(TableFault.DAMAGED)
-    return version == _VERSION
+    return bool(version == _VERSION)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
