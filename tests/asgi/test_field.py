@@ -631,7 +631,7 @@ def test_a_name_that_does_not_collide_is_the_same_class() -> None:
     assert McpSessionMiddleware is SessionMiddleware
 
 
-# ---- Of issue 14: an application's own words
+# ---- An application's own words
 
 
 @pytest.mark.parametrize("misreports", [(), [(400, "worker has forgotten you")]])
