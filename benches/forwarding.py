@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness import first_line, started
 from pages import table, write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,9 +58,12 @@ def main() -> None:
 async def measured(what: str) -> list[list[str]]:
     """Measure calls and streams of an application at each of the three."""
     with tempfile.TemporaryDirectory(prefix="f") as folder:
-        processes = [await started(what, kind, folder) for kind in ("plain", "table", "table")]
+        processes = [
+            await started(Path(__file__), "serve", what, kind, folder=folder)
+            for kind in ("plain", "table", "table")
+        ]
         try:
-            plain, owner, other = [int(await line(process)) for process in processes]
+            plain, owner, other = [int(await first_line(process)) for process in processes]
             ways = [(plain, plain), (owner, owner), (other, owner)]
             calls = await in_turn(CALLS, [await caller(*way) for way in ways])
             spent = [await worked(processes, await caller(*way)) for way in ways]
@@ -174,20 +178,6 @@ async def posted(
         length = answer.partition(b"content-length: ")[2].partition(b"\r\n")[0]
         await reader.readexactly(int(length or b"0"))
     return answer
-
-
-async def started(what: str, kind: str, folder: str) -> asyncio.subprocess.Process:
-    """Start a process that serves; it prints its port."""
-    command = [sys.executable, "-W", "ignore", __file__, "serve", what, kind]
-    environment = {**os.environ, "TABLE": f"{folder}/sessions.db"}
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*command, stdout=pipe, env=environment)
-
-
-async def line(process: asyncio.subprocess.Process) -> bytes:
-    """Read the line in which it says where it serves."""
-    assert process.stdout is not None
-    return await process.stdout.readline()
 
 
 def serve(what: str, kind: str) -> None:

@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness import first_line, started
+
 COUNTS = {
     "followed": (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000),
     "streams": (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000),
@@ -160,9 +162,12 @@ def forwarded(way: str, count: int) -> float:
 
 async def through_processes(way: str, count: int, folder: str) -> float:
     """Open so many streams at one process: of sessions that it owns, or that the other owns."""
-    processes = [await started(way, folder) for _ in range(1 if way in {"bare", "owned"} else 2)]
+    processes = [
+        await started(Path(__file__), "--one", "serve", way, "0", folder=folder)
+        for _ in range(1 if way in {"bare", "owned"} else 2)
+    ]
     try:
-        ports = [int(await line(process)) for process in processes]
+        ports = [int(await first_line(process)) for process in processes]
         sessions = [(await asked(ports[0], "POST", None, OPENING))[1] for _ in range(10)]
         streams = [await opened(ports[-1], sessions[number % 10]) for number in range(100)]
         before = [resident(process.pid) for process in processes]
@@ -181,20 +186,6 @@ OPENING = (
     b'{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",'
     b'"capabilities":{},"clientInfo":{"name":"bench","version":"0"}}}'
 )
-
-
-async def started(way: str, folder: str) -> asyncio.subprocess.Process:
-    """Start a process that serves streams; it prints its port."""
-    command = [sys.executable, "-W", "ignore", __file__, "--one", "serve", way, "0"]
-    environment = {**os.environ, "TABLE": f"{folder}/sessions.db"}
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*command, stdout=pipe, env=environment)
-
-
-async def line(process: asyncio.subprocess.Process) -> bytes:
-    """Read the line in which it says where it serves."""
-    assert process.stdout is not None
-    return await process.stdout.readline()
 
 
 async def opened(port: int, session_id: bytes) -> Any:

@@ -5,6 +5,7 @@ Every case is timed in every round, the rounds in random order; the empty loop i
 A figure is the median over the rounds, a ratio the median of the rounds' own ratios.
 """
 
+import asyncio
 import gc
 import os
 import platform
@@ -120,6 +121,20 @@ def machine() -> str:
         f"{processor}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
         f"{platform.python_implementation()} {platform.python_version()}"
     )
+
+
+async def started(script: Path, *arguments: str, folder: str) -> asyncio.subprocess.Process:
+    """Start a process that serves, with a table in this folder; it prints its port."""
+    command = [sys.executable, "-W", "ignore", str(script), *arguments]
+    environment = {**os.environ, "TABLE": f"{folder}/sessions.db"}
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*command, stdout=pipe, env=environment)
+
+
+async def first_line(process: asyncio.subprocess.Process) -> bytes:
+    """Read the line in which it says where it serves."""
+    assert process.stdout is not None
+    return await process.stdout.readline()
 
 
 @contextmanager

@@ -98,33 +98,13 @@ __all__ = [
     "uninstall",
 ]
 
-# Where a name comes from that is imported, or a class made, when it is first asked for.
+# Where a name comes from that is imported when it is first asked for. The others of `__all__`
+# that are not there yet are classes of the core, each made when it is first asked for.
 _LATER = {
-    "Answer": "mcp_session._core",
-    "Cooldown": "mcp_session._core",
-    "Deliver": "mcp_session._core",
-    "Drop": "mcp_session._core",
-    "Event": "mcp_session._core",
-    "EventReader": "mcp_session._core",
-    "EventTooLong": "mcp_session._core",
-    "Exchange": "mcp_session._core",
-    "Failure": "mcp_session._core",
-    "GiveUp": "mcp_session._core",
-    "Hold": "mcp_session._core",
-    "Initialized": "mcp_session._core",
     "Kind": "mcp_session._later_enums",
-    "Lead": "mcp_session._core",
     "Lookup": "mcp_session._later_enums",
-    "Message": "mcp_session._core",
     "Reason": "mcp_session._later_enums",
-    "Replaced": "mcp_session._core",
-    "Resend": "mcp_session._core",
-    "Restore": "mcp_session._core",
     "Rule": "mcp_session._rules",
-    "Send": "mcp_session._core",
-    "Session": "mcp_session._core",
-    "Stream": "mcp_session._core",
-    "Verdict": "mcp_session._core",
     "follow": "mcp_session._follow",
     "install": "mcp_session._follow",
     "uninstall": "mcp_session._follow",
@@ -135,17 +115,18 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Import what is not imported yet."""
-        if name not in _LATER:
+        if name not in __all__:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
         from importlib import import_module  # noqa: PLC0415 - half of what importing would cost
 
-        globals()[name] = value = getattr(import_module(_LATER[name]), name)
+        module = import_module(_LATER.get(name, "mcp_session._core"))
+        globals()[name] = value = getattr(module, name)
         return value
 
     def __dir__() -> list[str]:
         """Name those too, imported or not."""
-        return sorted({*globals(), *_LATER})
+        return sorted({*globals(), *__all__})
 
 
 del TYPE_CHECKING

@@ -334,8 +334,7 @@ impl RequestRun {
     fn body_read(&self, py: Python<'_>, body: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
         let body = Body::optional("body", body)?;
         let bytes = body.as_ref().map(Body::bytes);
-        // What a refusal holds and what an answer holds is told by what was to be read.
-        let read = || self.told(|run, client| run.refusal_read(client, bytes));
+        let read = || self.told(|run, client| run.body_read(client, bytes));
         let told = if is_long(bytes.map_or(0, <[u8]>::len)) { py.detach(read) } else { read() };
         self.took(py, told)
     }

@@ -22,9 +22,9 @@ use crate::server::each_header;
 /// (`str`): one that no other process has or had, random for each start. `key` (`bytes`, at
 /// least 16): the secret of the table. `restore` (`bool`): whether a session goes on in another
 /// process when its owner is gone. `durable` (`bool`): whether the table cannot lose what it has
-/// while its processes live on, as their own memory; where it can, what it does not know is 503
-/// for a while after it may have. `echo_id` (`bool`): whether the answers made here repeat the
-/// request's id. `requires_session` (`bool`): whether a request without a session header is
+/// while its processes live on, or says so, as a file does; where it can, what it does not know
+/// is 503 for a while after it may have. `echo_id` (`bool`): whether the answers made here repeat
+/// the request's id. `requires_session` (`bool`): whether a request without a session header is
 /// refused, as by a server that requires a session; else the application gets it as it came.
 /// `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
 ///

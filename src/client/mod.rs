@@ -64,8 +64,7 @@ pub use recovery::{
 };
 pub use run::{Begin, Look, RequestRun};
 pub use step::{
-    AnswerBody, Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial,
-    Turn,
+    Handover, HoldEnd, ReadLimit, Sent, Step, Transmission, TransportFailure, Trial, Turn,
 };
 pub use watch::{StreamEnd, Watch};
 

@@ -20,9 +20,9 @@ use crate::session::{Cooldown, OrphanId, RecoveryNumber};
 pub enum Step {
     /// Send the request, with these changes; then tell of the response or of the failure.
     Transmit(Transmission),
-    /// Read this much of the refusal in hand, then tell of it by `refusal_read`.
+    /// Read this much of the refusal in hand, then tell of it by `body_read`.
     Read(ReadLimit),
-    /// Read the answer in hand whole, then tell of it by `answer_read`.
+    /// Read the answer in hand whole, then tell of it by `body_read`, or by `failed`.
     ReadAnswer,
     /// Wait until the recovery of this number is settled, then ask `hold_over`.
     Hold(RecoveryNumber),
@@ -173,7 +173,7 @@ pub enum HoldEnd {
 
 /// What was read of an answer.
 #[derive(Clone, Copy, Debug)]
-pub enum AnswerBody<'a> {
+pub(super) enum AnswerBody<'a> {
     /// All of it, decoded.
     Whole(&'a [u8]),
     /// It broke off, or could not be decoded: the type of the error.

@@ -21,16 +21,13 @@ use super::registry::Slot;
 use super::server_message::{PendingAnswers, unanswered};
 use super::{Client, Shield};
 use crate::session::{Generation, Stream};
-use crate::sse::{self, EndSeen, EventReader, EventView};
+use crate::sse::{self, BYTE_ORDER_MARK, EndSeen, EventReader, EventView};
 
 /// An event that is longer than this goes out as its bytes come in.
 const HELD_BACK: usize = 64 * 1024;
 
 /// The same while a question may have to be shown under another id: servers write it last.
 const HELD_BACK_FOR_ITS_ID: usize = EventReader::DEFAULT_LIMIT;
-
-/// A stream may begin with it. The SDKs take it for a part of the first field's name.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +56,8 @@ pub struct Watch {
     /// Whether an event with an ID of its own has come in.
     has_progressed: bool,
     in_vain: u32,
-    /// What the stream may begin with still, of a byte order mark.
+    /// What the stream may begin with still, of a byte order mark. The SDKs take it for a part of
+    /// the first field's name.
     mark: &'static [u8],
     /// The beginning of an event that is not whole yet, and has not gone out.
     held_back: Vec<u8>,

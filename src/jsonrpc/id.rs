@@ -85,9 +85,7 @@ impl<'a> RequestId<'a> {
     pub(crate) fn in_other_type(self) -> Option<String> {
         let text = json::string(self.0);
         let digits = text.as_deref().unwrap_or(self.0);
-        let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-        let is_integer = !unsigned.is_empty() && unsigned.bytes().all(|it| it.is_ascii_digit());
-        is_integer.then(|| match &text {
+        is_integer(digits).then(|| match &text {
             Some(text) => text.clone(),
             None => format!("\"{digits}\""),
         })
@@ -174,6 +172,13 @@ fn counted_key(number: &[u8]) -> Option<RequestIdKey> {
         *place = *digit;
     }
     Some(RequestIdKey(Key::Short(BEFORE + length, bytes)))
+}
+
+/// Whether these are the digits of an integer, with a sign or without.
+#[cfg(any(feature = "client", feature = "sessions"))]
+pub(super) fn is_integer(digits: &str) -> bool {
+    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+    !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What stands between the quotes of a JSON string; `None` for a number.

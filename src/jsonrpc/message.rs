@@ -35,6 +35,8 @@ use alloc::string::String;
 use core::fmt;
 
 use super::id::RequestId;
+#[cfg(any(feature = "client", feature = "sessions"))]
+use super::id::is_integer;
 use super::json::{self, Elements, Member};
 
 /// Looks at the body of a POST.
@@ -376,12 +378,6 @@ fn is_of_2_0(text: &str) -> bool {
         || json::members(text, ["jsonrpc"])
             .and_then(|[version]| version.last())
             .is_some_and(|version| json::string_is(version, "2.0"))
-}
-
-#[cfg(any(feature = "client", feature = "sessions"))]
-fn is_integer(number: &str) -> bool {
-    let digits = number.strip_prefix('-').unwrap_or(number);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -57,10 +57,10 @@ pub enum Restore {
 /// Exhaustive on purpose: a table does or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// It cannot: the memory of the process itself.
+    /// It cannot, or says so when it is asked: the memory of the process itself; a file of one
+    /// host, which may be deleted or replaced.
     Durable,
-    /// It can: a server that is restarted, flushed, or followed by another that lags behind; a
-    /// file that is deleted, or replaced.
+    /// It can: a server that is restarted, flushed, or followed by another that lags behind.
     /// What it does not know is then 503 until it is certain that its owners have written again
     /// what it had: for the time of a lease after it was seen to have lost something, and after
     /// a process has begun.

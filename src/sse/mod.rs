@@ -549,7 +549,8 @@ impl fmt::Debug for EventView<'_> {
     }
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// A stream may begin with it.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const DEFAULT_TYPE: &str = "message";
 
 /// The length of `event` and of `retry`.

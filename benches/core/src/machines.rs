@@ -5,8 +5,7 @@ use std::hint::black_box;
 
 use mcp_session_core::Method;
 use mcp_session_core::client::{
-    AnswerBody, Begin, Client, Credentials, Endpoint, Options, RequestHead, RequestRun,
-    ResponseHead, Step,
+    Begin, Client, Credentials, Endpoint, Options, RequestHead, RequestRun, ResponseHead, Step,
 };
 use mcp_session_core::http::StatusCode;
 use mcp_session_core::server::{self, Exchange, Policy, Rest};
@@ -81,7 +80,7 @@ fn ended<B: AsRef<[u8]>>(
     body: &[u8],
 ) -> Option<Step> {
     match step? {
-        Step::ReadAnswer => run.answer_read(client, AnswerBody::Whole(black_box(body))).ok(),
+        Step::ReadAnswer => run.body_read(client, Some(black_box(body))).ok(),
         step => Some(step),
     }
 }

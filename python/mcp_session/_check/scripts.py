@@ -64,13 +64,11 @@ def _has_stream_again(stage: Stage) -> bool:
 
 async def ask_in_the_new_session(stage: Stage, exchange: Exchange) -> bool:
     """Lose the session at the second call; in the next, wait until the stage's ping is answered."""
+    is_answered = await losing()(stage, exchange)
     request = exchange.request
-    if request.kind == "tools/call" and stage.calls == SECOND:
-        stage.forget()
     if request.kind == "tools/call" and request.session != stage.old:
-        await stage.until(partial(_has_stream_again, stage), PATIENCE_SECONDS)
         await stage.until(partial(_has_answered, stage), ANSWER_SECONDS)
-    return False
+    return is_answered
 
 
 def _has_answered(stage: Stage) -> bool:

@@ -28,7 +28,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// # Errors
     ///
     /// [`Misuse`]: no answer was to be read.
-    pub fn answer_read(
+    pub(super) fn answer_read(
         &mut self,
         client: &mut Client,
         body: AnswerBody<'_>,

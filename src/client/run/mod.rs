@@ -188,16 +188,13 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         Some(self.ending(detail))
     }
 
-    /// Takes what was read of a refusal, or of what is no JSON; `None` if it is not known whole.
+    /// Takes what was read of the body in hand, decoded: an answer whole; of a refusal, or of what
+    /// is no JSON, as much as there was to be read, and `None` if that is not known whole.
     ///
     /// # Errors
     ///
     /// [`Misuse`]: nothing was to be read.
-    pub fn refusal_read(
-        &mut self,
-        client: &mut Client,
-        body: Option<&[u8]>,
-    ) -> Result<Step, Misuse> {
+    pub fn body_read(&mut self, client: &mut Client, body: Option<&[u8]>) -> Result<Step, Misuse> {
         if matches!(self.state, State::Answering(_)) {
             return self.answer_read(client, AnswerBody::Whole(body.unwrap_or_default()));
         }

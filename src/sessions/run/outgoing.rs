@@ -89,6 +89,9 @@ impl Run {
     /// The end may come late, when the request has learned by itself that its owner is gone, and
     /// is on its way elsewhere: what was not given to anybody looks again where the session is.
     pub fn interrupted(&mut self, replica: &mut Replica) -> Step {
+        if self.is_on_its_way() && !replica.is_draining {
+            return self.look(replica);
+        }
         let is_forwarding = matches!(self.state, State::Forwarding(_));
         let was_passed = matches!(self.state, State::Passed);
         match self.method() {
@@ -98,11 +101,6 @@ impl Run {
             // To open a stream or to end a session twice is to do it once.
             Method::Get | Method::Delete if is_forwarding && !replica.is_draining => {
                 self.wait(replica)
-            }
-            Method::Post | Method::Get | Method::Delete | Method::Other
-                if self.is_on_its_way() && !replica.is_draining =>
-            {
-                self.look(replica)
             }
             Method::Post | Method::Get | Method::Delete | Method::Other => self.unavailable(),
         }

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use mcp_session_core::client::{
-    AnswerBody, Begin, Client, Credentials, Endpoint, Handover, HoldEnd, LocalAnswer, Look,
-    Options, ReadOn, RecoveryEnd, RecoveryFailure, RecoveryRun, RecoveryStep, RequestHead,
-    RequestRun, ResponseHead, Sent, Shield, Step as Machine, StreamEnd, Transmission,
-    TransportFailure, Turn, Watch,
+    Begin, Client, Credentials, Endpoint, Handover, HoldEnd, LocalAnswer, Look, Options, ReadOn,
+    RecoveryEnd, RecoveryFailure, RecoveryRun, RecoveryStep, RequestHead, RequestRun, ResponseHead,
+    Sent, Shield, Step as Machine, StreamEnd, Transmission, TransportFailure, Turn, Watch,
 };
 use mcp_session_core::client::{Event as Told, Misuse};
 use mcp_session_core::session::OrphanId;
@@ -376,7 +375,7 @@ impl World {
         };
         let run = it.run.as_mut()?;
         let body = body.as_ref().map(String::as_bytes);
-        let step = run.refusal_read(&mut self.client, body).unwrap();
+        let step = run.body_read(&mut self.client, body).unwrap();
         self.answered(number, &expected, step);
         Some(())
     }
@@ -406,13 +405,17 @@ impl World {
             Answered::Empty | Answered::Cut => String::new(),
             Answered::Garbage => "[1".to_owned(),
         };
-        let body = match answered {
-            Answered::Cut => AnswerBody::Cut("ReadError"),
-            _ => AnswerBody::Whole(body.as_bytes()),
+        let run = it.run.as_mut()?;
+        let is_cut = answered == Answered::Cut;
+        let step = if is_cut {
+            let failure = TransportFailure { kind: "ReadError", sent: Sent::InDoubt };
+            run.failed(&mut self.client, failure).unwrap()
+        } else {
+            run.body_read(&mut self.client, Some(body.as_bytes())).unwrap()
         };
-        let step = it.run.as_mut()?.answer_read(&mut self.client, body).unwrap();
-        if let (Machine::Deliver(handover), AnswerBody::Whole(body)) = (&step, body) {
-            let read = String::from_utf8_lossy(handover.body.as_deref().unwrap_or(body));
+        if let (Machine::Deliver(handover), false) = (&step, is_cut) {
+            let read = handover.body.as_deref().unwrap_or(body.as_bytes());
+            let read = String::from_utf8_lossy(read);
             let bears_own = |id: &String| read.contains(&answer_to(id));
             assert!(ids.iter().any(bears_own), "law 4: {ids:?} were answered by {read}");
         }
