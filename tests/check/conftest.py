@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# What makes certificates is there.
+sys.path.append(str(Path(__file__).parents[1] / "clients"))
 
 LIMIT_SECONDS = 120.0
 

@@ -18,7 +18,10 @@ def check(session: nox.Session, half: str) -> None:
     if half == "faults":
         sources = {"MYPYPATH": "tests/clients"}
         session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
-    halves = {"faults": ("client_faults", "commands"), "peers": ("server_faults", "peers")}
+    halves = {
+        "faults": ("client_faults", "commands", "over_tls"),
+        "peers": ("server_faults", "peers"),
+    }
     files = [f"tests/check/test_{name}.py" for name in halves[half]]
     session.run(python, "-m", "pytest", "-p", "no:cacheprovider", *files, *session.posargs)
 

@@ -15,6 +15,7 @@ from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing.client import ScriptedClient
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Collection, Sequence
 
     from mcp_session.testing.client import Response
@@ -55,6 +56,12 @@ class Target:
     answer_seconds: float = 20.0
     growth: int = 64 * 1024 * 1024
     """How many bytes a `command` may grow beyond what it has after its first cases."""
+    ssl_context: ssl.SSLContext | None = None
+    """Says who certifies a server of https; one for all requests, since it is slow to make."""
+
+    def client(self) -> ScriptedClient:
+        """Return what sends it requests."""
+        return ScriptedClient(self.url, seconds=self.answer_seconds, ssl_context=self.ssl_context)
 
 
 def fuzz_server(target: Target, bounds: Bounds) -> Search:
@@ -199,7 +206,7 @@ class _Run:
     def _send(self, ask: Ask, session_id: str | None) -> Response | None:
         """Send a request; return the answer, or None where none is owed and none came."""
         target = self.target
-        client = ScriptedClient(target.url, seconds=target.answer_seconds)
+        client = target.client()
         with_ours = Ask(
             *(ask.method, ask.attached, ask.body, ask.version),
             *((*target.headers, *ask.headers), ask.framing, ask.is_plain),
@@ -243,7 +250,7 @@ class _Run:
     def _is_up(self, why: str) -> None:
         self._has_not_ended(why)
         try:
-            ScriptedClient(self.target.url, seconds=self.target.answer_seconds).begin(b"").close()
+            self.target.client().begin(b"").close()
         except OSError as error:
             # A process that ends closes its sockets before it is gone.
             until = time.monotonic() + ENDING_SECONDS
