@@ -1,11 +1,36 @@
 """The kit for those who write clients and servers, at work on real ones."""
 
+import json
+import os
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 
 import nox
 
-from steps.common import ENVIRONMENTS, ROOT, environment, python_of
+from steps.common import (
+    ENVIRONMENTS,
+    ROOT,
+    environment,
+    find_wheel,
+    output,
+    python_of,
+    scratch,
+)
 from steps.sdks import CRATES, SDKS, build_peer, prepare_node
+
+EXAMPLE = ROOT / "examples" / "session-tests"
+WORKFLOW = EXAMPLE / ".github" / "workflows" / "sessions.yml"
+LIST_STEPS = """
+import json, pathlib, sys, yaml
+jobs = yaml.safe_load(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))["jobs"]
+print(json.dumps([step for job in jobs.values() for step in job["steps"]]))
+"""
+# By how they begin; `examples-whole` runs them.
+LONG_STEPS = {
+    "pip install": "the environment has what it installs",
+    "mcp-session fuzz": "it takes more than a minute",
+}
 
 environment("mcp-proxy", "the bridge of that name")
 
@@ -65,11 +90,35 @@ def prepare_checked(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
 def examples(session: nox.Session) -> None:
-    """The example repository for authors, against its own server."""
-    python = python_of(session, "extras")
-    with session.chdir("examples/session-tests"):
-        command = f"{python} server.py {{port}}"
-        session.run(python, "-m", "pytest", "--mcp-session-command", command)
+    """The example repository for authors, by the steps of its own workflow that are short."""
+    python = Path(python_of(session, "extras"))
+    run_workflow(session, {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}, LONG_STEPS)
+
+
+@nox.session(name="examples-whole", requires=["extras"], default=False, tags=["long"])
+def examples_whole(session: nox.Session) -> None:
+    """Each step of the example's workflow as it stands, in an environment that has nothing yet."""
+    # Nobody has released it, so pip is told where it is.
+    constraint = scratch(session, "constraint") / "constraint.txt"
+    constraint.write_text(f"mcp-session @ {find_wheel().as_uri()}\n", encoding="utf-8")
+    run_workflow(session, {"PIP_CONSTRAINT": str(constraint)}, {})
+
+
+def run_workflow(session: nox.Session, env: Mapping[str, str], left_out: Mapping[str, str]) -> None:
+    """Run the steps of the example's workflow in a copy of it, as a runner of GitHub's does."""
+    listed = output(session, python_of(session, "extras"), "-c", LIST_STEPS, str(WORKFLOW))
+    folder = scratch(session, "session-tests")
+    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+    for step in json.loads(listed):
+        command = str(step.get("run", ""))
+        reasons = [why for begins, why in left_out.items() if command.startswith(begins)]
+        if not command:
+            session.log(f"not run: {step['uses']}: an action, which needs a runner of GitHub's")
+        elif reasons:
+            session.log(f"not run: {command}: {reasons[0]}")
+        else:
+            with session.chdir(folder):
+                session.run("bash", "-e", "-c", command, env=env, external=True)
 
 
 @nox.session(
