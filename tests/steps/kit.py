@@ -95,7 +95,9 @@ def examples(session: nox.Session) -> None:
     run_workflow(session, {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}, LONG_STEPS)
 
 
-@nox.session(name="examples-whole", requires=["extras"], default=False, tags=["long"])
+@nox.session(
+    name="examples-whole", requires=["extras"], reuse_venv=False, default=False, tags=["long"]
+)
 def examples_whole(session: nox.Session) -> None:
     """Each step of the example's workflow as it stands, in an environment that has nothing yet."""
     # Nobody has released it, so pip is told where it is.
