@@ -330,14 +330,18 @@ class Subject:
 
     def shown(self, seen: Seen) -> str:
         """Return an answer in a few words, with no ID and no credential in it."""
-        text = seen.body.decode(errors="replace")
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "*")
+        text = self.without_secrets(seen.body.decode(errors="replace"))
         text = escaped(text.strip()[: _LONGEST + 1])
         text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-        kind = (seen.header("content-type") or "").partition(";")[0].strip()
+        kind = self.without_secrets((seen.header("content-type") or "").partition(";")[0].strip())
         parts = [str(seen.status), escaped(kind[:_LONGEST])]
         return " ".join(filter(None, [*parts, text if not seen.is_success else ""]))
+
+    def without_secrets(self, text: str) -> str:
+        """Return what a server said with no ID and no credential in it: before any of it is cut."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "*")
+        return text
 
     def misreport(self, seen: Seen) -> str:
         """Return what to add where an answer is a terminated session in other words."""
@@ -348,7 +352,7 @@ class Subject:
 
     def _stranger(self, like: str) -> str:
         """Return an ID like one that was given out, and which never was."""
-        made = re.sub(r"[0-9A-Za-z]*[0-9][0-9A-Za-z]*", _others, like)
+        made = re.sub(r"[0-9A-Za-z]+", _others, like)
         made = (
             made if made not in self._secrets and made != like else f"{made}{secrets.token_hex(8)}"
         )
@@ -367,7 +371,9 @@ class Subject:
 
 
 def _others(found: re.Match[str]) -> str:
-    return "".join(map(_other, found[0]))
+    """Replace a part with a digit in it; one without may be a name that is in each ID."""
+    part = found[0]
+    return "".join(map(_other, part)) if any(it.isdigit() for it in part) else part
 
 
 def _other(character: str) -> str:

@@ -164,10 +164,7 @@ class RawExchange:
         for event in self._events():
             if isinstance(event, h11.Response):
                 response.status = event.status_code
-                for name, value in event.headers:
-                    key, text = name.decode(), value.decode("latin-1")
-                    earlier = response.headers.get(key)
-                    response.headers[key] = text if earlier is None else f"{earlier}, {text}"
+                response.headers = _joined(event.headers)
             elif isinstance(event, h11.Data):
                 response.body += bytes(event.data)
             elif isinstance(event, h11.EndOfMessage):
@@ -187,6 +184,14 @@ class RawExchange:
             yield event
             if isinstance(event, h11.EndOfMessage):
                 return
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Join the headers of one name, however many there are of it."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.decode(), []).append(value.decode("latin-1"))
+    return {name: ", ".join(it) for name, it in values.items()}
 
 
 def _connected(
