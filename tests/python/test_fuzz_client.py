@@ -73,3 +73,18 @@ def test_the_command_prints_its_seed_and_writes_pairs_that_classify_and_diagnose
     story = json.loads(diagnosed.stdout)
     assert len(story["exchanges"]) >= 2
     assert "KeptDeadId" in {it["claim"] for it in story["findings"]}
+
+
+def test_a_client_that_sends_no_http_is_found_and_ends_nothing() -> None:
+    program = (
+        "import socket, sys, urllib.parse\n"
+        "parts = urllib.parse.urlsplit(sys.argv[-1])\n"
+        "with socket.create_connection((parts.hostname, parts.port)) as opened:\n"
+        "    opened.sendall(b'\\x00 no HTTP\\r\\n\\r\\n')\n"
+        "    opened.recv(1)\n"
+    )
+    bounds = Bounds(1, 120.0, 1.0, 1)
+
+    told = fuzz_client([sys.executable, "-I", "-c", program], bounds, limit=60.0, growth=150 << 20)
+
+    assert [finding.kind for finding in told.findings] == ["not HTTP"]

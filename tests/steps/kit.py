@@ -44,7 +44,7 @@ def check(session: nox.Session, half: str) -> None:
         sources = {"MYPYPATH": "tests/clients"}
         session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
     halves = {
-        "faults": ("client_faults", "commands", "over_tls"),
+        "faults": ("client_faults", "commands", "hostile_words", "over_tls"),
         "peers": ("server_faults", "peers"),
     }
     files = [f"tests/check/test_{name}.py" for name in halves[half]]

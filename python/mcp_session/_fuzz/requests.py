@@ -13,7 +13,7 @@ from mcp_session import peek
 from mcp_session.testing import strategies
 from mcp_session.testing.client import write_request
 
-__all__ = ["Ask", "Attached", "Framing", "Step", "cases", "written"]
+__all__ = ["Ask", "Attached", "Framing", "Step", "calls_nothing", "cases", "written"]
 
 MOST_STEPS = 6
 VERSION = "2025-11-25"
@@ -148,14 +148,14 @@ def _malformed() -> st.SearchStrategy[Ask]:
         Ask,
         method=st.sampled_from(["POST", "POST", "POST", "GET", "DELETE", "PATCH", "HEAD"]),
         attached=st.sampled_from(Attached),
-        body=strategies.bodies().filter(_calls_nothing),
+        body=strategies.bodies().filter(calls_nothing),
         version=st.none() | st.sampled_from(strategies.VERSIONS),
         headers=headers,
         framing=st.sampled_from([Framing.WHOLE] * 4 + list(Framing)),
     ).filter(_keeps_the_session)
 
 
-def _calls_nothing(body: bytes) -> bool:
+def calls_nothing(body: bytes) -> bool:
     r"""No tool of the server's is to run, however its name is spelled, or where it stands.
 
     `tools\u002fcall` in a batch is one, and so is UTF-16 to those who read that.
