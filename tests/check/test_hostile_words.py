@@ -29,9 +29,9 @@ class Saying(FaultyServer):
         self.where, self.said = where, said
 
     async def options(self, exchange: Exchange) -> None:
-        names = {"access-control-allow-origin": "*"}
+        names: dict[str, Any] = {"access-control-allow-origin": "*"}
         if self.where == "allowed headers":
-            names["access-control-allow-headers"] = self.said
+            names["access-control-allow-headers"] = self.said.encode("latin-1")
         await exchange.answer(204, b"", names)
 
     async def not_found(self, exchange: Exchange) -> None:

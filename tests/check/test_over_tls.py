@@ -183,27 +183,13 @@ def test_the_raw_client_reads_what_a_server_over_tls_answers(folder: Path) -> No
     assert classify_exchange(*exchange).action is Action.CLEAR_AND_REINIT
 
 
-def test_the_raw_client_still_reads_after_it_said_that_nothing_more_comes(folder: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "key.pem")
-    read: list[bytes] = []
+def test_a_request_that_is_cut_off_over_tls_is_an_answer_that_ended_early(
+    sdk: CommandServer, authority: Path
+) -> None:
+    trusted = ssl.create_default_context(cafile=authority)
+    address = ("localhost", sdk.port)
+    with RawExchange(address, b"POST /mcp HTTP/1.1\r\n", ssl_context=trusted) as running:
+        running.finish_sending()
+        response = running.read()
 
-    def answer_after_the_end() -> None:
-        connection, _ = listener.accept()
-        with context.wrap_socket(connection, server_side=True) as secure:
-            while piece := secure.recv(65536):
-                read.append(piece)
-            secure.sendall(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok")
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = threading.Thread(target=answer_after_the_end)
-        serving.start()
-        trusted = ssl.create_default_context(cafile=folder / "authority.pem")
-        address = ("localhost", listener.getsockname()[1])
-        with RawExchange(address, b"POST / HTTP/1.1\r\n", ssl_context=trusted) as running:
-            running.finish_sending()
-            response = running.read()
-        serving.join(30)
-
-    assert b"".join(read) == b"POST / HTTP/1.1\r\n"
-    assert (response.status, response.body, response.is_whole) == (202, b"ok", True)
+    assert (response.status, response.is_whole, response.ended_early) == (0, False, True)

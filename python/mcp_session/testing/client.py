@@ -111,16 +111,10 @@ class RawExchange:
         self._connection.sendall(data)
 
     def finish_sending(self) -> None:
-        """Say that nothing more comes, and read on."""
-        connection = self._connection
-        if isinstance(connection, ssl.SSLSocket):
-            connection.settimeout(0)
-            # It says so to the server, and raises because it does not wait for the same from there.
-            with suppress(OSError):
-                connection.unwrap()
+        """Say that nothing more comes, and read on; over TLS most servers then answer nothing."""
         with suppress(OSError):
             # `SSLSocket.shutdown` would end TLS in both directions. Below it, the other is kept.
-            socket.socket.shutdown(connection, socket.SHUT_WR)
+            socket.socket.shutdown(self._connection, socket.SHUT_WR)
 
     def read_until(self, enough: Callable[[Response], bool]) -> Response:
         """Read until it is enough or all."""
