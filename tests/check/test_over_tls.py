@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp_session import Action, classify_exchange
@@ -168,7 +169,10 @@ def test_the_raw_client_reads_what_a_server_over_tls_answers(folder: Path) -> No
 
         return application
 
-    files = {"ssl_certfile": folder / "server.pem", "ssl_keyfile": folder / "key.pem"}
+    files: dict[str, Any] = {
+        "ssl_certfile": folder / "server.pem",
+        "ssl_keyfile": folder / "key.pem",
+    }
     with AsgiServer(make, lifespan="off", **files) as server:
         assert server.url == f"https://127.0.0.1:{server.port}/mcp"
         url = server.url.replace("127.0.0.1", "localhost")

@@ -22,7 +22,7 @@ faulty_server: Any = importlib.import_module("faulty_server")
 
 def serve_sdk(port: int, certificate: str, key: str) -> None:
     application = MCPServer("over TLS", log_level="CRITICAL").streamable_http_app()
-    files = {"ssl_certfile": certificate, "ssl_keyfile": key}
+    files: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key}
     uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical", ws="none", **files)
 
 
