@@ -84,6 +84,29 @@ async def test_a_token_shows_nowhere_that_a_server_repeats_it(where: str) -> Non
     assert "TOP-SECRET" not in "".join(reports(results))
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("?key=QUERY-SECRET", "Cannot POST /mcp?key=QUERY-SECRET"),
+        ("?key=QUERY%2DSECRET", "there is no QUERY-SECRET"),
+        ("?QUERY-SECRET", "Cannot POST /mcp?QUERY-SECRET"),
+        ("@user:QUERY-SECRET", "you are dXNlcjpRVUVSWS1TRUNSRVQ="),
+        ("@user:QUERY%2DSECRET", "Basic dXNlcjpRVUVSWS1TRUNSRVQ= is QUERY-SECRET"),
+    ],
+)
+async def test_what_a_url_has_of_a_credential_shows_nowhere(given: str, said: str) -> None:
+    async with scripted_server(Saying("body", said)) as server:
+        url = f"{server.url}{given}"
+        if given.startswith("@"):
+            url = server.url.replace("//", f"//{given[1:]}@")
+        results = await check_server(Asked(url, (), Options(), 5.0, 300))
+
+    shown = "".join(reports(results))
+    assert "*" in shown
+    assert "SECRET" not in shown
+    assert "dXNlcjpRVUVSWS1TRUNSRVQ" not in shown
+
+
 @pytest.mark.parametrize("where", ["body", "id", "code"])
 async def test_what_no_terminal_and_no_xml_may_have_is_escaped(where: str) -> None:
     results = await judged(where, UNPRINTABLE)

@@ -16,6 +16,7 @@ from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
+from mcp_session._secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -44,9 +45,6 @@ _META = {
 }
 
 _LONGEST = 120
-
-# A shorter header is no credential, and may be part of any word.
-_TELLING = 4
 
 # What a server answers to GET or DELETE that has neither.
 NOT_OFFERED = 405
@@ -123,10 +121,9 @@ class Subject:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     def __post_init__(self) -> None:
-        """Take the caller's own headers for credentials, should the server say them again."""
-        values = [value.decode() for _, value in self.wire.headers]
-        values += [value.partition(" ")[2] for value in values]
-        self._secrets.update(value for value in values if len(value) > _TELLING)
+        """Take what the caller gave for credentials, should the server say it again."""
+        headers = [(name, value.decode()) for name, value in self.wire.headers]
+        self._secrets.update(secrets_of(self.wire.url, headers))
 
     # ---- One request
 

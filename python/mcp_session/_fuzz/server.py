@@ -12,6 +12,7 @@ import h11
 from mcp_session import Action, Side, admit, classify_exchange, peek
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
+from mcp_session._secrets import secrets_of
 from mcp_session.testing.client import ScriptedClient
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ FIRST_ERROR = 500
 # What a server may say of a method or a version of HTTP that it does not know.
 HONEST = (501, 505)
 WARM_UP = 40
-# What is shorter may be part of any word.
-SHORTEST_SECRET = 4
 # How long a process may take to end.
 ENDING_SECONDS, ONE_LOOK_SECONDS = 2.0, 0.02
 
@@ -60,13 +59,6 @@ class Target:
     """How many bytes a `command` may grow beyond what it has after its first cases."""
     ssl_context: ssl.SSLContext | None = None
     """Says who certifies a server of https; one for all requests, since it is slow to make."""
-
-    def secrets(self) -> list[bytes]:
-        """Return what of the headers may be a credential, the longest first."""
-        values = [value for _, value in self.headers]
-        values += [value.partition(" ")[2] for value in values]
-        telling = {value.encode("latin-1") for value in values if len(value) > SHORTEST_SECRET}
-        return sorted(telling, key=len, reverse=True)
 
     def client(self) -> ScriptedClient:
         """Return what sends it requests."""
@@ -255,8 +247,8 @@ class _Run:
 
     def _record(self, request: bytes, response: bytes) -> None:
         """Keep an exchange without the caller's credentials: it is written into files."""
-        for secret in self.target.secrets():
-            hidden = b"*" * len(secret)
+        for it in secrets_of(self.target.url, self.target.headers):
+            secret, hidden = it.encode(), b"*" * len(it.encode())
             request, response = request.replace(secret, hidden), response.replace(secret, hidden)
         self.exchanges.append((request, response))
 
