@@ -45,6 +45,10 @@ struct Echo {
     text: String,
 }
 
+// What 0.8 makes of a tool without parameters needs a crate that the program does not name.
+#[derive(Deserialize, schemars::JsonSchema)]
+struct Nothing {}
+
 #[tool_router]
 impl Server {
     fn new() -> Self {
@@ -57,7 +61,7 @@ impl Server {
     }
 
     #[tool(description = "Notify of what belongs to no request: once this has been answered")]
-    fn push(&self, peer: Peer<RoleServer>) -> String {
+    fn push(&self, _: Parameters<Nothing>, peer: Peer<RoleServer>) -> String {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
             // A client that has left hears nothing.
