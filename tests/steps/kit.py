@@ -17,7 +17,7 @@ from steps.common import (
     python_of,
     scratch,
 )
-from steps.sdks import CRATES, SDKS, build_peer, prepare_node
+from steps.sdks import CRATES, SDKS, build_peer, install_locked, prepare_node
 
 EXAMPLE = ROOT / "examples" / "session-tests"
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "sessions.yml"
@@ -77,13 +77,13 @@ def prepare_checked(session: nox.Session) -> None:
     node.mkdir(exist_ok=True)
     for path in (*(checked / "node").iterdir(), *(checked / "programs").glob("*.js")):
         shutil.copy2(path, node)
-    session.run(npm, "ci", "--prefix", node)
+    install_locked(session, npm, node)
     foreign = ENVIRONMENTS / "node-foreign"
     foreign.mkdir(exist_ok=True)
     for path in (checked / "foreign").iterdir():
         shutil.copy2(path, foreign)
     without_browsers = {"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1"}
-    session.run(npm, "ci", "--prefix", foreign, env=without_browsers)
+    install_locked(session, npm, foreign, without_browsers)
     for crate in (*(f"peers/{it}" for it in CRATES), "check/rmcp-client"):
         build_peer(session, crate)
 
