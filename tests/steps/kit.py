@@ -11,6 +11,7 @@ import nox
 from steps.common import (
     ENVIRONMENTS,
     ROOT,
+    WHEELS,
     environment,
     find_wheel,
     output,
@@ -100,10 +101,12 @@ def examples(session: nox.Session) -> None:
 )
 def examples_whole(session: nox.Session) -> None:
     """Each step of the example's workflow as it stands, in an environment that has nothing yet."""
-    # Nobody has released it, so pip is told where it is.
+    # The wheel of these sources, whatever of that name may be released.
     constraint = scratch(session, "constraint") / "constraint.txt"
-    constraint.write_text(f"mcp-session @ {find_wheel().as_uri()}\n", encoding="utf-8")
-    run_workflow(session, {"PIP_CONSTRAINT": str(constraint)}, {})
+    version = find_wheel().name.split("-")[1]
+    constraint.write_text(f"mcp-session=={version}\n", encoding="utf-8")
+    env = {"PIP_FIND_LINKS": str(WHEELS), "PIP_CONSTRAINT": str(constraint)}
+    run_workflow(session, env, {})
 
 
 def run_workflow(session: nox.Session, env: Mapping[str, str], left_out: Mapping[str, str]) -> None:
