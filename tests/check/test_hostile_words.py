@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -12,7 +13,8 @@ from mcp_session._check.client_table import TABLE as SCENARIOS
 from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, Result
 from mcp_session._check.server_run import Asked, check_server
-from mcp_session._check.subject import Options
+from mcp_session._check.server_table import TABLE
+from mcp_session._check.subject import Options, Subject
 from mcp_session.testing.scripted import Exchange, scripted_server
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +123,49 @@ async def test_a_header_with_a_character_that_begins_a_command_is_escaped() -> N
 
     (found,) = (it for it in results if it.entry.id == "cors-allows-session-id")
     assert found.reason == "access-control-allow-headers is \\x9b2J"
+
+
+@pytest.mark.parametrize("version", [UNPRINTABLE, "2025-11-25\r\nx: y", "", "x" * 10_000, None])
+async def test_a_version_that_no_header_can_bear_is_not_sent(version: str | None) -> None:
+    class Versioned(FaultyServer):
+        async def answer(self, exchange: Exchange, result: Any, *given: Any, **named: Any) -> None:
+            if "protocolVersion" in result:
+                result["protocolVersion"] = version
+            await super().answer(exchange, result, *given, **named)
+
+    async with scripted_server(Versioned()) as server:
+        results = await check_server(Asked(server.url, (), Options(), 5.0, 300))
+
+    assert {it.header("mcp-protocol-version") for it in server.requests} == SENT_VERSIONS
+    assert {it.entry.id: it.reason for it in results if it.outcome is Outcome.FAIL} == {}
+
+
+SENT_VERSIONS = {None, "2025-11-25", "2026-07-28", "1999-01-01"}
+
+
+async def test_a_redirect_to_what_is_no_url_is_a_breach_in_words() -> None:
+    class Lost(FaultyServer):
+        async def elsewhere(self, exchange: Exchange) -> None:
+            await exchange.answer(307, b"", {"location": "http://[::1"})
+
+    async with scripted_server(Lost()) as server:
+        results = await check_server(Asked(server.url, (), Options(), 5.0, 300))
+
+    (found,) = (it for it in results if it.entry.id == "slash")
+    assert (found.outcome, found.reason) == (Outcome.WARNING, "it redirects to what is no URL")
+
+
+async def test_a_check_that_does_not_understand_what_came_fails_and_says_so() -> None:
+    async def judge(_: Subject) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    first = next(it for it in TABLE if it.entry.id == "session-serves")
+    async with scripted_server(FaultyServer()) as server:
+        asked = Asked(server.url, (), Options(), 5.0, 300)
+        (result,) = await check_server(asked, [replace(first, judge=judge)])
+
+    assert result.outcome is Outcome.FAIL
+    assert result.reason == "what came back was not understood: ZeroDivisionError"
 
 
 async def test_ids_of_very_many_letters_are_judged_as_others_are() -> None:

@@ -176,6 +176,9 @@ async def slash(subject: Subject) -> None:
     if seen.status in OTHER_REDIRECTS:
         breach(f"{seen.status} makes many clients repeat the request as GET")
     if seen.status in KEEPING_REDIRECTS:
-        target = urlsplit(urljoin(other, seen.header("location") or ""))
+        try:
+            target = urlsplit(urljoin(other, seen.header("location") or ""))
+        except ValueError:
+            breach("it redirects to what is no URL")
         if (target.scheme, target.netloc) != (url.scheme, url.netloc):
             breach("it redirects to another origin, where no client sends its credentials")

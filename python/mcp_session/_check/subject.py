@@ -46,6 +46,9 @@ _META = {
 
 _LONGEST = 120
 
+# What a server settles on is sent in a header from then on.
+_VERSIONS = re.compile("[!-~]{1,64}")
+
 # What a server answers to GET or DELETE that has neither.
 NOT_OFFERED = 405
 
@@ -218,7 +221,8 @@ class Subject:
         verdict = seen.verdict(Side.CLIENT)
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
             version = as_object(as_object(seen.answer_to(1)).get("result")).get("protocolVersion")
-            self.version = version if isinstance(version, str) else LEGACY
+            is_sent = isinstance(version, str) and _VERSIONS.fullmatch(version)
+            self.version = version if is_sent else LEGACY
             return Session(verdict.session_id, self.version)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
             skip("the server assigns no session ID")

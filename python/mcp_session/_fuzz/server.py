@@ -296,7 +296,11 @@ class _Run:
             body=ask.body,
             known=ask.attached is Attached.LIVE,
         )
-        means = classify_exchange(request, raw)
+        try:
+            means = classify_exchange(request, raw)
+        except ValueError:
+            kind = "not HTTP"
+            raise _FaultError(kind, "an answer that no client can be sure to read") from None
         ends = means.action in {Action.CLEAR_AND_REINIT, Action.CLEAR}
         status = raw.split(b" ", 2)[1].decode("latin-1")
         what = f"{ask.method} with {ask.attached.value} was answered {status}: "
