@@ -221,8 +221,9 @@ class Subject:
         verdict = seen.verdict(Side.CLIENT)
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
             version = as_object(as_object(seen.answer_to(1)).get("result")).get("protocolVersion")
-            is_sent = isinstance(version, str) and _VERSIONS.fullmatch(version)
-            self.version = version if is_sent else LEGACY
+            if not (isinstance(version, str) and _VERSIONS.fullmatch(version)):
+                version = LEGACY
+            self.version = version
             return Session(verdict.session_id, self.version)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
             skip("the server assigns no session ID")
