@@ -1,11 +1,24 @@
 """The kit for those who write clients and servers, at work on real ones."""
 
+import os
 import shutil
+from pathlib import Path
 
 import nox
 
 from steps.common import ENVIRONMENTS, ROOT, environment, python_of
 from steps.sdks import CRATES, SDKS, build_peer, prepare_node
+
+from pages import RUN
+
+# A line that the example's page shows for a server that runs already.
+WHILE_IT_RUNS = """
+import subprocess, sys
+from mcp_session.testing import CommandServer
+with CommandServer("python server.py {port}") as server:
+    line = sys.argv[1].replace("8000", str(server.port))
+    sys.exit(subprocess.run(line, shell=True).returncode)
+"""
 
 environment("mcp-proxy", "the bridge of that name")
 
@@ -16,9 +29,12 @@ def check(session: nox.Session, half: str) -> None:
     """`check` and `check-client`: every fault planted, Python's SDK, plain and with us."""
     python = python_of(session, "extras")
     if half == "faults":
-        sources = {"MYPYPATH": "tests/clients"}
+        sources = {"MYPYPATH": "tests:tests/clients"}
         session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
-    halves = {"faults": ("client_faults", "commands"), "peers": ("server_faults", "peers")}
+    halves = {
+        "faults": ("client_faults", "commands", "shown"),
+        "peers": ("server_faults", "peers"),
+    }
     files = [f"tests/check/test_{name}.py" for name in halves[half]]
     session.run(python, "-m", "pytest", "-p", "no:cacheprovider", *files, *session.posargs)
 
@@ -62,11 +78,13 @@ def prepare_checked(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
 def examples(session: nox.Session) -> None:
-    """The example repository for authors, against its own server."""
+    """The example repository for authors, as its page says to test it."""
     python = python_of(session, "extras")
+    env = {"PATH": os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])}
+    starting, running = RUN["examples"]
     with session.chdir("examples/session-tests"):
-        command = f"{python} server.py {{port}}"
-        session.run(python, "-m", "pytest", "--mcp-session-command", command)
+        session.run("bash", "-c", starting, env=env)
+        session.run(python, "-c", WHILE_IT_RUNS, running, env=env)
 
 
 @nox.session(
