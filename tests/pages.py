@@ -14,7 +14,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 
-RUN = {
+RUN: dict[str, tuple[str, ...]] = {
     "readme": (
         "python3 -m venv .venv && .venv/bin/pip install '.[demo]' && .venv/bin/mcp-session demo",
     ),
