@@ -7,13 +7,14 @@ from pathlib import Path
 
 import nox
 
-from steps.common import ENVIRONMENTS, copy_tree
+from steps.common import ENVIRONMENTS, ROOT, copy_tree
 
 from pages import RUN
 
 # What the README's two commands need there.
 PACKAGES = "python3,python3-venv,gcc,g++,libc6-dev,cargo,rustc,git,ca-certificates"
 PYPY = ",pypy3,pypy3-dev,pypy3-venv"
+WITHOUT_GIL, REFUSED = ("3.13", "3.14", "3.15"), ("3.13",)
 # What such a system has from this one, to reach the network.
 SHARED = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
 
@@ -67,3 +68,23 @@ def run_in(session: nox.Session, system: Path, command: str) -> None:
     inside = f"{mounted} && exec chroot {root} {shlex.join(clean)}"
     # They are mounted for this command alone, and are gone when it ends.
     session.run("unshare", "--mount", "sh", "-c", inside, external=True)
+
+
+@nox.session(name="without-gil", venv_backend="none", default=False, tags=["platform"])
+def without_gil(session: nox.Session) -> None:
+    """The binding compiles for CPython 3.14t and 3.15t, none of which is needed; not for 3.13t."""
+    for version in WITHOUT_GIL:
+        told = (
+            "implementation=CPython\nshared=true\npointer_width=64\nbuild_flags=Py_GIL_DISABLED\n"
+            f"suppress_build_script_link_lines=true\nversion={version}\n"
+        )
+        config = Path(session.create_tmp(), f"{version}t").resolve()
+        config.write_text(told, encoding="utf-8")
+        env = {"PYO3_CONFIG_FILE": str(config), "CARGO_TARGET_DIR": str(ROOT / "target" / "t")}
+        check = ("cargo", "check", "-q", "--locked", "-p", "mcp-session-python")
+        if version in REFUSED:
+            refusal = str(session.run(*check, env=env, silent=True, success_codes=[101]))
+            if "does not support the free-threaded build of CPython versions" not in refusal:
+                session.error(f"{version}t is not refused with the reason: {refusal}")
+        else:
+            session.run(*check, env=env)
