@@ -12,6 +12,8 @@ class GivenAgain:
     longer, `is_gone` says that somebody has had its beginning.
     """
 
+    __slots__ = ("_receive", "_whole", "is_gone")
+
     def __init__(self, receive: Receive) -> None:
         """Take it from the server's `receive`."""
         self._receive = receive

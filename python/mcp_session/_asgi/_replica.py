@@ -124,6 +124,7 @@ class ServingReplica:
             echo_id=options.echo_id,
             requires_session=options.requires_session,
             max_sessions=options.max_sessions,
+            lease=options.lease,
         )
         opened = cls(options, replica)
         await opened._open(entrance)

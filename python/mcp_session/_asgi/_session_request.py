@@ -75,6 +75,24 @@ _RESTORED_HEADERS = [
 class SessionRequest:
     """Drives the machine for one request."""
 
+    __slots__ = (
+        "_answer",
+        "_application",
+        "_asked",
+        "_body",
+        "_collected",
+        "_given",
+        "_on_restored",
+        "_receive",
+        "_replica",
+        "_restored_by",
+        "_run",
+        "_running",
+        "_scope",
+        "_send",
+        "_serve",
+    )
+
     def __init__(  # noqa: PLR0913, PLR0917 - what a request has
         self,
         replica: ServingReplica,
@@ -351,6 +369,8 @@ class _ThrownAwayError(Exception):
 class _Answer:
     """What goes out to the client, and how much of it has."""
 
+    __slots__ = ("_is_told", "_is_whole", "_replica", "_run", "_send", "is_begun", "on_begun")
+
     def __init__(self, replica: ServingReplica, run: SessionRun, send: Send) -> None:
         self._replica, self._run, self._send = replica, run, send
         self.is_begun = self._is_whole = self._is_told = False
@@ -400,6 +420,8 @@ class _Answer:
 
 class _WatchedAnswer:
     """Tells the machine of what the application answers, and sends what it lets pass."""
+
+    __slots__ = ("_answer", "_kept", "_passes", "_replica", "_run", "next_step", "scope")
 
     def __init__(self, replica: ServingReplica, run: SessionRun, answer: _Answer) -> None:
         self._replica, self._run, self._answer = replica, run, answer
