@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 from asyncio import Task, TimerHandle, create_task, get_running_loop
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from functools import cache
 from types import TracebackType
@@ -18,7 +18,7 @@ import anyio
 import h11
 from anyio.lowlevel import checkpoint
 
-from mcp_session._asgi import Receive, Send
+from mcp_session._asgi import Message, Receive, Send
 from mcp_session._asgi._http11 import BrokenConnectionError, Http11Connection
 from mcp_session._urls import DEFAULT_PORTS, server_url_parts
 
@@ -195,13 +195,22 @@ class UpstreamAnswer:
         self.status = response.status_code
         self.headers = [it for it in response.headers if it[0] != b"transfer-encoding"]
 
-    async def relay(self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None) -> None:
+    def relay(
+        self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None
+    ) -> Awaitable[None]:
         """Send the answer, piece by piece as it comes, with these headers in place of its own.
 
         Raises `CutOff` if it breaks off, and `ClientLeft` if nobody is there for it any more.
         """
-        start = {"type": "http.response.start", "status": self.status}
-        await send({**start, "headers": list(self.headers if headers is None else headers)})
+        sent = list(self.headers if headers is None else headers)
+        start: Message = {"type": "http.response.start", "status": self.status, "headers": sent}
+        return self._relay(send, start)
+
+    async def _relay(self, send: Send, start: Message) -> None:
+        await send(start)
+        # A stream may be open for long: nothing of its head is kept for that.
+        self.headers = []
+        del start
         more = True
         while more:
             try:
@@ -270,7 +279,9 @@ class Exchange:
         self._watch = create_task(self._close_when_the_client_left())
 
     async def _close_when_the_client_left(self) -> None:
-        await self._body.left()
+        while (await self._body.receive())["type"] != "http.disconnect":
+            pass
+        self._body.client_left = True
         # What is being read ends by it.
         if self._connection is not None:
             self._connection.close()
@@ -286,25 +297,19 @@ class Exchange:
 class _Body:
     """The body of a request as `receive` gives it; after it, whether the client is there."""
 
-    __slots__ = ("_receive", "client_left", "is_sent")
+    __slots__ = ("client_left", "is_sent", "receive")
 
     def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+        self.receive = receive
         self.client_left = self.is_sent = False
 
     async def piece(self) -> tuple[bytes, bool]:
         """Return the next piece, and whether more follows. Raises `ClientLeft`."""
-        message = await self._receive()
+        message = await self.receive()
         if message["type"] != "http.request":
             self.client_left = True
             raise ClientLeft
         return bytes(message.get("body", b"")), message.get("more_body", False)
-
-    async def left(self) -> None:
-        """Return when the client left."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.client_left = True
 
 
 def _left_unread(error: BaseException) -> bool:

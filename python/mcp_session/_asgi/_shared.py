@@ -80,7 +80,11 @@ class SharedSessions:
         query = scope.get("query_string", b"")
         begun = replica.replica.begin(scope["method"], scope["headers"], query, **caller(scope))
         with begun as run:
-            await self._drive(replica, run, scope, receive, send)
+            step = run.step
+            if isinstance(step, ReadBody):
+                await self._read_first(step, replica, run, scope, receive, send)
+            else:
+                await self._request(replica, run, scope, receive, send).serve(step)
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application's lifespan; let go of everything before it ends."""
@@ -97,18 +101,15 @@ class SharedSessions:
         self._begin_to_open()
         await self._application(scope, receive_and_drain, send)
 
-    async def _drive(
+    async def _read_first(  # noqa: PLR0913, PLR0917 - what a request has
         self,
+        step: ReadBody,
         replica: ServingReplica,
         run: SessionRun,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        step = run.step
-        if not isinstance(step, ReadBody):
-            await self._request(replica, run, scope, receive, send).serve(step)
-            return
         body = CollectedBody(self._policy, step.limit)
         reader = RequestReader(body, receive, partial(self._make_room, body))
         request = self._request(replica, run, scope, reader.receive, send)
