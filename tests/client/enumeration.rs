@@ -82,6 +82,7 @@ fn a_stream_cut_at_every_byte_and_resumed() {
         Operation::Begin(What::Resume(0), OPENER),
         Operation::Respond(0, Head::stream()),
         Operation::Respond(0, Head::of(405)),
+        Operation::Respond(0, Head::of(409)),
         Operation::Fail(0),
         Operation::GoOn(0),
     ];
@@ -95,6 +96,42 @@ fn a_stream_cut_at_every_byte_and_resumed() {
                 Operation::Event(0, answer, cut),
                 Operation::End(0, end, false),
             ]);
+            world.drain();
+            world.check_ended();
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_its_server_lets_be_polled_in_every_way_up_to_its_bounds() {
+    let resumed =
+        [Operation::Begin(What::Resume(0), OPENER), Operation::Respond(0, Head::stream())];
+    let no_id = |content| Frame { content, event_id: EventId::Absent };
+    let in_order = Operation::End(0, End::Clean, false);
+    // What each resumption brings, how it ends, and after how many of them the call is told.
+    for (comes, ends, in_all) in [
+        (None, in_order, 60),
+        (None, Operation::End(0, End::Cut, false), 3),
+        (Some(no_id(Content::Comment)), in_order, 900),
+        (Some(no_id(Content::Notification)), in_order, 900),
+        (Some(no_id(Content::Retry)), in_order, 900),
+        (Some(no_id(Content::Retry)), Operation::End(0, End::Cut, false), 3),
+    ] {
+        for primes_with_time in [false, true] {
+            let mut world = polled(primes_with_time);
+            let mut polls = 0;
+            while world.execute(resumed[0]) && world.execute(resumed[1]) {
+                if let Some(frame) = comes {
+                    world.execute(Operation::Event(0, frame, 255));
+                }
+                world.execute(ends);
+                polls += 1;
+                if world.failed_calls() > 0 {
+                    break;
+                }
+            }
+            let expected = if in_all == 60 && primes_with_time { 900 } else { in_all };
+            assert_eq!(expected, polls, "{comes:?} {ends:?} {primes_with_time}");
             world.drain();
             world.check_ended();
         }
@@ -143,6 +180,7 @@ fn a_batch_answered_in_every_way() {
             Answered::Right,
             Answered::First,
             Answered::FirstAlone,
+            Answered::Mixed,
             Answered::OtherId,
             Answered::NullId,
             Answered::Empty,
@@ -162,6 +200,20 @@ fn a_batch_answered_in_every_way() {
             }
         }
     }
+}
+
+/// A world in which the stream of a call was primed and has ended in order.
+fn polled(primes_with_time: bool) -> World {
+    let primed = |content| Frame { content, event_id: EventId::Is(0) };
+    let content = if primes_with_time { Content::Retry } else { Content::Nothing };
+    let mut world = World::opened(options());
+    world.run(&[
+        Operation::Begin(What::Call, OPENER),
+        Operation::Respond(0, Head::stream()),
+        Operation::Event(0, primed(content), 255),
+        Operation::End(0, End::Clean, false),
+    ]);
+    world
 }
 
 fn options() -> Options {
