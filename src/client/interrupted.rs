@@ -15,26 +15,25 @@ const EVENT_ID_BYTES: usize = 1024;
 /// its caller is told that no answer will come. The SDKs themselves would ask twice.
 pub(super) const FAILURES: u32 = 3;
 
-/// How often in a row it is polled. The SDKs have no bound but Python's: each poll is a call
-/// within the one before, and the recursion limit ends them some fifty polls later.
-const POLLS: u32 = 900;
+/// How often it is resumed in all. The SDKs call themselves for each resumption within the one
+/// before, and at some 960 Python's recursion limit ends not the call but the client.
+const RESUMPTIONS: u32 = 900;
 
-/// The same where its server never said when to ask again, and nothing comes. It may not know
-/// the stream any more; or it takes the connection that has broken for open, until a message of
-/// its own finds that out, which servers send each quarter of a minute.
+/// How often in a row it is polled where its server never said when to ask again, and nothing
+/// comes. It may not know the stream any more; or it takes the connection that has broken for
+/// open, until a message of its own finds that out, which servers send each quarter of a minute.
 const EMPTY_POLLS: u32 = 60;
 
-/// How the resumptions of one stream went since its last event with an ID.
+/// How the resumptions of one stream went.
 ///
 /// Revision 2025-11-25 lets a server close a stream before the answer is there, for its client
 /// to poll. So a resumption that its server gives and ends in order is no failure.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Resumptions {
-    /// Those in a row that broke off.
+    all: u32,
+    /// Those in a row that broke off, without a new event ID.
     failures: u32,
-    /// Those that did not.
-    polls: u32,
-    /// Those of them in a row that had nothing in them, as long as there is no invitation.
+    /// Those in a row that had nothing in them, as long as there is no invitation.
     empty: u32,
     invitation: Invitation,
 }
@@ -57,6 +56,11 @@ pub(super) enum Poll {
 }
 
 impl Resumptions {
+    /// Takes that there is one more.
+    pub(super) fn once_more(self) -> Self {
+        Self { all: self.all.saturating_add(1), ..self }
+    }
+
     /// Takes that its server has said when to ask again.
     pub(super) fn invited(self) -> Self {
         Self { empty: 0, invitation: Invitation::Given, ..self }
@@ -64,7 +68,7 @@ impl Resumptions {
 
     /// Takes a new event ID.
     pub(super) fn progressed(self) -> Self {
-        Self { invitation: self.invitation, ..Self::default() }
+        Self { failures: 0, empty: 0, ..self }
     }
 
     /// Takes one that was cut, or that we have ended.
@@ -79,12 +83,12 @@ impl Resumptions {
             (Poll::Empty, Invitation::Given)
             | (Poll::Alive, Invitation::None | Invitation::Given) => 0,
         };
-        Self { failures: 0, polls: self.polls.saturating_add(1), empty, ..self }
+        Self { failures: 0, empty, ..self }
     }
 
     /// Whether it is asked for no more.
     pub(super) fn are_over(self) -> bool {
-        self.failures >= FAILURES || self.polls >= POLLS || self.empty >= EMPTY_POLLS
+        self.failures >= FAILURES || self.all >= RESUMPTIONS || self.empty >= EMPTY_POLLS
     }
 }
 

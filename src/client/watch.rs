@@ -54,7 +54,7 @@ pub struct Watch {
     awaited: Awaited,
     /// The ID of the last event, or the one that the stream was resumed with.
     last_event_id: Option<Arc<str>>,
-    /// Those before this one, if this is one.
+    /// Those of its requests before it ended, this one included if it is one.
     resumptions: Resumptions,
     /// Whether an event with an ID of its own has come in.
     has_progressed: bool,
@@ -134,7 +134,7 @@ impl Watch {
                 awaited: Awaited::new(PendingAnswers::of(&interrupted.ids), guard),
                 last_event_id: Some(event_id.into()),
                 has_progressed: false,
-                resumptions: interrupted.resumptions,
+                resumptions: interrupted.resumptions.once_more(),
                 ..watch
             },
         }

@@ -104,34 +104,41 @@ fn a_stream_cut_at_every_byte_and_resumed() {
 
 #[test]
 fn a_stream_that_its_server_lets_be_polled_in_every_way_up_to_its_bounds() {
-    let resumed =
-        [Operation::Begin(What::Resume(0), OPENER), Operation::Respond(0, Head::stream())];
-    let no_id = |content| Frame { content, event_id: EventId::Absent };
     let in_order = Operation::End(0, End::Clean, false);
-    // What each resumption brings, how it ends, and after how many of them the call is told.
-    for (comes, ends, in_all) in [
-        (None, in_order, 60),
-        (None, Operation::End(0, End::Cut, false), 3),
-        (Some(no_id(Content::Comment)), in_order, 900),
-        (Some(no_id(Content::Notification)), in_order, 900),
-        (Some(no_id(Content::Retry)), in_order, 900),
-        (Some(no_id(Content::Retry)), Operation::End(0, End::Cut, false), 3),
+    let cut = Operation::End(0, End::Cut, false);
+    // What each resumption brings, whether with a new event ID, how it ends, and after how many
+    // of them its caller is told that no answer will come.
+    for (content, has_id, ends, in_all) in [
+        (None, false, in_order, 60),
+        (None, false, cut, 3),
+        (Some(Content::Comment), false, in_order, 900),
+        (Some(Content::Notification), false, in_order, 900),
+        (Some(Content::Retry), false, in_order, 900),
+        (Some(Content::Retry), false, cut, 3),
+        (Some(Content::Nothing), true, in_order, 900),
+        (Some(Content::Nothing), true, cut, 900),
     ] {
         for primes_with_time in [false, true] {
             let mut world = polled(primes_with_time);
-            let mut polls = 0;
-            while world.execute(resumed[0]) && world.execute(resumed[1]) {
-                if let Some(frame) = comes {
-                    world.execute(Operation::Event(0, frame, 255));
+            let (mut last, mut resumptions) = (0, 0);
+            while world.failed_calls() == 0 {
+                world.run(&[
+                    Operation::Begin(What::Resume(last), OPENER),
+                    Operation::Respond(0, Head::stream()),
+                ]);
+                if has_id {
+                    last = 1 - last;
+                }
+                if let Some(content) = content {
+                    let event_id = if has_id { EventId::Is(last) } else { EventId::Absent };
+                    world.execute(Operation::Event(0, Frame { content, event_id }, 255));
                 }
                 world.execute(ends);
-                polls += 1;
-                if world.failed_calls() > 0 {
-                    break;
-                }
+                resumptions += 1;
+                assert!(resumptions <= 900, "{content:?} {ends:?} {primes_with_time}");
             }
             let expected = if in_all == 60 && primes_with_time { 900 } else { in_all };
-            assert_eq!(expected, polls, "{comes:?} {ends:?} {primes_with_time}");
+            assert_eq!(expected, resumptions, "{content:?} {ends:?} {primes_with_time}");
             world.drain();
             world.check_ended();
         }

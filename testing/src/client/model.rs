@@ -82,10 +82,10 @@ pub const OF_SERVER: i64 = -32050;
 const WAITS: [u64; 10] = [0, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000, 15_000];
 const LAST_WAIT: u64 = 60_000;
 
-/// How often in a row a stream is refused, out of reach or cut; how often it is polled; and how
-/// often if nothing ever comes and no time was named.
+/// How often in a row a stream is refused, out of reach or cut; how often it is resumed in all;
+/// and how often in a row it is if nothing comes and no time was named.
 const FAILURES: u32 = 3;
-const POLLS: u32 = 900;
+const RESUMPTIONS: u32 = 900;
 const EMPTY_POLLS: u32 = 60;
 const TRIES_WITHOUT_A_STREAM: u32 = 2;
 
@@ -151,6 +151,7 @@ struct Interrupted {
 #[derive(Clone, Default)]
 struct History {
     ends: Vec<Ended>,
+    in_all: u32,
     /// Whether the server has named a time to ask again, ever.
     has_time: bool,
 }
@@ -168,9 +169,9 @@ impl History {
             u32::try_from(self.ends.iter().rev().take_while(|it| is_such(it)).count()).unwrap()
         };
         let in_order = self.ends.iter().filter(|it| **it != Ended::Badly);
-        let at_last = in_order.clone().rev().take_while(|it| **it == Ended::WithNothing);
+        let at_last = in_order.rev().take_while(|it| **it == Ended::WithNothing);
         last_of(|it| *it == Ended::Badly) >= FAILURES
-            || u32::try_from(in_order.count()).unwrap() >= POLLS
+            || self.in_all >= RESUMPTIONS
             || !self.has_time && u32::try_from(at_last.count()).unwrap() >= EMPTY_POLLS
     }
 }
@@ -1043,7 +1044,10 @@ impl Model {
             (Source::Answer, _) if it.what == What::Initialize => (Vec::new(), new()),
             (Source::Answer, _) => (it.ids.clone(), new()),
             (Source::Push | Source::Resumption, None) => (Vec::new(), new()),
-            (Source::Push | Source::Resumption, Some(resumed)) => (resumed.ids, resumed.history),
+            (Source::Push | Source::Resumption, Some(resumed)) => {
+                let in_all = resumed.history.in_all + 1;
+                (resumed.ids, History { in_all, ..resumed.history })
+            }
         };
         let session = it.session.unwrap();
         let followed = &self.sessions[session].session;
