@@ -81,6 +81,8 @@ class Driver:
                 kept = tuple(self.sessions.items())
                 self.sessions = {it: session for it, session in kept if known(it)}
                 self._prune_at = 64 + 2 * len(self.sessions)
+            if latest := next(reversed(self.sessions.values()), None):
+                opening = opening.sharing(latest.opening)
             self.sessions[number] = FollowedSession(opening, Waiting(self.wire.library.waits))
 
     def warn_of_hooks(self) -> None:
