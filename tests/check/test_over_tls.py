@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +140,16 @@ def test_fuzz_ends_with_words_where_there_is_no_tls(said: bytes, tmp_path: Path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def close_at_once() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(said)
+            # It is connected to once, to see whether it is there.
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(said)
 
-        threading.Thread(target=close_at_once, daemon=True).start()
-        url = f"https://localhost:{listener.getsockname()[1]}/mcp"
+        closing = threading.Thread(target=close_at_once, daemon=True)
+        closing.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/mcp"
         told = run("fuzz", url, "--out", str(tmp_path), "--seconds", "1")
-        # `accept` does not end by the close alone.
-        listener.shutdown(socket.SHUT_RDWR)
+        closing.join(60)
 
     assert told.returncode == 2, told.stdout
     assert "mcp-session: the server cannot be reached (" in told.stderr

@@ -138,9 +138,13 @@ class _Run:
         try:
             told = await self._play()
         except Exception as error:
-            if not all(isinstance(it, h11.RemoteProtocolError) for it in leaves(error)):
+            causes = list(leaves(error))
+            if all(isinstance(it, h11.RemoteProtocolError) for it in causes):
+                told = "not HTTP", "it sent what is no HTTP"
+            elif all(isinstance(it, RecursionError) for it in causes):
+                told = "too deep", "it sent JSON that is nested too deep to be read"
+            else:
                 raise
-            told = "not HTTP", "it sent what is no HTTP"
         if told is None or told[0] in self.known:
             return None
         pairs = [(it.request.raw, it.sent) for it in self.exchanges]

@@ -98,7 +98,7 @@ class Request:
         """The JSON-RPC message; None if the body is not JSON."""
         try:
             return json.loads(self.body)
-        except (ValueError, RecursionError):
+        except ValueError:
             return None
 
     @property
