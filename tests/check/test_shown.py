@@ -31,6 +31,15 @@ LINES = pages.RUN["check"]
 GATEWAYS = [line for line in LINES if line.startswith("mcp-session gateway ")]
 OTHERS = [line for line in LINES if line not in GATEWAYS]
 LIMIT_SECONDS = 600.0
+FUZZING = "--seed 1 --seconds 1 --shrink-seconds 1 --memory 512"
+PATIENCE = {
+    "check": "--timeout 60",
+    "check-client": "--timeout 300",
+    "fuzz": f"{FUZZING} --answer-seconds 120",
+    # What it takes beside a good server is not seen if that run is over before the first look.
+    "fuzz-client": f"{FUZZING} --limit 300",
+}
+"""What is given besides, by command: a short search, and all the time that a busy machine needs."""
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 0,
@@ -69,12 +78,13 @@ def server() -> Generator[CommandServer]:
 
 
 def with_peers(line: str, url: str) -> str:
-    """A line that names what is there, searches for no minute, and lets a busy machine take one."""
+    """A line that names what is there, searches for no minute, and lets a machine take some."""
     peers = "fuzzed" if " fuzz" in line else "checked"
     line = re.sub(r"https://mcp\.example/mcp|http://127\.0\.0\.1:8000/mcp", url, line)
     line = re.sub(r"(?<=python )(?=server\.py|client\.py)", f"{peers}_", line)
-    line = re.sub(r"(?<=mcp-session )(check\S*)", r"\1 --timeout 60", line)
-    return re.sub(r"(?<=mcp-session )(fuzz\S*)", r"\1 --seconds 1 --shrink-seconds 1", line)
+    for name, options in PATIENCE.items():
+        line = line.replace(f"mcp-session {name} ", f"mcp-session {name} {options} ")
+    return line
 
 
 def run(line: str) -> "subprocess.CompletedProcess[str]":

@@ -58,8 +58,8 @@ def dist(session: nox.Session) -> None:
 def audit(session: nox.Session, wheel: Path) -> None:
     """Have auditwheel say what a wheel asks of a system: no more than its name says."""
     # This system's own libraries are not those of musl.
-    elsewhere = ("--ldpaths", scratch(session, "nowhere"))
-    shown = json.loads(output(session, "auditwheel", "show", "--json", *elsewhere, wheel))
+    elsewhere = ("--ldpaths", str(scratch(session, "nowhere")))
+    shown = json.loads(output(session, "auditwheel", "show", "--json", *elsewhere, str(wheel)))
     tag = shown["overall_tag"]
     # zig names musl's library so. The loader of musl takes that for itself; auditwheel does not.
     if "musllinux" in wheel.name and shown["external_libs"].keys() <= {"libc.so"}:
