@@ -31,6 +31,7 @@ __all__ = [
     "Unreached",
     "Upstream",
     "UpstreamAnswer",
+    "tls",
 ]
 
 _CONNECT_SECONDS = 1.0
@@ -113,7 +114,7 @@ class Upstream:
         self._host = parts.hostname
         self._port = parts.port or DEFAULT_PORTS[parts.scheme]
         # One for all connections: to read the authorities takes longer than to connect.
-        self._tls = _tls() if parts.scheme == "https" and socket_path is None else None
+        self._tls = tls() if parts.scheme == "https" and socket_path is None else None
         self._path, self._connect_seconds = socket_path, connect_seconds
         self.is_local = socket_path is not None
         self._idle: list[Http11Connection] = []
@@ -231,7 +232,8 @@ class Exchange:
     def __init__(self, upstream: Upstream, request: "_Request", body: "_Body") -> None:
         """Made by `Upstream.exchange`."""
         self._upstream, self._body = upstream, body
-        self._request: _Request | None = request
+        # Until it is sent: a stream may be open for long.
+        self._request = [request]
         self._connection: Http11Connection | None = None
         self._watch: Task[None] | TimerHandle | None = None
 
@@ -264,8 +266,9 @@ class Exchange:
         await self._end()
 
     async def _send(self, connection: Http11Connection) -> None:
-        (method, target, headers), self._request = self._request, None
+        method, target, headers = self._request.pop()
         head: h11.Request | None = h11.Request(method=method, target=target, headers=headers)
+        del headers
         more = True
         while more:
             piece, more = await self._body.piece()
@@ -344,7 +347,8 @@ def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[b
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """Return what all connections over TLS have in common: the authorities of this host."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -205,6 +205,7 @@ class SessionRequest:
         scope = self._told_of_the_session(headers, name, is_restored=step.restored)
         self._answer.on_begun = self._let_go_of_the_body
         watched: _WatchedAnswer | None = None
+        serving: Awaitable[bool]
         if step.watches:
             watched = _WatchedAnswer(self._replica, self._run, self._answer)
             serving = self._serve_watched(scope, watched)
