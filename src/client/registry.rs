@@ -43,6 +43,8 @@ pub(super) struct Registry {
     by_use: BTreeMap<Use, Slot>,
     /// Those that have no name yet: nobody but their opening request knows them.
     unnamed: Vec<Slot>,
+    /// The body that opened the session which came last.
+    initialize: Option<Arc<[u8]>>,
     answered: BTreeMap<Name, u64>,
     answered_by_use: BTreeMap<u64, Name>,
     clock: u64,
@@ -86,6 +88,7 @@ impl Registry {
             by_name: BTreeMap::new(),
             by_use: BTreeMap::new(),
             unnamed: Vec::new(),
+            initialize: None,
             answered: BTreeMap::new(),
             answered_by_use: BTreeMap::new(),
             clock: 0,
@@ -124,6 +127,13 @@ impl Registry {
 
     pub(super) fn session(&mut self, slot: Slot) -> Option<&mut FollowedSession> {
         self.sessions.get_mut(&slot).map(|entry| &mut entry.session)
+    }
+
+    /// Takes that a session stands.
+    pub(super) fn opened(&mut self, slot: Slot) {
+        if let Some(entry) = self.sessions.get_mut(&slot) {
+            entry.session.session.share_initialize(&mut self.initialize);
+        }
     }
 
     /// Makes the ID by which the caller of a new session will name it.

@@ -283,6 +283,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// which the caller will name it, where that is another than the server's.
     fn opened(&self, client: &mut Client, head: &ResponseHead<'_>) -> Option<String> {
         let slot = self.slot?;
+        client.registry.opened(slot);
         let is_usable =
             |id: &&str| SessionId::parse(id.as_bytes()).is_some() && id.len() <= LONGEST_ID;
         let id = head.session_id.filter(is_usable)?;
