@@ -20,6 +20,8 @@ from steps.common import (
 )
 from steps.sdks import CRATES, SDKS, build_peer, install_locked, prepare_node
 
+from pages import RUN
+
 EXAMPLE = ROOT / "examples" / "session-tests"
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "sessions.yml"
 LIST_STEPS = """
@@ -32,6 +34,14 @@ LONG_STEPS = {
     "pip install": "the environment has what it installs",
     "mcp-session fuzz": "it takes more than a minute",
 }
+# A line that the example's page shows for a server that runs already.
+WHILE_IT_RUNS = """
+import subprocess, sys
+from mcp_session.testing import CommandServer
+with CommandServer("python server.py {port}") as server:
+    line = sys.argv[1].replace("8000", str(server.port))
+    sys.exit(subprocess.run(line, shell=True).returncode)
+"""
 
 environment("mcp-proxy", "the bridge of that name")
 
@@ -42,10 +52,10 @@ def check(session: nox.Session, half: str) -> None:
     """`check` and `check-client`: every fault planted, Python's SDK, plain and with us."""
     python = python_of(session, "extras")
     if half == "faults":
-        sources = {"MYPYPATH": "tests/clients"}
+        sources = {"MYPYPATH": "tests:tests/clients"}
         session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
     halves = {
-        "faults": ("client_faults", "commands", "hostile_words", "over_tls"),
+        "faults": ("client_faults", "commands", "hostile_words", "over_tls", "shown"),
         "peers": ("server_faults", "peers"),
     }
     files = [f"tests/check/test_{name}.py" for name in halves[half]]
@@ -91,9 +101,14 @@ def prepare_checked(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["extras"], allow_parallel=True)
 def examples(session: nox.Session) -> None:
-    """The example repository for authors, by the steps of its own workflow that are short."""
+    """The example repository for authors, by the short steps of its workflow, and by its page."""
     python = Path(python_of(session, "extras"))
-    run_workflow(session, {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}, LONG_STEPS)
+    env = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    run_workflow(session, env, LONG_STEPS)
+    starting, running = RUN["examples"]
+    with session.chdir(EXAMPLE):
+        session.run("bash", "-c", starting, env=env)
+        session.run(python, "-c", WHILE_IT_RUNS, running, env=env)
 
 
 @nox.session(

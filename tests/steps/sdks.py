@@ -295,7 +295,9 @@ def simulate(session: nox.Session) -> None:
     session.run(python_of(session, "scale"), "benches/scale.py", *session.posargs)
 
 
-@nox.session(name="measure-workers", venv_backend="none", requires=["mcp2"], default=False)
+@nox.session(
+    name="measure-workers", venv_backend="none", requires=["mcp2"], default=False, tags=["long"]
+)
 def measure_workers(session: nox.Session) -> None:
     """The rows of the README about several processes."""
     session.run(python_of(session, "mcp2"), "-W", "ignore", "tests/workers/measure.py")
