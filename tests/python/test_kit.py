@@ -31,7 +31,8 @@ PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 @pytest.mark.parametrize(
     "name",
     [
-        *("mcp_session._corpus", "mcp_session.testing", "mcp_session.testing._virtual_loop"),
+        *("mcp_session._corpus", "mcp_session._secrets", "mcp_session.testing"),
+        "mcp_session.testing._virtual_loop",
         *("mcp_session.testing.assertions", "mcp_session.testing.client"),
         *("mcp_session.testing.guarantees", "mcp_session.testing.processes"),
         *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
