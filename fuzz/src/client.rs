@@ -114,8 +114,8 @@ fn what(input: &mut Unstructured<'_>) -> Result<What> {
 }
 
 fn head(input: &mut Unstructured<'_>) -> Result<Head> {
-    const STATUSES: [u16; 14] =
-        [202, 204, 307, 400, 401, 403, 405, 429, 500, 502, 503, 521, 524, 530];
+    const STATUSES: [u16; 15] =
+        [202, 204, 307, 400, 401, 403, 405, 409, 429, 500, 502, 503, 521, 524, 530];
     Ok(match input.int_in_range(0..=7_u8)? {
         0..=1 => Head::of(404),
         2..=3 => Head::json(header(input)?),
@@ -156,6 +156,7 @@ fn answered(input: &mut Unstructured<'_>) -> Result<Answered> {
         Answered::Right,
         Answered::First,
         Answered::FirstAlone,
+        Answered::Mixed,
         Answered::OtherId,
         Answered::NullId,
         Answered::Empty,
@@ -173,8 +174,10 @@ fn frame(input: &mut Unstructured<'_>) -> Result<Frame> {
         15..=20 => Content::Question(input.int_in_range(0..=1)?),
         21 => Content::Notification,
         22 => Content::Garbage,
-        23..=25 => Content::Comment,
-        26.. => Content::Nothing,
+        23..=24 => Content::Comment,
+        25 => Content::Retry,
+        26 => Content::MixedBatch,
+        27.. => Content::Nothing,
     };
     let event_id = match input.int_in_range(0..=7_u8)? {
         0..=2 => EventId::Absent,

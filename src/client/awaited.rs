@@ -29,8 +29,12 @@ pub(super) enum Fate {
     GoesOut,
     /// With other data.
     GoesOutAs(Vec<u8>),
-    /// With other data, without which its reader does not find its answer.
-    Answers(Vec<u8>),
+    /// With the answer as its data, without which its reader does not find it; before it go out
+    /// these messages, an event for each.
+    Answers {
+        others: Vec<Vec<u8>>,
+        answer: Vec<u8>,
+    },
     /// Its data does not.
     LeftOut,
     /// Its data does not; these events do, which end the requests that wait.
@@ -52,7 +56,9 @@ impl Awaited {
         let leaves_out = self.leaves_out();
         let (heard, readable) = self.pending.saw(data);
         if let Some(own) = readable.filter(|_| self.guard == Shield::Up) {
-            return Fate::Answers(followed.saw_message(stream, &own).unwrap_or(own));
+            let mut seen = |it: Vec<u8>| followed.saw_message(stream, &it).unwrap_or(it);
+            let others = own.others.into_iter().map(&mut seen).collect();
+            return Fate::Answers { others, answer: seen(own.answer) };
         }
         match heard {
             Heard::OthersAnswer | Heard::ErrorOfNone if leaves_out => {}

@@ -2,7 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,13 +11,14 @@ use core::time::Duration;
 use super::backoff;
 use super::event::{Event, Events, SessionName};
 use super::head::{Credentials, Endpoint};
+use super::interrupted::InterruptedRequests;
 use super::owned::OwnedEndpoint;
 use super::shown::shown;
 use crate::session::{Reason, Seen, Session, Stream};
 use crate::table::Rule;
 
-/// How many credentials may act in one session: those that opened it, and renewed ones.
-const CREDENTIALS: usize = 8;
+/// How many credentials may act in one session beside those that opened it.
+const RENEWED: usize = 7;
 
 /// The longest ID of a session that is followed, in bytes: a longer one is its caller's own
 /// business. Each is kept some five times.
@@ -25,14 +26,6 @@ pub(super) const LONGEST_ID: usize = 4096;
 
 /// How many IDs of one session are kept from being shown.
 const IDS: usize = 8;
-
-/// How many streams that can be resumed are remembered, and of how long event IDs.
-const INTERRUPTED: usize = 1024;
-const EVENT_ID_BYTES: usize = 1024;
-
-/// How often the stream of an unanswered request is asked for in vain until its caller is told
-/// that no answer will come. The SDKs themselves would ask twice.
-pub(super) const RESUMPTIONS: u32 = 3;
 
 /// How often a stream that the server has never given is asked for. The plain SDKs ask twice.
 const TRIES_WITHOUT_A_STREAM: u32 = 2;
@@ -48,15 +41,17 @@ pub(super) struct FollowedSession {
     endpoint: OwnedEndpoint,
     /// The ID that the caller stamps on its requests; empty as long as there is none.
     known_as: Box<str>,
-    /// The last of its server's IDs.
+    /// The last of its server's other IDs.
     ids: VecDeque<Box<str>>,
-    credentials: VecDeque<Credentials>,
+    opener: Credentials,
+    /// Those that its server has accepted since.
+    accepted: VecDeque<Credentials>,
     /// What came back when a recovery failed last.
     failure: String,
 }
 
 impl FollowedSession {
-    pub(super) fn new(session: Session, endpoint: Endpoint<'_>, credentials: Credentials) -> Self {
+    pub(super) fn new(session: Session, endpoint: Endpoint<'_>, opener: Credentials) -> Self {
         Self {
             session,
             events: Events::default(),
@@ -65,7 +60,8 @@ impl FollowedSession {
             endpoint: OwnedEndpoint::new(endpoint),
             known_as: "".into(),
             ids: VecDeque::new(),
-            credentials: [credentials].into(),
+            opener,
+            accepted: VecDeque::new(),
             failure: String::new(),
         }
     }
@@ -75,13 +71,20 @@ impl FollowedSession {
     }
 
     pub(super) fn set_known_as(&mut self, id: &str) {
-        self.known_as = id.into();
+        let before = core::mem::replace(&mut self.known_as, id.into());
+        self.had_id(&before);
+        self.ids.retain(|known| **known != *id);
+        if self.ids.is_empty() {
+            // As long as no session ends, there are no others.
+            self.ids = VecDeque::new();
+        }
     }
 
     /// Remembers an ID of its server's, adopted or not, so that it is shown to nobody: one that
     /// counted as ended can be revived, and one that came with a refusal may be live.
     pub(super) fn had_id(&mut self, id: &str) {
-        if self.ids.iter().any(|known| **known == *id) || id.len() > LONGEST_ID {
+        let is_known = *self.known_as == *id || self.ids.iter().any(|known| **known == *id);
+        if is_known || id.is_empty() || id.len() > LONGEST_ID {
             return;
         }
         if self.ids.len() == IDS {
@@ -96,19 +99,18 @@ impl FollowedSession {
     }
 
     pub(super) fn belongs_to(&self, credentials: Credentials) -> bool {
-        self.credentials.contains(&credentials)
+        self.opener == credentials || self.accepted.contains(&credentials)
     }
 
     /// Learns credentials that the server has accepted for this session.
     pub(super) fn accepted(&mut self, credentials: Credentials) {
-        if self.credentials.contains(&credentials) {
+        if self.belongs_to(credentials) {
             return;
         }
-        if self.credentials.len() == CREDENTIALS {
-            // The first are those of the opener.
-            self.credentials.remove(1);
+        if self.accepted.len() == RENEWED {
+            self.accepted.pop_front();
         }
-        self.credentials.push_back(credentials);
+        self.accepted.push_back(credentials);
     }
 
     /// What is said of a request that was given up.
@@ -223,118 +225,5 @@ impl StandaloneStream {
     /// Takes a new session: its streams have not failed yet.
     pub(super) fn replaced(&mut self) {
         self.failures = self.failures.min(1);
-    }
-}
-
-/// Requests whose stream was cut and can be resumed, by the ID of the last event.
-///
-/// Two streams cut after the same event ID are two requests: each resumption is for one.
-#[derive(Default)]
-pub(super) struct InterruptedRequests {
-    by_event: BTreeMap<Box<str>, VecDeque<(u64, Interrupted)>>,
-    by_age: BTreeMap<u64, Box<str>>,
-    noted: u64,
-}
-
-/// The requests of one stream, and how often it was resumed without one new event.
-#[derive(Clone, Debug)]
-pub(super) struct Interrupted {
-    pub(super) stream: Stream,
-    pub(super) ids: Vec<String>,
-    pub(super) in_vain: u32,
-}
-
-impl InterruptedRequests {
-    /// Remembers requests whose stream ended after an event; hands them back if its ID is too
-    /// long to be remembered.
-    pub(super) fn note(
-        &mut self,
-        event_id: &str,
-        interrupted: Interrupted,
-    ) -> Result<(), Interrupted> {
-        if event_id.len() > EVENT_ID_BYTES {
-            return Err(interrupted);
-        }
-        while self.by_age.len() >= INTERRUPTED {
-            self.forget_oldest();
-        }
-        self.noted += 1;
-        self.by_age.insert(self.noted, event_id.into());
-        self.by_event.entry(event_id.into()).or_default().push_back((self.noted, interrupted));
-        Ok(())
-    }
-
-    /// Takes the requests that a GET with this event ID is to resume.
-    pub(super) fn take(&mut self, event_id: &str) -> Option<Interrupted> {
-        let waiting = self.by_event.get_mut(event_id)?;
-        let (noted, taken) = waiting.pop_front()?;
-        if waiting.is_empty() {
-            self.by_event.remove(event_id);
-        }
-        self.by_age.remove(&noted);
-        Some(taken)
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, event_id)) = self.by_age.pop_first() {
-            // The oldest of all is the oldest of its event ID.
-            if let Some(waiting) = self.by_event.get_mut(&event_id) {
-                waiting.pop_front();
-                if waiting.is_empty() {
-                    self.by_event.remove(&event_id);
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interrupted(id: &str) -> Interrupted {
-        Interrupted { stream: Stream::OF_A_CALL, ids: [id.to_owned()].into(), in_vain: 0 }
-    }
-
-    fn taken(requests: &mut InterruptedRequests, event_id: &str) -> Option<Vec<String>> {
-        requests.take(event_id).map(|taken| taken.ids)
-    }
-
-    #[test]
-    fn of_the_streams_that_could_be_resumed_the_latest_are_remembered() {
-        let mut requests = InterruptedRequests::default();
-        for number in 0..=INTERRUPTED {
-            let noted =
-                requests.note(&format!("event-{number}"), interrupted(&format!("{number}")));
-            assert!(noted.is_ok());
-        }
-
-        assert_eq!(None, taken(&mut requests, "event-0"));
-        for number in 1..=INTERRUPTED {
-            let found = taken(&mut requests, &format!("event-{number}"));
-            assert_eq!(Some([format!("{number}")].into()), found);
-        }
-        assert!(requests.by_event.is_empty() && requests.by_age.is_empty());
-    }
-
-    #[test]
-    fn two_streams_cut_after_the_same_event_are_two_requests() {
-        let mut requests = InterruptedRequests::default();
-        for id in ["1", "2"] {
-            assert!(requests.note("event", interrupted(id)).is_ok());
-        }
-
-        assert_eq!(Some(["1".to_owned()].into()), taken(&mut requests, "event"));
-        assert_eq!(Some(["2".to_owned()].into()), taken(&mut requests, "event"));
-        assert_eq!(None, taken(&mut requests, "event"));
-    }
-
-    #[test]
-    fn an_event_id_that_is_too_long_is_not_remembered() {
-        let mut requests = InterruptedRequests::default();
-        let longest = "x".repeat(EVENT_ID_BYTES);
-
-        assert!(requests.note(&longest, interrupted("1")).is_ok());
-        assert!(requests.note(&format!("{longest}x"), interrupted("2")).is_err());
     }
 }

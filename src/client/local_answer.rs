@@ -63,6 +63,12 @@ impl LocalAnswer {
         Self { status: 200, content_type: Some("text/event-stream"), body }
     }
 
+    /// A stream of these messages: a body of JSON has room for one, if its request was one.
+    pub(super) fn stream_of_messages(messages: &[Vec<u8>]) -> Self {
+        let body = messages.iter().flat_map(|it| message_event(it)).collect();
+        Self { status: 200, content_type: Some("text/event-stream"), body }
+    }
+
     /// What ends a POST: an error for each request in it, or 202 if it wants no answer.
     pub(super) fn ending(request: &Posted, error: &CallError) -> Self {
         match request {

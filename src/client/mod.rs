@@ -20,7 +20,9 @@
 //! 4. A call (a request, or a batch with one) ends in an answer to it or in an error for each
 //!    of its ids: an answer is a response by the schema whose id is the request's, as a JSON
 //!    value or as the text of the same integer, alone or in a batch. Its caller reads it with
-//!    the request's own id. A notification or a reply that ends here is answered 202.
+//!    the request's own id, and in no batch unless it sent one. A resumption of its stream that
+//!    the server gives and ends in order is a poll and no failure. A notification or a reply
+//!    that ends here is answered 202.
 //! 5. The opening `initialize`, `server/discover`, 401 and 403 get what they would get without
 //!    us; so does 405, but to a message with `status_shield` or to a stream's resumption.
 //! 6. A stream goes out byte for byte, but for questions whose id is open in another
@@ -37,6 +39,7 @@ mod backoff;
 mod event;
 mod followed;
 mod head;
+mod interrupted;
 mod large_event;
 mod local_answer;
 mod owned;

@@ -439,6 +439,7 @@ impl AnswerReader {
                         let mut pending = PendingAnswers::of(self.id.as_slice());
                         let (heard, own) = pending.saw(data.as_bytes());
                         if self.answer.is_none() && heard == Heard::Answer {
+                            let own = own.map(|it| it.answer);
                             self.answer = Some(own.unwrap_or_else(|| data.into_bytes()));
                         }
                     }

@@ -18,6 +18,12 @@ pub(super) fn is_refusal(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
+/// Whether a stream that was refused by this status may be given later: it is asked for too often
+/// or too early, or its server takes the connection before this one for open.
+pub(super) fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 409 | 425 | 429) || status.is_server_error()
+}
+
 /// The JSON-RPC error by which a server says why it refuses: a gateway has none.
 pub(super) fn server_error(body: Option<&[u8]>) -> Option<CallError> {
     CallError::of_server(&body.and_then(JsonRpcError::read)?)

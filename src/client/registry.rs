@@ -2,7 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -37,13 +37,16 @@ impl Slot {
 
 /// A session is kept as long as it has a name or a request of its own is under way.
 pub(super) struct Registry {
-    sessions: BTreeMap<Slot, Entry>,
+    /// Apart: the nodes of a map have room for more than they hold.
+    sessions: BTreeMap<Slot, Box<Entry>>,
     by_name: BTreeMap<Name, Slot>,
     by_use: BTreeMap<Use, Slot>,
     /// Those that have no name yet: nobody but their opening request knows them.
     unnamed: Vec<Slot>,
-    answered: BTreeMap<Box<str>, u64>,
-    answered_by_use: BTreeMap<u64, Box<str>>,
+    /// The body that opened the session which came last.
+    initialize: Option<Arc<[u8]>>,
+    answered: BTreeMap<Name, u64>,
+    answered_by_use: BTreeMap<u64, Name>,
     clock: u64,
     remembered: usize,
     /// What makes an alias unlike any ID of a server's.
@@ -51,19 +54,18 @@ pub(super) struct Registry {
 }
 
 struct Entry {
-    /// Apart: the nodes of the map have room for more than they hold.
-    session: Box<FollowedSession>,
+    session: FollowedSession,
     /// The ID that its caller stamps on requests.
     callers: Option<Name>,
     /// Its other IDs, the oldest first.
-    others: VecDeque<Name>,
+    others: Vec<Name>,
     used: Use,
     /// Each request that is under way holds one more.
     alive: Arc<()>,
 }
 
-/// An endpoint and an ID, as one key.
-type Name = Box<str>;
+/// An endpoint and an ID, as one key, which its session shares.
+type Name = Arc<str>;
 
 /// When a session was used last. The least is forgotten first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +88,7 @@ impl Registry {
             by_name: BTreeMap::new(),
             by_use: BTreeMap::new(),
             unnamed: Vec::new(),
+            initialize: None,
             answered: BTreeMap::new(),
             answered_by_use: BTreeMap::new(),
             clock: 0,
@@ -105,14 +108,9 @@ impl Registry {
         let slot = Slot(self.tick());
         let alive = Arc::new(());
         let used = Use { standing: Standing::Open, at: slot.0 };
-        let entry = Entry {
-            session: Box::new(session),
-            callers: None,
-            others: VecDeque::new(),
-            used,
-            alive: Arc::clone(&alive),
-        };
-        self.sessions.insert(slot, entry);
+        let entry =
+            Entry { session, callers: None, others: Vec::new(), used, alive: Arc::clone(&alive) };
+        self.sessions.insert(slot, Box::new(entry));
         self.unnamed.push(slot);
         (slot, alive)
     }
@@ -128,7 +126,14 @@ impl Registry {
     }
 
     pub(super) fn session(&mut self, slot: Slot) -> Option<&mut FollowedSession> {
-        self.sessions.get_mut(&slot).map(|entry| &mut *entry.session)
+        self.sessions.get_mut(&slot).map(|entry| &mut entry.session)
+    }
+
+    /// Takes that a session stands.
+    pub(super) fn opened(&mut self, slot: Slot) {
+        if let Some(entry) = self.sessions.get_mut(&slot) {
+            entry.session.session.share_initialize(&mut self.initialize);
+        }
     }
 
     /// Makes the ID by which the caller of a new session will name it.
@@ -187,7 +192,7 @@ impl Registry {
             return;
         }
         let now = self.tick();
-        if let Some(before) = self.answered.insert(key.clone(), now) {
+        if let Some(before) = self.answered.insert(Arc::clone(&key), now) {
             self.answered_by_use.remove(&before);
         }
         self.answered_by_use.insert(now, key);
@@ -213,7 +218,7 @@ impl Registry {
     }
 
     fn add_name(&mut self, slot: Slot, key: Name, whose: Whose) {
-        if let Some(other) = self.by_name.insert(key.clone(), slot) {
+        if let Some(other) = self.by_name.insert(Arc::clone(&key), slot) {
             if other != slot {
                 self.lose_name(other, &key);
             }
@@ -228,13 +233,12 @@ impl Registry {
         entry.lose(&key);
         match whose {
             Whose::Callers => entry.others.extend(entry.callers.replace(key)),
-            Whose::Servers => entry.others.push_back(key),
+            Whose::Servers => entry.others.push(key),
         }
         if entry.others.len() >= NAMES {
             // Not the caller's, who stamps it on every request.
-            if let Some(oldest) = entry.others.pop_front() {
-                self.by_name.remove(&oldest);
-            }
+            let oldest = entry.others.remove(0);
+            self.by_name.remove(&oldest);
         }
         self.forget_least_used();
     }

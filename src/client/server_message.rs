@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::shown::READ_BYTES;
-pub(super) use crate::jsonrpc::{Heard, PendingAnswers};
+pub(super) use crate::jsonrpc::{Heard, PendingAnswers, Readable};
 use crate::jsonrpc::{JsonRpcError, json};
 
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.

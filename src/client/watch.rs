@@ -14,7 +14,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::awaited::{Awaited, Fate};
-use super::followed::{FollowedSession, Interrupted, RESUMPTIONS};
+use super::followed::FollowedSession;
+use super::interrupted::{Interrupted, Poll, Resumptions};
 use super::large_event::LargeEvent;
 use super::local_answer::{CallError, event};
 use super::registry::Slot;
@@ -53,9 +54,12 @@ pub struct Watch {
     awaited: Awaited,
     /// The ID of the last event, or the one that the stream was resumed with.
     last_event_id: Option<Arc<str>>,
+    /// Those of its requests before it ended, this one included if it is one.
+    resumptions: Resumptions,
     /// Whether an event with an ID of its own has come in.
     has_progressed: bool,
-    in_vain: u32,
+    /// Whether anything has come in.
+    has_begun: bool,
     /// What the stream may begin with still, of a byte order mark. The SDKs take it for a part of
     /// the first field's name.
     mark: &'static [u8],
@@ -101,8 +105,9 @@ impl Watch {
             reader: EventReader::default(),
             awaited: Awaited::new(pending, guard),
             last_event_id: None,
+            resumptions: Resumptions::default(),
             has_progressed: true,
-            in_vain: 0,
+            has_begun: false,
             mark: match guard {
                 Shield::Up => BYTE_ORDER_MARK,
                 Shield::Down => &[],
@@ -129,7 +134,7 @@ impl Watch {
                 awaited: Awaited::new(PendingAnswers::of(&interrupted.ids), guard),
                 last_event_id: Some(event_id.into()),
                 has_progressed: false,
-                in_vain: interrupted.in_vain,
+                resumptions: interrupted.resumptions.once_more(),
                 ..watch
             },
         }
@@ -160,6 +165,7 @@ impl Watch {
         let Some(followed) = client.registry.session(self.slot) else {
             return Cow::Borrowed(piece);
         };
+        self.has_begun |= !piece.is_empty();
         let mut output = Output { piece, sent: 0, made: Vec::new() };
         let mut start = 0;
         if self.beginning == Beginning::HeldBack && self.held_back.is_empty() {
@@ -204,12 +210,18 @@ impl Watch {
                 // No message: the SDKs read no event of another type.
                 Some(EventView::Message { .. }) | None => Fate::GoesOut,
             };
+            let mut before = Vec::new();
             let (data, behind) = match fate {
-                // It went out as it came, and answers nobody who cannot read that.
-                Fate::Answers(data) if *beginning == Beginning::Sent => {
-                    (None, Some(sse::message_event(&data)))
+                Fate::Answers { others, answer } => {
+                    before = others.iter().flat_map(|it| sse::message_event(it)).collect();
+                    if *beginning == Beginning::Sent {
+                        // It went out as it came, and answers nobody who cannot read that.
+                        before.extend(sse::message_event(&answer));
+                        (None, Some(core::mem::take(&mut before)))
+                    } else {
+                        (Some(answer), None)
+                    }
                 }
-                Fate::Answers(data) => (Some(data), None),
                 Fate::GoesOut => (None, None),
                 Fate::GoesOutAs(data) => (Some(data), None),
                 Fate::LeftOut => (None, Some(Vec::new())),
@@ -219,6 +231,7 @@ impl Watch {
             match beginning {
                 Beginning::HeldBack if changes => {
                     output.send_until(start);
+                    output.push(&before);
                     held_back.extend_from_slice(raw);
                     output.push(&with_data(held_back, data.as_deref()));
                     output.push(&behind.unwrap_or_default());
@@ -258,7 +271,7 @@ impl Watch {
         }
         let notices: Vec<u8> =
             followed.take_notices().iter().flat_map(|it| sse::message_event(it)).collect();
-        if self.awaited.is_over() || self.is_to_be_resumed(followed) {
+        if self.awaited.is_over() || self.is_to_be_resumed(followed, end) {
             return match end {
                 StreamEnd::Clean if notices.is_empty() => held_back,
                 StreamEnd::Clean | StreamEnd::Cut(_) | StreamEnd::Outlived => {
@@ -281,15 +294,32 @@ impl Watch {
     }
 
     /// Remembers the requests that wait, if the SDK can resume their stream.
-    fn is_to_be_resumed(&self, followed: &mut FollowedSession) -> bool {
+    fn is_to_be_resumed(&self, followed: &mut FollowedSession, end: StreamEnd<'_>) -> bool {
         let Some(event_id) = &self.last_event_id else { return false };
-        let in_vain = if self.has_progressed { 0 } else { self.in_vain + 1 };
+        let resumptions = self.resumptions_by(end);
         let ids = self.awaited.pending.unanswered().map(Into::into).collect();
-        in_vain < RESUMPTIONS
+        !resumptions.are_over()
             && followed
                 .interrupted
-                .note(event_id, Interrupted { stream: self.stream, ids, in_vain })
+                .note(event_id, Interrupted { stream: self.stream, ids, resumptions })
                 .is_ok()
+    }
+
+    /// How the resumptions of this stream go, this one included.
+    fn resumptions_by(&self, end: StreamEnd<'_>) -> Resumptions {
+        let Self { resumptions, reader, has_progressed, has_begun, .. } = self;
+        let before = match reader.retry() {
+            Some(_) => resumptions.invited(),
+            None => *resumptions,
+        };
+        match end {
+            StreamEnd::Clean | StreamEnd::Cut(_) | StreamEnd::Outlived if *has_progressed => {
+                before.progressed()
+            }
+            StreamEnd::Clean if *has_begun => before.ended(Poll::Alive),
+            StreamEnd::Clean => before.ended(Poll::Empty),
+            StreamEnd::Cut(_) | StreamEnd::Outlived => before.broke_off(),
+        }
     }
 
     fn end_of_event(&self) -> Vec<u8> {

@@ -81,14 +81,16 @@ impl<'a> RequestId<'a> {
 
     /// The same id as a value of the other type: `"7"` of `7`, and `7` of `"7"`. The SDKs count
     /// their requests, and take either for an answer's. `None` of any but an integer.
+    ///
+    /// A text is read as they read it, by Python's [`int`], but for digits of other scripts.
+    ///
+    /// [`int`]: https://docs.python.org/3/library/functions.html#int
     #[cfg(any(feature = "client", feature = "sessions"))]
     pub(crate) fn in_other_type(self) -> Option<String> {
-        let text = json::string(self.0);
-        let digits = text.as_deref().unwrap_or(self.0);
-        is_integer(digits).then(|| match &text {
-            Some(text) => text.clone(),
-            None => format!("\"{digits}\""),
-        })
+        match json::string(self.0) {
+            Some(text) => integer_in(&text),
+            None => is_integer(self.0).then(|| format!("\"{}\"", self.0)),
+        }
     }
 
     /// The key under which an id is remembered; `None` for one of more than
@@ -179,6 +181,18 @@ fn counted_key(number: &[u8]) -> Option<RequestIdKey> {
 pub(super) fn is_integer(digits: &str) -> bool {
     let unsigned = digits.strip_prefix('-').unwrap_or(digits);
     !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The integer that a text stands for, as Python reads it: `7` of `" +7 "`, and of `"0_7"` `07`.
+#[cfg(any(feature = "client", feature = "sessions"))]
+fn integer_in(text: &str) -> Option<String> {
+    // What Python takes for white space beyond Unicode's.
+    let is_space = |it: char| it.is_whitespace() || matches!(it, '\u{1c}'..='\u{1f}');
+    let trimmed = text.trim_matches(is_space);
+    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let are_digits = |group: &str| !group.starts_with('-') && is_integer(group);
+    let sign = if trimmed.starts_with('-') { "-" } else { "" };
+    unsigned.split('_').all(are_digits).then(|| format!("{sign}{}", unsigned.replace('_', "")))
 }
 
 /// What stands between the quotes of a JSON string; `None` for a number.

@@ -14,8 +14,8 @@ pub use error::JsonRpcError;
 pub use id::{RequestId, RequestIdKey};
 pub(crate) use message::is_initialize;
 pub use message::{Kind, Members, Message, peek};
-#[cfg(feature = "client")]
-pub(crate) use pending::Heard;
 #[cfg(any(feature = "client", feature = "sessions"))]
 pub(crate) use pending::PendingAnswers;
+#[cfg(feature = "client")]
+pub(crate) use pending::{Heard, Readable};
 pub(crate) use splice::{range_of, spliced};

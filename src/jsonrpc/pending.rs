@@ -19,7 +19,7 @@ pub(crate) struct PendingAnswers {
 /// How the requests were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Asked {
-    /// Its caller reads no batch of one.
+    /// Its caller reads no batch.
     Alone,
     #[default]
     InABatch,
@@ -44,20 +44,21 @@ impl PendingAnswers {
     ///
     /// A message answers a request only if it is a response by the schema and its id is the
     /// request's, as a JSON value or as the text of the same integer, alone or in a batch. Its
-    /// caller is to read the id as the request bore it, no batch of one unless it sent a batch, and
-    /// no lone surrogate: mcp 1.x waits for ever over an id with a fraction, over a batch, and over
-    /// half a character. What else a batch has, a question perhaps, stays beside the answer. `NaN`
-    /// and `Infinity` the SDKs read, and a `method` that is `null`.
-    pub(crate) fn saw(&mut self, body: &[u8]) -> (Heard, Option<Vec<u8>>) {
+    /// caller is to read the id as the request bore it, no batch unless it sent one, and no lone
+    /// surrogate: mcp 1.x waits for ever over an id with a fraction, over a batch, and over half a
+    /// character. `NaN` and `Infinity` the SDKs read, and a `method` that is `null`.
+    pub(crate) fn saw(&mut self, body: &[u8]) -> (Heard, Option<Readable>) {
         let Some(text) = json::text(body) else { return (Heard::NoAnswer, None) };
         let repaired = readable::without_lone_surrogates(text);
         let text = repaired.as_deref().unwrap_or(text);
         let (heard, respelled) = self.saw_text(text);
-        let own = respelled.or_else(|| repaired.filter(|_| heard == Heard::Answer).map(Into::into));
+        let of_repaired = |text: String| Readable::alone(text.into_bytes());
+        let own =
+            respelled.or_else(|| repaired.filter(|_| heard == Heard::Answer).map(of_repaired));
         (heard, own)
     }
 
-    fn saw_text(&mut self, text: &str) -> (Heard, Option<Vec<u8>>) {
+    fn saw_text(&mut self, text: &str) -> (Heard, Option<Readable>) {
         let message = Message::of(text);
         if message.kind() != Kind::Malformed {
             return self.saw_message(Text { own: text, read: text }, &message);
@@ -67,14 +68,14 @@ impl PendingAnswers {
         self.saw_message(text, &Message::of_sdk(text.read))
     }
 
-    fn saw_message(&mut self, text: Text<'_>, message: &Message<'_>) -> (Heard, Option<Vec<u8>>) {
+    fn saw_message(&mut self, text: Text<'_>, message: &Message<'_>) -> (Heard, Option<Readable>) {
         match message.kind() {
             Kind::Batch => self.saw_batch(text, message),
             Kind::Request | Kind::Notification | Kind::Response | Kind::Malformed => {
                 match self.saw_single(text.read, message) {
                     Single::Answers { edit } => {
                         let respelled = edit.map(|edit| self.respelled(text, text.read, &[edit]));
-                        (Heard::Answer, respelled)
+                        (Heard::Answer, respelled.map(Readable::alone))
                     }
                     Single::Not(heard) => (heard, None),
                 }
@@ -82,13 +83,12 @@ impl PendingAnswers {
         }
     }
 
-    fn saw_batch(&mut self, batch: Text<'_>, message: &Message<'_>) -> (Heard, Option<Vec<u8>>) {
+    fn saw_batch(&mut self, batch: Text<'_>, message: &Message<'_>) -> (Heard, Option<Readable>) {
         let mut all = None;
         let mut edits = Vec::new();
         let mut answer = None;
-        let mut count = 0_usize;
+        let mut others = Vec::new();
         for (text, member) in message.members_with_text() {
-            count += 1;
             let heard = match self.saw_single(text, &member) {
                 Single::Answers { edit } => {
                     answer = Some((text, edit));
@@ -97,14 +97,18 @@ impl PendingAnswers {
                 }
                 Single::Not(heard) => heard,
             };
+            if matches!(member.kind(), Kind::Request | Kind::Notification) {
+                others.push(text);
+            }
             all = Some(all.map_or(heard, |before: Heard| before.and(heard)));
         }
         let readable = match (self.asked, answer) {
-            (Asked::Alone, Some((text, edit))) if count == 1 => {
-                Some(self.respelled(batch, text, edit.as_slice()))
-            }
-            (Asked::Alone | Asked::InABatch, Some(_)) if !edits.is_empty() => {
-                Some(self.respelled(batch, batch.read, &edits))
+            (Asked::Alone, Some((text, edit))) => Some(Readable {
+                answer: self.respelled(batch, text, edit.as_slice()),
+                others: others.iter().map(|other| self.respelled(batch, other, &[])).collect(),
+            }),
+            (Asked::InABatch, Some(_)) if !edits.is_empty() => {
+                Some(Readable::alone(self.respelled(batch, batch.read, &edits)))
             }
             (Asked::Alone | Asked::InABatch, _) => None,
         };
@@ -181,6 +185,20 @@ impl PendingAnswers {
     }
 }
 
+/// What a caller is to read in place of a message that has its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Readable {
+    pub(crate) answer: Vec<u8>,
+    /// What else of the server's stood in the same batch: its requests and notifications.
+    pub(crate) others: Vec<Vec<u8>>,
+}
+
+impl Readable {
+    fn alone(answer: Vec<u8>) -> Self {
+        Self { answer, others: Vec::new() }
+    }
+}
+
 /// A text, and what is read in it: as long, and alike but for words in place of numbers.
 #[derive(Clone, Copy)]
 struct Text<'a> {
@@ -236,6 +254,10 @@ mod tests {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"id":1}}}}"#)
     }
 
+    fn alone(answer: &str) -> Readable {
+        Readable::alone(answer.as_bytes().to_vec())
+    }
+
     #[test]
     fn an_answer_bears_the_id_of_its_request_as_a_value_or_as_the_text_of_the_same_integer() {
         for (asked, answered) in [
@@ -244,6 +266,10 @@ mod tests {
             ("7", "70e-1"),
             ("7", r#""7""#),
             ("7", r#""07""#),
+            ("7", r#"" 7\n""#),
+            ("7", r#""\u00a0+7\u001f""#),
+            ("17", r#""+01_7""#),
+            ("-7", r#""-7 ""#),
             ("-7", r#""-7""#),
             (r#""7""#, "7"),
             (r#""7""#, r#""\u0037""#),
@@ -253,15 +279,21 @@ mod tests {
 
             let seen = pending.saw(answer(answered).as_bytes());
 
-            let own = (asked != answered).then(|| answer(asked).into_bytes());
+            let own = (asked != answered).then(|| alone(&answer(asked)));
             assert_eq!((Heard::Answer, own), seen, "{answered} to {asked}");
             assert!(pending.is_empty());
         }
         for (asked, other) in [
             ("7", "8"),
             ("7", r#""8""#),
-            ("7", r#"" 7""#),
             ("7", r#""7.0""#),
+            ("7", r#""+-7""#),
+            ("7", r#""+ 7""#),
+            ("7", r#""_7""#),
+            ("7", r#""7_""#),
+            ("17", r#""1__7""#),
+            ("17", r#""1 7""#),
+            ("7", r#""0x7""#),
             ("7", r#""""#),
             (r#""7""#, "7.0"),
             (r#""a""#, r#""A""#),
@@ -317,13 +349,16 @@ mod tests {
             assert!(pending.is_empty());
         }
         let other = r#"{"jsonrpc":"2.0","id":"1","result":{"a":NaN,"b":Infinity}}"#;
-        let respelled = |text: &str| Some(text.replace(r#""1""#, "1").into_bytes());
+        let respelled = Readable::alone(other.replace(r#""1""#, "1").into_bytes());
         let of_one = format!("[{other}]");
-        let of_two = format!(r#"[{{"jsonrpc":"2.0","method":"m","params":[NaN]}}, {other}]"#);
-        for (message, read) in [(other, other), (&of_one, other), (&of_two, &of_two)] {
+        for message in [other, &of_one] {
             let seen = pending(&["1"]).saw(message.as_bytes());
-            assert_eq!((Heard::Answer, respelled(read)), seen);
+            assert_eq!((Heard::Answer, Some(respelled.clone())), seen);
         }
+        let notification = r#"{"jsonrpc":"2.0","method":"m","params":[NaN]}"#;
+        let of_two = format!("[{notification}, {other}]");
+        let with_it = Readable { others: [notification.into()].into(), ..respelled };
+        assert_eq!((Heard::Answer, Some(with_it)), pending(&["1"]).saw(of_two.as_bytes()));
         for message in [
             r#"{"jsonrpc":"2.0","id":1,"result":{"a":-NaN}}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":{"a":nan}}"#,
@@ -339,7 +374,7 @@ mod tests {
         let message = |id: &str, text: &str| {
             format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"text":"{text}"}}}}"#)
         };
-        let own = message("1", r"a\ufffd").into_bytes();
+        let own = alone(&message("1", r"a\ufffd"));
         for (id, text) in [("1", r"a\ud83d"), ("1.0", r"a\ud83d")] {
             let seen = pending(&["1"]).saw(message(id, text).as_bytes());
             assert_eq!((Heard::Answer, Some(own.clone())), seen);
@@ -351,20 +386,33 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_in_no_batch_gets_its_answer_out_of_a_batch_of_one() {
-        let batch = |answer: String, rest: &str| format!("[ {answer}{rest} ]").into_bytes();
-        let question = r#", {"jsonrpc":"2.0","id":1,"method":"m"}"#;
+    fn a_request_that_was_in_no_batch_gets_its_answer_out_of_any_batch() {
+        let batch = |members: &[&str]| format!("[ {} ]", members.join(" , ")).into_bytes();
+        let question = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
+        let notification = r#"{"jsonrpc":"2.0","method":"\ud83d"}"#;
+        let others_answer = answer("2");
         for answered in ["1", r#""1""#] {
-            let alone = Some(answer("1").into_bytes());
-            let of_one = batch(answer(answered), "");
-            assert_eq!((Heard::Answer, alone), pending(&["1"]).saw(&of_one));
+            let answered = &answer(answered);
+            let seen = |members: &[&str]| pending(&["1"]).saw(&batch(members));
+            let with = |others: &[&str]| {
+                let others = others.iter().map(|&it| it.into()).collect();
+                (Heard::Answer, Some(Readable { others, ..alone(&answer("1")) }))
+            };
+            assert_eq!(with(&[]), seen(&[answered]));
+            assert_eq!(with(&[question]), seen(&[answered, question]));
+            assert_eq!(with(&[]), seen(&[&others_answer, "7", answered, "{}"]));
+            let repaired = notification.replace(r"\ud83d", r"\ufffd");
+            assert_eq!(with(&[question, &repaired]), seen(&[question, answered, notification]));
+        }
+    }
 
-            let respelled = |rest| (answered != "1").then(|| batch(answer("1"), rest));
-            let of_two = batch(answer(answered), question);
-            assert_eq!((Heard::Answer, respelled(question)), pending(&["1"]).saw(&of_two));
-
+    #[test]
+    fn the_batch_that_answers_a_batch_stays_one() {
+        let batch = |id: &str| format!("[{},{{}}]", answer(id)).into_bytes();
+        for (answered, readable) in [("1", None), ("1.0", Some(batch("1")))] {
             let mut of_batch = PendingAnswers::of_batch(&["1".to_owned()]);
-            assert_eq!((Heard::Answer, respelled("")), of_batch.saw(&of_one));
+            let expected = readable.map(|batch| Readable { answer: batch, others: Vec::new() });
+            assert_eq!((Heard::Answer, expected), of_batch.saw(&batch(answered)));
         }
     }
 }

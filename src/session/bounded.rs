@@ -46,6 +46,10 @@ impl<K: Ord + Clone, V, const CAPACITY: usize> Bounded<K, V, CAPACITY> {
             self.many = Some(many);
             return None;
         }
+        if self.few.is_empty() {
+            // Most tables never have a second entry.
+            self.few.reserve_exact(1);
+        }
         let is_full = self.few.len() == CAPACITY;
         let oldest = is_full.then(|| self.few.remove(0));
         self.few.push((key, value));

@@ -225,6 +225,17 @@ impl Session {
         message.rewritten(&ids)
     }
 
+    /// Keeps its `initialize` where the latest is kept, if both are the same: most sessions of a
+    /// client begin alike.
+    #[cfg(feature = "client")]
+    pub(crate) fn share_initialize(&mut self, latest: &mut Option<Arc<[u8]>>) {
+        match (&mut self.initialize, latest) {
+            (Some(own), Some(latest)) if own == latest => *own = Arc::clone(latest),
+            (Some(own), latest) => *latest = Some(Arc::clone(own)),
+            (None, _) => {}
+        }
+    }
+
     /// The time in which no new session is made, if there is one now.
     #[cfg(feature = "client")]
     pub(crate) fn cooldown(&self) -> Option<Cooldown> {

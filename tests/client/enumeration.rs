@@ -82,6 +82,7 @@ fn a_stream_cut_at_every_byte_and_resumed() {
         Operation::Begin(What::Resume(0), OPENER),
         Operation::Respond(0, Head::stream()),
         Operation::Respond(0, Head::of(405)),
+        Operation::Respond(0, Head::of(409)),
         Operation::Fail(0),
         Operation::GoOn(0),
     ];
@@ -95,6 +96,49 @@ fn a_stream_cut_at_every_byte_and_resumed() {
                 Operation::Event(0, answer, cut),
                 Operation::End(0, end, false),
             ]);
+            world.drain();
+            world.check_ended();
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_its_server_lets_be_polled_in_every_way_up_to_its_bounds() {
+    let in_order = Operation::End(0, End::Clean, false);
+    let cut = Operation::End(0, End::Cut, false);
+    // What each resumption brings, whether with a new event ID, how it ends, and after how many
+    // of them its caller is told that no answer will come.
+    for (content, has_id, ends, in_all) in [
+        (None, false, in_order, 60),
+        (None, false, cut, 3),
+        (Some(Content::Comment), false, in_order, 900),
+        (Some(Content::Notification), false, in_order, 900),
+        (Some(Content::Retry), false, in_order, 900),
+        (Some(Content::Retry), false, cut, 3),
+        (Some(Content::Nothing), true, in_order, 900),
+        (Some(Content::Nothing), true, cut, 900),
+    ] {
+        for primes_with_time in [false, true] {
+            let mut world = polled(primes_with_time);
+            let (mut last, mut resumptions) = (0, 0);
+            while world.failed_calls() == 0 {
+                world.run(&[
+                    Operation::Begin(What::Resume(last), OPENER),
+                    Operation::Respond(0, Head::stream()),
+                ]);
+                if has_id {
+                    last = 1 - last;
+                }
+                if let Some(content) = content {
+                    let event_id = if has_id { EventId::Is(last) } else { EventId::Absent };
+                    world.execute(Operation::Event(0, Frame { content, event_id }, 255));
+                }
+                world.execute(ends);
+                resumptions += 1;
+                assert!(resumptions <= 900, "{content:?} {ends:?} {primes_with_time}");
+            }
+            let expected = if in_all == 60 && primes_with_time { 900 } else { in_all };
+            assert_eq!(expected, resumptions, "{content:?} {ends:?} {primes_with_time}");
             world.drain();
             world.check_ended();
         }
@@ -143,6 +187,7 @@ fn a_batch_answered_in_every_way() {
             Answered::Right,
             Answered::First,
             Answered::FirstAlone,
+            Answered::Mixed,
             Answered::OtherId,
             Answered::NullId,
             Answered::Empty,
@@ -162,6 +207,20 @@ fn a_batch_answered_in_every_way() {
             }
         }
     }
+}
+
+/// A world in which the stream of a call was primed and has ended in order.
+fn polled(primes_with_time: bool) -> World {
+    let primed = |content| Frame { content, event_id: EventId::Is(0) };
+    let content = if primes_with_time { Content::Retry } else { Content::Nothing };
+    let mut world = World::opened(options());
+    world.run(&[
+        Operation::Begin(What::Call, OPENER),
+        Operation::Respond(0, Head::stream()),
+        Operation::Event(0, primed(content), 255),
+        Operation::End(0, End::Clean, false),
+    ]);
+    world
 }
 
 fn options() -> Options {

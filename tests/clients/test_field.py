@@ -117,7 +117,16 @@ async def test_what_answers_another_request_or_none_ends_the_call_with_an_error(
 
 @pytest.mark.parametrize(
     ("request_id", "spelled"),
-    [(1, "1"), (1, "1.0"), (1, "10e-1"), (1, '"1"'), ("1", "1"), ("é", '"\\u00e9"')],
+    [
+        (1, "1"),
+        (1, "1.0"),
+        (1, "10e-1"),
+        (1, '"1"'),
+        (1, '" 1 "'),
+        (1, '"+1"'),
+        ("1", "1"),
+        ("é", '"\\u00e9"'),
+    ],
 )
 @pytest.mark.parametrize("is_stream", [True, False])
 @pytest.mark.parametrize("form", ['{{"jsonrpc":"2.0","id":{},"result":{{}}}}', "[{}]"])
@@ -143,6 +152,33 @@ async def test_an_answer_whose_id_is_the_requests_as_a_json_value_reaches_it_wit
         assert type(messages[0]["id"]) is type(request_id)
         if form != "[{}]" and spelled == json.dumps(request_id, ensure_ascii=False):
             assert response.content == (b"data: " + body + b"\n\n" if is_stream else body)
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("padding", [0, 2**17])
+async def test_an_answer_in_a_batch_of_several_reaches_its_call_alone_behind_what_else_is_there(
+    padding: int, *, is_stream: bool
+) -> None:
+    notification = {"jsonrpc": "2.0", "method": "m", "params": {"text": "x" * padding}}
+    question = {"jsonrpc": "2.0", "id": 0, "method": "ping"}
+    another = {"jsonrpc": "2.0", "id": 999, "result": {}}
+    own = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    batch = json.dumps([notification, own, another, question, 7])
+
+    async def answer(exchange: Exchange) -> None:
+        body = f"id: e1\ndata: {batch}\n\n" if is_stream else batch
+        await exchange.answer(200, body.encode(), EVENTS if is_stream else JSON)
+
+    async with session() as scene:
+        scene.script.parts["tools/call"] = answer
+
+        response = await scene.caller.post(call_of(1))
+
+        assert response.headers["content-type"] == "text/event-stream"
+        messages = messages_in(response.text)
+        # One that is too long to be held back has gone out before it is known.
+        assert messages[-3:] == [notification, question, own]
+        assert len(messages) == (4 if padding and is_stream else 3)
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
@@ -406,15 +442,33 @@ async def test_the_id_of_an_event_that_was_cut_is_not_resumed_from(size: int) ->
         assert messages_in(resumed.text) == [{"jsonrpc": "2.0", "id": 1, "result": {}}]
 
 
-async def test_a_resumed_stream_that_never_brings_its_answer_ends_with_an_error() -> None:
+async def reset_events(exchange: Exchange) -> None:
+    await exchange.begin_events()
+    exchange.reset()
+
+
+@pytest.mark.parametrize(
+    ("resumption", "times"),
+    [
+        (refusal(200, b"", **EVENTS), 60),
+        (reset_events, 3),
+        (refusal(503, b"no"), 3),
+        (refusal(429, b"no"), 3),
+        (refusal(409, b"no"), 3),
+        (refusal(400, b"no"), 1),
+    ],
+)
+async def test_a_resumed_stream_that_never_brings_its_answer_ends_with_an_error(
+    resumption: Script, times: int
+) -> None:
     async with session() as scene:
         scene.script.parts |= {
             "tools/call": refusal(200, b"id: e1\ndata: \n\n", **EVENTS),
-            "GET": refusal(200, b"", **EVENTS),
+            "GET": resumption,
         }
         await scene.caller.post(call_of(7))
         errors = []
-        for _ in range(10):
+        for _ in range(100):
             async with scene.caller.get("e1") as response:
                 await response.aread()
             errors += messages_in(response.text)
@@ -422,7 +476,7 @@ async def test_a_resumed_stream_that_never_brings_its_answer_ends_with_an_error(
                 break
 
         assert (errors[0]["id"], errors[0]["error"]["code"]) == (7, CONNECTION_CLOSED)
-        assert len(scene.server.seen("GET")) == 3
+        assert len(scene.server.seen("GET")) == times
 
 
 # 8: what was called off does not run; nobody is held for ever.

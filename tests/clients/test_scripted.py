@@ -602,7 +602,9 @@ async def test_a_question_beside_an_answer_in_json_is_seen_under_an_id_of_ours(
             body = await response.aread()
         await response.aclose()
 
-        question, answered = json.loads(body)
+        # Its caller reads one message in a body of JSON, so these come in a stream.
+        assert response.headers["content-type"] == "text/event-stream"
+        question, answered = messages_in(body.decode())
         assert question["id"] == "mcp-session-question-1"
         assert answered["id"] == 5
         assert int(response.headers["content-length"]) == len(body)

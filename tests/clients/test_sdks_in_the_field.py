@@ -207,26 +207,28 @@ async def test_two_replicas_that_misreport_sessions_of_each_other_end_no_client(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_stream_that_ends_clean_before_its_answer_is_resumed_until_it_comes(
+async def test_a_call_that_its_server_lets_be_polled_is_answered_whatever_comes_between(
     kind: str,
 ) -> None:
-    resumed = 0
+    quiet: list[bytes | int] = [b"", b"retry: 20\n\n", b": not yet\n\n", b"", b""]
+    polls = [*quiet, 429, *quiet, 409, *quiet, 503, b""]
     asked: list[Any] = []
 
     async def prime(exchange: Exchange) -> None:
         asked.append(exchange.request.message["id"])
-        await exchange.answer(200, b"id: e1\nretry: 50\ndata: \n\n", EVENTS)
+        await exchange.answer(200, b"id: e1\nretry: 20\ndata: \n\n", EVENTS)
 
-    async def resume(exchange: Exchange) -> None:
-        nonlocal resumed
+    async def poll(exchange: Exchange) -> None:
         if exchange.request.header("last-event-id") is None:
             await small.usual(exchange)
-            return
-        resumed += 1
-        result = {"content": [{"type": "text", "text": "at last"}]}
-        message = {"jsonrpc": "2.0", "id": asked[0], "result": result}
-        body = f"data: {json.dumps(message)}\n\n" if resumed == 2 else "retry: 50\n\n"
-        await exchange.answer(200, body.encode(), EVENTS)
+        elif not polls:
+            result = {"content": [{"type": "text", "text": "at last"}]}
+            message = {"jsonrpc": "2.0", "id": asked[0], "result": result}
+            await exchange.answer(200, f"data: {json.dumps(message)}\n\n".encode(), EVENTS)
+        elif isinstance(answer := polls.pop(0), int):
+            await exchange.answer(answer, b"not now")
+        else:
+            await exchange.answer(200, answer, EVENTS)
 
     small = SmallServer()
     async with (
@@ -234,7 +236,7 @@ async def test_a_stream_that_ends_clean_before_its_answer_is_resumed_until_it_co
         sdk.connect(kind, server.url, sdk.create_http_client) as client,
     ):
         await client.call("session")
-        small.parts |= {"tools/call": prime, "GET": resume}
+        small.parts |= {"tools/call": prime, "GET": poll}
         with anyio.fail_after(SOON_SECONDS):
             assert await client.call("session") == "at last"
 
@@ -423,7 +425,13 @@ async def test_a_call_while_the_server_is_down_ends_alone_sessions_or_none(
     [
         '{"jsonrpc":"2.0","id":"$id","result":{"content":[{"type":"text","text":"mine"}]}}',
         '{"jsonrpc":"2.0","id":$id.0,"result":{"content":[{"type":"text","text":"mine"}]}}',
+        '{"jsonrpc":"2.0","id":" +$id ","result":{"content":[{"type":"text","text":"mine"}]}}',
         '[{"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"mine"}]}}]',
+        (
+            '[{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}'
+            ',{"jsonrpc":"2.0","id":999,"result":{"content":[]}}'
+            ',{"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"mine"}]}}]'
+        ),
     ],
 )
 @pytest.mark.parametrize("streamed", [False, True])

@@ -102,6 +102,52 @@ def test_what_opens_a_session_shows_no_credential() -> None:
         assert "SECRET" not in repr(kept)
 
 
+class EqualAuth(httpx2.Auth):
+    """Equal to any other, as a dataclass of no fields is; and yet each has its own token."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EqualAuth)
+
+    __hash__ = httpx2.Auth.__hash__
+
+
+def test_sessions_that_are_opened_alike_share_how_and_no_object_of_anybody_else() -> None:
+    url = "https://mcp.example/mcp"
+    client = httpx2.AsyncClient()
+
+    def opening(token: str, auth: object = None) -> Opening:
+        options = {} if auth is None else {"auth": auth}
+        return Opening.of(client.build_request("POST", url, headers={"x": token}), options, client)
+
+    first = opening("a")
+    assert opening("a").sharing(first) is first
+
+    other = opening("b").sharing(first)
+    assert (b"x", b"b") in other.headers
+    assert (b"x", b"a") in first.headers
+    assert other.url is first.url
+    assert other.extensions is first.extensions
+
+    auths = EqualAuth(), EqualAuth()
+    signed = opening("a", auths[0]).sharing(first)
+    signed_otherwise = opening("a", auths[1]).sharing(signed)
+    assert signed.send_options["auth"] is auths[0]
+    assert signed_otherwise.send_options["auth"] is auths[1]
+
+
+def test_timeouts_that_a_user_changes_later_are_nobody_elses() -> None:
+    client = httpx2.AsyncClient()
+    timeouts = {"connect": 1.0, "read": 1.0, "write": 1.0, "pool": 1.0}
+    request = client.build_request("POST", "https://x/mcp", extensions={"timeout": timeouts})
+    first = Opening.of(request, {}, client)
+    second = Opening.of(request, {}, client).sharing(first)
+
+    timeouts["read"] = 0.0
+
+    assert second is first
+    assert first.extensions["timeout"] == dict.fromkeys(timeouts, 1.0)
+
+
 def test_what_the_machine_tells_of_a_session_has_no_id_of_it() -> None:
     headers = [(b"host", b"mcp.example"), (b"content-type", b"application/json")]
     kind = [(b"content-type", b"application/json")]

@@ -70,18 +70,21 @@ class Driver:
         """Send a request, in its session if it has one that is followed."""
         return RequestDriver(self, request, send_options).send(stream=stream)
 
-    def open_session(self, number: int, opening: Opening) -> None:
-        """Keep how a session is opened, if it is none that is open already."""
+    def open_session(self, number: int, opening: Opening) -> Opening:
+        """Keep how a session is opened, if it is none that is open already; give what is kept."""
         # Of two threads, one would lose what the other begins with.
         with self._pruning:
             if number in self.sessions:
-                return
+                return opening
             if len(self.sessions) >= self._prune_at:
                 known = self.machine.knows
                 kept = tuple(self.sessions.items())
                 self.sessions = {it: session for it, session in kept if known(it)}
                 self._prune_at = 64 + 2 * len(self.sessions)
+            if latest := next(reversed(self.sessions.values()), None):
+                opening = opening.sharing(latest.opening)
             self.sessions[number] = FollowedSession(opening, Waiting(self.wire.library.waits))
+            return opening
 
     def warn_of_hooks(self) -> None:
         """Say once that an event hook which raises may stand in the way."""
@@ -181,8 +184,8 @@ class RequestDriver:
         run, library = self._run, self._wire.library
         if not run.closes:
             if run.session is not None:
-                self._opening = Opening.of(self._request, self._send_options, self._wire.client)
-                self._driver.open_session(run.session, self._opening)
+                opening = Opening.of(self._request, self._send_options, self._wire.client)
+                self._opening = self._driver.open_session(run.session, opening)
             return await self.send(stream=stream)
         self._wake_all()
         with library.waits.move_on_after(recovery.DELETE_SECONDS):

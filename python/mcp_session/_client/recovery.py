@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from mcp_session._client.streams import drain, pieces
 from mcp_session._core import ReadAnswer, RecoveryEnd, RecoveryMessage, repeated_headers
@@ -21,6 +21,8 @@ __all__ = ["DELETE_SECONDS", "FollowedSession", "Leader", "Opening"]
 __all__ += ["delete", "newer_cookies", "recover"]
 
 DELETE_SECONDS = 5.0
+
+PLAIN = bool, int, float, type(None)
 
 
 # What these three hold are credentials.
@@ -48,7 +50,19 @@ class Opening:
         headers = repeated_headers(request.headers.raw, anew)
         # A redirect followed by the library would take the credentials to another origin.
         send_options = send_options | {"follow_redirects": False}
-        return cls(request.url, headers, dict(request.extensions), send_options)
+        extensions = {name: own_copy(value) for name, value in request.extensions.items()}
+        return cls(request.url, headers, extensions, send_options)
+
+    def sharing(self, other: Opening) -> Opening:
+        """Give the same, with what is alike in another: most sessions of a client begin alike."""
+        url = other.url if self.url == other.url else self.url
+        headers = other.headers if self.headers == other.headers else self.headers
+        extensions = alike(self.extensions, other.extensions)
+        send_options = alike(self.send_options, other.send_options)
+        kept = url, headers, extensions, send_options
+        of_other = other.url, other.headers, other.extensions, other.send_options
+        is_other = all(one is another for one, another in zip(kept, of_other, strict=True))
+        return other if is_other else Opening(*kept)
 
     def led_by(self, leader: Leader, wire: Wire) -> Opening:
         """Give the same with the credentials of the request that leads, if it has its own.
@@ -68,7 +82,7 @@ class Opening:
         return replace(self, headers=headers, send_options=send_options)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False)
 class Leader:
     """The request that makes a new session, and how it is sent."""
 
@@ -84,8 +98,9 @@ class FollowedSession:
     waiting: Waiting
     cooldown: tuple[int, float] = (0, 0.0)
     """The last that was told of, and since when."""
-    hooks: dict[int, float] = field(default_factory=dict[int, float])
-    """Since when recoveries are over of which the application is being told, by number."""
+    hooks: dict[int, float] | None = None
+    """Since when recoveries are over of which the application is being told, by number; none as
+    long as there was no recovery."""
 
     def note_cooldown(self, cooldown: tuple[int, float] | None) -> None:
         """Take that no new session is made for a while: its time begins."""
@@ -101,7 +116,7 @@ class FollowedSession:
 
     def is_released(self, begun: float) -> bool:
         """Say whether what was begun then need not wait for the application's hook."""
-        return not any(begun < since for since in tuple(self.hooks.values()))
+        return not any(begun < since for since in tuple((self.hooks or {}).values()))
 
 
 async def recover(
@@ -113,10 +128,13 @@ async def recover(
     """
     options, ended = wire.options, list[RecoveryEnd]()
     opening = session.opening.led_by(leader, wire)
+    if (hooks := session.hooks) is None:
+        # Nobody else leads until this recovery is settled.
+        hooks = session.hooks = {}
     try:
         with recovery:
             with wire.library.waits.move_on_after(options.recovery_timeout):
-                await _send_all(wire, session, opening, recovery, leader, ended)
+                await _send_all(wire, hooks, opening, recovery, leader, ended)
             if not ended and isinstance(end := recovery.failed(None), RecoveryEnd):
                 ended.append(end)
             for end in ended:
@@ -127,7 +145,7 @@ async def recover(
             # Whoever waits is let go when the application has set up the new session.
             await options.tell(recovery.events(), wire.library.waits)
     finally:
-        session.hooks.pop(recovery.number, None)
+        hooks.pop(recovery.number, None)
         session.waiting.wake_all(has_new_session=any(end.has_replaced for end in ended))
 
 
@@ -136,6 +154,27 @@ async def delete(wire: Wire, opening: Opening, session_id: str) -> None:
     with suppress(Exception), wire.library.waits.move_on_after(DELETE_SECONDS):
         headers = [(b"mcp-session-id", session_id.encode())]
         await drain(await _send(wire, opening, "DELETE", b"", headers, {}), wire.library)
+
+
+def own_copy(value: object) -> object:
+    """Copy the timeouts of a request, in which the library's user may write; nothing else."""
+    return dict(cast("dict[str, object]", value)) if type(value) is dict else value
+
+
+def alike(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    """Give the other, if both hold the same objects, or the same numbers and timeouts."""
+    is_alike = one.keys() == other.keys() and all(
+        value is other[name] or (is_plain(value) and value == other[name])
+        for name, value in one.items()
+    )
+    return other if is_alike else one
+
+
+def is_plain(value: object) -> bool:
+    """Say whether nothing but its value is to be told of it: a number, or a dict of such."""
+    if type(value) is dict:
+        return all(type(it) in PLAIN for it in cast("dict[str, object]", value).values())
+    return type(value) in PLAIN
 
 
 def newer_cookies(request: httpx2.Request, client: httpx2.AsyncClient) -> httpx2.Cookies | None:
@@ -150,7 +189,7 @@ def newer_cookies(request: httpx2.Request, client: httpx2.AsyncClient) -> httpx2
 
 async def _send_all(  # noqa: PLR0913, PLR0917 - what a recovery is made of
     wire: Wire,
-    session: FollowedSession,
+    hooks: dict[int, float],
     opening: Opening,
     recovery: RecoveryRun,
     leader: Leader,
@@ -175,7 +214,7 @@ async def _send_all(  # noqa: PLR0913, PLR0917 - what a recovery is made of
                     step = recovery.body_ended()
                 if isinstance(step, RecoveryEnd):
                     # Before anything else can run: from now on requests go out again.
-                    session.hooks[recovery.number] = time.monotonic()
+                    hooks[recovery.number] = time.monotonic()
                     ended.append(step)
                 await drain(response, wire.library)
             finally:

@@ -14,7 +14,7 @@ use crate::client::followed::LONGEST_ID;
 use crate::client::head::{Media, ResponseHead};
 use crate::client::local_answer::{CallError, LocalAnswer, Posted};
 use crate::client::refusal::{self, IN_DOUBT, Refusal};
-use crate::client::server_message::{Heard, PendingAnswers, said, unanswered};
+use crate::client::server_message::{Heard, PendingAnswers, Readable, said, unanswered};
 use crate::client::step::{AnswerBody, Handover, ReadLimit, Step};
 use crate::client::watch::Watch;
 use crate::client::{Client, Misuse, Options, Shield};
@@ -45,6 +45,15 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             }
         };
         let (heard, readable) = pending.saw(body);
+        let readable = match readable {
+            Some(Readable { answer, others }) if !others.is_empty() => {
+                let mut seen = |it: Vec<u8>| followed.saw_message(stream, &it).unwrap_or(it);
+                let messages: Vec<_> = others.into_iter().chain([answer]).map(&mut seen).collect();
+                return Ok(Step::Answer(LocalAnswer::stream_of_messages(&messages)));
+            }
+            Some(Readable { answer, .. }) => Some(answer),
+            None => None,
+        };
         let body = readable.as_deref().unwrap_or(body);
         let seen = followed.saw_message(stream, body);
         if pending.is_empty() {
@@ -274,6 +283,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// which the caller will name it, where that is another than the server's.
     fn opened(&self, client: &mut Client, head: &ResponseHead<'_>) -> Option<String> {
         let slot = self.slot?;
+        client.registry.opened(slot);
         let is_usable =
             |id: &&str| SessionId::parse(id.as_bytes()).is_some() && id.len() <= LONGEST_ID;
         let id = head.session_id.filter(is_usable)?;

@@ -13,8 +13,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::event::Event;
-use super::followed::{FollowedSession, Interrupted};
+use super::followed::FollowedSession;
 use super::head::{Credentials, Endpoint, ResponseHead};
+use super::interrupted::Interrupted;
 use super::local_answer::Posted;
 use super::owned::{OwnedEndpoint, OwnedHead};
 use super::recovery::RecoveryRun;

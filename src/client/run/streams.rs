@@ -8,8 +8,9 @@ use core::time::Duration;
 use http::StatusCode;
 
 use super::{RequestRun, State};
-use crate::client::followed::{FollowedSession, RESUMPTIONS};
+use crate::client::followed::FollowedSession;
 use crate::client::head::{Media, ResponseHead};
+use crate::client::interrupted::FAILURES;
 use crate::client::local_answer::{CallError, LocalAnswer};
 use crate::client::refusal::{self, gateway};
 use crate::client::step::{Handover, Step, Turn};
@@ -62,13 +63,15 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         }
         let is_outage = refusal::is_outage(head.status) && refusal::server_error(body).is_none();
         if self.resumes.is_some() {
-            return if is_outage {
-                self.wait_for_server(client, request, gateway(head.status))
+            let detail = if is_outage {
+                gateway(head.status)
             } else {
-                self.lost(&format!(
-                    "the server refused its stream with HTTP status {}",
-                    head.status.as_u16()
-                ))
+                format!("the server refused its stream with HTTP status {}", head.status.as_u16())
+            };
+            return if refusal::may_pass(head.status) {
+                self.wait_for_server(client, request, detail)
+            } else {
+                self.lost(&detail)
             };
         }
         let Some(followed) = self.followed(client) else { return Step::Deliver(handover) };
@@ -94,7 +97,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             return self.lost(&detail);
         }
         self.tries = self.tries.saturating_add(1);
-        if self.resumes.is_some() && self.tries >= RESUMPTIONS {
+        if self.resumes.is_some() && self.tries >= FAILURES {
             return self.lost(&detail);
         }
         self.state = State::Waiting(request);

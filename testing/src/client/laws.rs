@@ -127,6 +127,11 @@ impl Ledger {
         self.call_ended(id, CallEnd::Error);
     }
 
+    /// How many calls have ended in an error of ours.
+    pub fn failed_calls(&self) -> usize {
+        self.calls.values().flatten().filter(|it| **it == CallEnd::Error).count()
+    }
+
     fn call_ended(&mut self, id: &str, end: CallEnd) {
         let ends = self.calls.entry(id.to_owned()).or_default();
         ends.push(end);

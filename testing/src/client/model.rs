@@ -82,8 +82,11 @@ pub const OF_SERVER: i64 = -32050;
 const WAITS: [u64; 10] = [0, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000, 15_000];
 const LAST_WAIT: u64 = 60_000;
 
-/// How often a stream is asked for in vain.
-const RESUMPTIONS: u32 = 3;
+/// How often in a row a stream is refused, out of reach or cut; how often it is resumed in all;
+/// and how often in a row it is if nothing comes and no time was named.
+const FAILURES: u32 = 3;
+const RESUMPTIONS: u32 = 900;
+const EMPTY_POLLS: u32 = 60;
 const TRIES_WITHOUT_A_STREAM: u32 = 2;
 
 pub struct Model {
@@ -141,7 +144,36 @@ struct Interrupted {
     generation: usize,
     is_standalone: bool,
     ids: Vec<String>,
-    in_vain: u32,
+    history: History,
+}
+
+/// How each resumption since the last new event ID has ended, the latest last.
+#[derive(Clone, Default)]
+struct History {
+    ends: Vec<Ended>,
+    in_all: u32,
+    /// Whether the server has named a time to ask again, ever.
+    has_time: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Badly,
+    WithNothing,
+    WithSomething,
+}
+
+impl History {
+    fn is_enough(&self) -> bool {
+        let last_of = |is_such: fn(&Ended) -> bool| {
+            u32::try_from(self.ends.iter().rev().take_while(|it| is_such(it)).count()).unwrap()
+        };
+        let in_order = self.ends.iter().filter(|it| **it != Ended::Badly);
+        let at_last = in_order.rev().take_while(|it| **it == Ended::WithNothing);
+        last_of(|it| *it == Ended::Badly) >= FAILURES
+            || self.in_all >= RESUMPTIONS
+            || !self.has_time && u32::try_from(at_last.count()).unwrap() >= EMPTY_POLLS
+    }
 }
 
 struct Stream {
@@ -157,7 +189,9 @@ struct Stream {
     /// The same, of those that came in on it.
     own_last: Option<u8>,
     has_progressed: bool,
-    in_vain: u32,
+    /// Whether anything has come in.
+    has_begun: bool,
+    history: History,
     /// Whether its calls have ended before it did.
     has_failed: bool,
 }
@@ -319,7 +353,10 @@ impl Model {
     pub fn answered(&mut self, request: usize, answered: Answered) -> Step {
         let it = &self.requests[request];
         let open = match answered {
-            Answered::Right => return Step::Deliver(Delivered::default()),
+            Answered::Mixed if !it.what.is_batch() => {
+                return Step::Answer(Local::AnswerBehind(it.ids[0].clone()));
+            }
+            Answered::Right | Answered::Mixed => return Step::Deliver(Delivered::default()),
             Answered::First | Answered::FirstAlone if it.ids.len() == 1 => {
                 return Step::Deliver(Delivered::default());
             }
@@ -653,6 +690,9 @@ impl Model {
                 if is_the_callers || !self.has_outage_shield() {
                     return as_it_came;
                 }
+                let may_pass = matches!(head.status, 408 | 409 | 425 | 429 | 500..);
+                let is_resumption = self.requests[request].resumes.is_some();
+                let cause = if is_resumption && may_pass { Cause::Gateway } else { cause };
                 self.ended(request, cause).unwrap_or(as_it_came)
             }
             _ if !self.is_shielded(head.status) => as_it_came,
@@ -703,7 +743,7 @@ impl Model {
             Ending::WaitsTwice => {
                 self.requests[request].tries += 1;
                 Some(match self.requests[request].tries {
-                    RESUMPTIONS.. => self.lost(request),
+                    FAILURES.. => self.lost(request),
                     tries => Step::Wait(wait_after(tries)),
                 })
             }
@@ -843,22 +883,35 @@ impl Model {
             && followed.session.newest() != stream.generation
     }
 
+    /// Takes that something has come in.
+    pub fn was_fed(&mut self, stream: usize) {
+        self.streams[stream].has_begun = true;
+    }
+
+    /// Takes that a stream has named the time when to ask again.
+    pub fn saw_retry(&mut self, stream: usize) {
+        self.streams[stream].history.has_time = true;
+    }
+
     /// Takes an event that has come in whole, with the calls that it answers.
     pub fn heard(&mut self, stream: usize, content: Content, answers: &[String]) -> Fate {
         let is_guarded = self.options.stream_guard == Shield::Up;
         let it = &mut self.streams[stream];
         let is_to_bring_answers = is_guarded && (it.has_failed || !it.ids.is_empty());
         match content {
-            Content::Answer(_) | Content::LongAnswer(_) | Content::Batch if it.has_failed => {
+            Content::Answer(_) | Content::LongAnswer(_) | Content::Batch | Content::MixedBatch
+                if it.has_failed =>
+            {
                 if answers.is_empty() {
                     Fate::AsItCame
                 } else {
                     Fate::LeftOut
                 }
             }
-            Content::Answer(_) | Content::LongAnswer(_) | Content::Batch => {
+            Content::Answer(_) | Content::LongAnswer(_) | Content::Batch | Content::MixedBatch => {
                 it.ids.retain(|id| !answers.contains(id));
-                if content == Content::Batch && is_guarded && it.is_of_one && !answers.is_empty() {
+                let is_batch = matches!(content, Content::Batch | Content::MixedBatch);
+                if is_batch && is_guarded && it.is_of_one && !answers.is_empty() {
                     Fate::Alone
                 } else {
                     Fate::AsItCame
@@ -875,6 +928,7 @@ impl Model {
             | Content::Question(_)
             | Content::Notification
             | Content::Comment
+            | Content::Retry
             | Content::Nothing => Fate::AsItCame,
         }
     }
@@ -929,14 +983,23 @@ impl Model {
         if stream.ids.is_empty() || self.options.stream_guard == Shield::Down {
             return StreamEnded::Quietly;
         }
-        let in_vain = if stream.has_progressed { 0 } else { stream.in_vain + 1 };
+        let mut history = stream.history.clone();
+        if stream.has_progressed {
+            history.ends.clear();
+        } else {
+            history.ends.push(match end {
+                End::Clean if stream.has_begun => Ended::WithSomething,
+                End::Clean => Ended::WithNothing,
+                End::Cut | End::Outlived => Ended::Badly,
+            });
+        }
         match stream.last {
-            Some(event) if in_vain < RESUMPTIONS => {
+            Some(event) if !history.is_enough() => {
                 let interrupted = Interrupted {
                     generation: stream.generation,
                     is_standalone: stream.is_standalone,
                     ids: stream.ids.clone(),
-                    in_vain,
+                    history,
                 };
                 followed.interrupted.push((event, interrupted));
                 StreamEnded::Quietly
@@ -976,11 +1039,15 @@ impl Model {
 
     fn stream_opened(&mut self, request: usize, source: Source) {
         let it = &mut self.requests[request];
-        let (ids, in_vain) = match (source, it.resumes.take()) {
-            (Source::Answer, _) if it.what == What::Initialize => (Vec::new(), 0),
-            (Source::Answer, _) => (it.ids.clone(), 0),
-            (Source::Push | Source::Resumption, None) => (Vec::new(), 0),
-            (Source::Push | Source::Resumption, Some(resumed)) => (resumed.ids, resumed.in_vain),
+        let new = History::default;
+        let (ids, history) = match (source, it.resumes.take()) {
+            (Source::Answer, _) if it.what == What::Initialize => (Vec::new(), new()),
+            (Source::Answer, _) => (it.ids.clone(), new()),
+            (Source::Push | Source::Resumption, None) => (Vec::new(), new()),
+            (Source::Push | Source::Resumption, Some(resumed)) => {
+                let in_all = resumed.history.in_all + 1;
+                (resumed.ids, History { in_all, ..resumed.history })
+            }
         };
         let session = it.session.unwrap();
         let followed = &self.sessions[session].session;
@@ -1002,7 +1069,8 @@ impl Model {
             },
             own_last: None,
             has_progressed: source != Source::Resumption,
-            in_vain,
+            has_begun: false,
+            history,
             has_failed: false,
         });
     }

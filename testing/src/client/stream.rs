@@ -6,6 +6,9 @@ use super::world::answer_to;
 /// Of what goes out, this is ours and no server's of the world.
 const NOTICE: &str =
     "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\"";
+/// A notification of a server's.
+pub const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
+const RETRY: &str = "retry: 50";
 /// What is longer is not held back.
 const HELD_BACK: usize = 64 * 1024;
 
@@ -19,6 +22,8 @@ pub struct Written {
     pub bytes: Vec<u8>,
     /// How many of its bytes have to come in until it counts.
     pub complete_at: usize,
+    /// The same, until it has said when to ask again.
+    pub retry_at: Option<usize>,
 }
 
 impl Written {
@@ -48,9 +53,12 @@ impl Written {
                 });
                 (data, ids, None)
             }
-            Content::Batch if ids.is_empty() => (None, Vec::new(), None),
-            Content::Batch => {
-                let all: Vec<String> = ids.iter().map(answer).collect();
+            Content::Batch | Content::MixedBatch if ids.is_empty() => (None, Vec::new(), None),
+            Content::Batch | Content::MixedBatch => {
+                let mut all: Vec<String> = ids.iter().map(answer).collect();
+                if frame.content == Content::MixedBatch {
+                    all.push(NOTIFICATION.to_owned());
+                }
                 (Some(format!("[{}]", all.join(","))), ids.to_vec(), None)
             }
             Content::OtherAnswer => (Some(answer(&"\"nobody's\"".to_owned())), Vec::new(), None),
@@ -60,16 +68,19 @@ impl Written {
                     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create"}}"#);
                 (Some(data), Vec::new(), Some(id))
             }
-            Content::Notification => {
-                let data = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
-                (Some(data.to_owned()), Vec::new(), None)
-            }
+            Content::Notification => (Some(NOTIFICATION.to_owned()), Vec::new(), None),
             Content::Garbage => (Some(r#"{"error":"no"}"#.to_owned()), Vec::new(), None),
-            Content::Comment | Content::Nothing => (None, Vec::new(), None),
+            Content::Comment | Content::Retry | Content::Nothing => (None, Vec::new(), None),
         };
         let mut text = String::new();
+        let mut retry_at = None;
         if frame.content == Content::Comment {
             text += &format!(": still here{end}");
+        } else if frame.content == Content::Retry {
+            text += RETRY;
+            // The carriage return ends the line.
+            retry_at = Some(text.len() + 1);
+            text += end;
         }
         match frame.event_id {
             EventId::Absent => {}
@@ -84,7 +95,7 @@ impl Written {
         }
         // It ends with the carriage return; the line feed behind it says nothing more.
         let complete_at = text.len() - (end.len() - 1);
-        Self { frame, answers, asks, bytes: text.into_bytes(), complete_at }
+        Self { frame, answers, asks, bytes: text.into_bytes(), complete_at, retry_at }
     }
 }
 
@@ -177,10 +188,15 @@ impl Output {
         found
     }
 
-    /// Of a batch goes out the one answer that it has, with the batch's ID.
+    /// Of a batch goes out the one answer that it has, with the batch's ID, and before it what
+    /// else it has.
     fn take_alone(&mut self, event: &Written) {
+        let before = match event.frame.content {
+            Content::MixedBatch => format!("event: message\ndata: {NOTIFICATION}\n\n"),
+            _ => String::new(),
+        };
         let id = id_line(event.frame.event_id);
-        let expected = format!("{id}data: {}\n\n", answer_to(&event.answers[0]));
+        let expected = format!("{before}{id}data: {}\n\n", answer_to(&event.answers[0]));
         let rest = &self.bytes[self.checked..];
         assert!(rest.starts_with(expected.as_bytes()), "law 6: the answer in a batch is another");
         self.checked += expected.len();
@@ -233,11 +249,11 @@ impl Output {
         if common > 0 && self.bytes[self.checked..].starts_with(cut.as_bytes()) {
             self.checked += cut.len();
         } else if common > 0 {
-            // An empty line begins nothing, and neither does a comment.
+            // An empty line begins nothing, and neither does a comment, or a time.
             let gone = String::from_utf8_lossy(&part[..common]);
             let mut lines = gone.split(['\r', '\n']);
             let begins_nothing = gone.ends_with(['\r', '\n'])
-                && lines.all(|it| it.is_empty() || it.starts_with(':'));
+                && lines.all(|it| it.is_empty() || it.starts_with(':') || it == RETRY);
             let is_whole = is_clean && common == part.len() && self.checked == self.bytes.len();
             assert!(begins_nothing || is_whole, "law 6: {gone:?} is left before what is ours");
         }

@@ -132,6 +132,8 @@ pub enum Local {
     Errors(i64, Vec<String>),
     /// One for each of these, in a stream.
     Stream(i64, Vec<String>),
+    /// The answer to this, in a stream, behind the notification that stood beside it.
+    AnswerBehind(String),
     /// The server's answers, and an error for each of these.
     Completed(i64, Vec<String>),
 }
@@ -202,6 +204,8 @@ pub enum Answered {
     First,
     /// The same, outside of a batch.
     FirstAlone,
+    /// The answer to each request, in a batch that has a notification too.
+    Mixed,
     /// One to nobody's request.
     OtherId,
     /// An error for the id `null`, whose text names the session's ID.
@@ -226,11 +230,15 @@ pub enum Content {
     LongAnswer(u8),
     /// A batch of the answers to all.
     Batch,
+    /// The same, with a notification behind them.
+    MixedBatch,
     OtherAnswer,
     Question(u8),
     Notification,
     Garbage,
     Comment,
+    /// When to ask again, and no data.
+    Retry,
     /// No data at all.
     Nothing,
 }

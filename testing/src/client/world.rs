@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 use super::laws::{self, Ledger, Outcome};
 use super::model::{Led, Model, OF_SERVER, StreamEnded};
-use super::stream::{Output, Written};
+use super::stream::{NOTIFICATION, Output, Written};
 use super::words::{
     Answered, Bears, Delivered, End, Fate, Frame, Head, Header, Local, Media, Operation, Refused,
     Sender, Sending, Step, Welcome, What,
@@ -203,7 +203,8 @@ impl World {
             }
             for number in 0..self.streams.len() {
                 is_over &= self.streams[number].has_ended;
-                self.stream_ends(number, End::Clean, true);
+                // In order it could be polled for hours.
+                self.stream_ends(number, End::Cut, true);
             }
             for (event, endpoint, credentials, id) in self.model.to_be_resumed() {
                 is_over = false;
@@ -224,6 +225,11 @@ impl World {
             excused.extend(self.ids.iter().flatten().cloned());
         }
         self.ledger.everything_has_ended(&self.ids, &excused, &self.told());
+    }
+
+    /// How many calls have ended in an error of ours.
+    pub fn failed_calls(&self) -> usize {
+        self.ledger.failed_calls()
     }
 
     // ---- Requests
@@ -395,6 +401,7 @@ impl World {
         let body = match answered {
             Answered::Right if is_batch => format!(" [{}]\n", each.join(",")),
             Answered::Right => each[0].clone(),
+            Answered::Mixed => format!("[{NOTIFICATION},{}]", each.join(",")),
             Answered::First if is_batch => format!("[{}] ", each[0]),
             Answered::First | Answered::FirstAlone => each[0].clone(),
             Answered::OtherId => answer_to("\"nobody's\""),
@@ -418,9 +425,10 @@ impl World {
             let read = String::from_utf8_lossy(read);
             let bears_own = |id: &String| read.contains(&answer_to(id));
             assert!(ids.iter().any(bears_own), "law 4: {ids:?} were answered by {read}");
+            assert!(is_batch || read.starts_with('{'), "law 4: no caller of one reads {read}");
         }
         match answered {
-            Answered::Right => {
+            Answered::Right | Answered::Mixed => {
                 ids.iter().for_each(|id| self.ledger.call_answered(id));
             }
             Answered::First | Answered::FirstAlone => self.ledger.call_answered(&ids[0]),
@@ -705,6 +713,7 @@ impl World {
         let mut piece = Vec::new();
         let mut rest = length;
         let mut complete = Vec::new();
+        let mut has_named_a_time = false;
         for written in &stream.coming {
             let from = stream.fed;
             let part = &written.bytes[from..(from + rest).min(written.bytes.len())];
@@ -714,6 +723,7 @@ impl World {
             if from < written.complete_at && to >= written.complete_at {
                 complete.push(written);
             }
+            has_named_a_time |= written.retry_at.is_some_and(|at| from < at && to >= at);
             stream.fed = if to == written.bytes.len() { 0 } else { to };
             if rest == 0 {
                 break;
@@ -721,6 +731,10 @@ impl World {
         }
         if piece.is_empty() {
             return;
+        }
+        self.model.was_fed(number);
+        if has_named_a_time {
+            self.model.saw_retry(number);
         }
         let output = stream.watch.piece(&mut self.client, &piece);
         stream.output.push(&output);
@@ -1020,6 +1034,13 @@ impl World {
             }
             (200, Some("text/event-stream")) => {
                 let text = std::str::from_utf8(body).unwrap();
+                let ids = &self.ids[number];
+                let beside = format!("event: message\ndata: {NOTIFICATION}\n\n");
+                if let Some(behind) = text.strip_prefix(&beside) {
+                    let [id] = &ids[..] else { panic!("a batch is answered by a stream: {text}") };
+                    assert_eq!(behind, format!("event: message\ndata: {}\n\n", answer_to(id)));
+                    return Local::AnswerBehind(id.clone());
+                }
                 let events = text.split_terminator("\n\n").map(|event| {
                     error_of(event.strip_prefix("event: message\ndata: ").unwrap().as_bytes())
                 });
