@@ -31,7 +31,7 @@ from typing import Any
 
 import anyio
 from harness import machine
-from pages import table, write_sections
+from sections import table, write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "workers"))

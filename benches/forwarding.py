@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import first_line, started
-from pages import table, write_sections
+from sections import table, write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 CALLS, STREAMS, WARM = 400, 100, 40

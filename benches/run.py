@@ -28,7 +28,7 @@ ENVIRONMENTS = ROOT / ".environments"
 TARGET = ROOT / "target"
 PYTHON = ENVIRONMENTS / "benchmarks" / "bin" / "python"
 PACKAGES = [
-    *("h11>=0.16", "httpcore>=1.0,<2", "httpx2>=2.16", "matplotlib>=3.10", "maturin>=1.9.4,<2"),
+    *("h11>=0.16", "httpx2>=2.16", "matplotlib>=3.10", "maturin>=1.9.4,<2"),
     "mcp>=2.3,<3",
     *("msgspec>=0.22", "orjson>=3.13", "uvicorn>=0.50"),
 ]

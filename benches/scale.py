@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pages import table, write_sections
+from sections import table, write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = 10_000_000

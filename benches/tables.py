@@ -34,7 +34,7 @@ from mcp_session.sessions import (
     SessionTable,
     SqliteSessions,
 )
-from pages import table, write_sections
+from sections import table, write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1_000, 10_000, 100_000)

@@ -16,7 +16,7 @@ try:
 except ModuleNotFoundError as error:
     from mcp_session._extras import missing_extra
 
-    _needed = ("anyio", "httpcore", "prometheus_client", "starlette", "uvicorn")
+    _needed = ("anyio", "h11", "prometheus_client", "starlette", "uvicorn")
     raise missing_extra(error, "gateway", *_needed) from None
 
 from mcp_session.sessions import MemorySessions, SessionTable

@@ -1,6 +1,7 @@
 //! The ownership protocol for Python: one process, and one run for each request.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use mcp_session_core::server::EchoId;
 use mcp_session_core::sessions::{
@@ -26,9 +27,11 @@ use crate::server::each_header;
 /// is 503 for a while after it may have. `echo_id` (`bool`): whether the answers made here repeat
 /// the request's id. `requires_session` (`bool`): whether a request without a session header is
 /// refused, as by a server that requires a session; else the application gets it as it came.
-/// `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
+/// `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them. `lease`
+/// (`float`, seconds): for how long a lease stands that is not renewed.
 ///
-/// Raises `ValueError` for a `key` that is too short and an `identity` that is empty.
+/// Raises `ValueError` for a `key` that is too short, an `identity` that is empty, and a `lease`
+/// that is negative.
 ///
 /// >>> from mcp_session.replica import ReadBody, Replica
 /// >>> replica = Replica("8b2f0c5e", b"sixteen bytes or more")
@@ -52,9 +55,10 @@ impl Replica {
             identity, key, *, restore=FlagArgument(true), durable=FlagArgument(false),
             echo_id=FlagArgument(true), requires_session=FlagArgument(true),
             max_sessions=Options::MAX_SESSIONS, max_bytes=Options::MAX_BYTES,
+            lease=Options::LEASE.as_secs_f64(),
         ),
         text_signature = "(identity, key, *, restore=True, durable=False, echo_id=True, \
-            requires_session=True, max_sessions=100000, max_bytes=268435456)",
+            requires_session=True, max_sessions=100000, max_bytes=268435456, lease=1.5)",
     )]
     #[expect(clippy::too_many_arguments, reason = "options, by keyword")]
     fn new(
@@ -66,6 +70,7 @@ impl Replica {
         requires_session: FlagArgument,
         max_sessions: usize,
         max_bytes: usize,
+        lease: f64,
     ) -> PyResult<Self> {
         if identity.is_empty() {
             return Err(PyValueError::new_err("identity must not be empty"));
@@ -74,6 +79,9 @@ impl Replica {
             let least = TableKey::LEAST_BYTES;
             return Err(PyValueError::new_err(format!("key must have at least {least} bytes")));
         };
+        if lease.is_nan() || lease < 0.0 {
+            return Err(PyValueError::new_err("lease must be a number of seconds, not negative"));
+        }
         let options = Options {
             restore: if restore.0 { Restore::Allowed } else { Restore::Refused },
             durability: if durable.0 { Durability::Durable } else { Durability::Forgetful },
@@ -81,6 +89,7 @@ impl Replica {
             sessionless: if requires_session.0 { Sessionless::Refuse } else { Sessionless::Pass },
             max_sessions,
             max_bytes,
+            lease: Duration::try_from_secs_f64(lease).unwrap_or(Duration::MAX),
         };
         let replica = CoreReplica::new(identity, key, options);
         Ok(Self { shared: Arc::new(Mutex::new(replica)), identity: identity.to_owned() })

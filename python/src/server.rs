@@ -1,10 +1,10 @@
 //! The server machine: one exchange as a server, proxy or gateway sees it.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use mcp_session_core::server::{
     Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Policy, Remark,
-    RequestHead, ResponseHead, Rest, Step, is_session_header, shown_path,
+    RequestHead, ResponseHead, Rest, Step, UnfinishedBodies, is_session_header, shown_path,
 };
 use mcp_session_core::{Action, Rule};
 use pyo3::exceptions::PyValueError;
@@ -15,6 +15,7 @@ use crate::arguments::{
     Body, MethodArgument, MisreportsArgument, StatusArgument, no_pair_of_bytes, part, wrong_type,
 };
 use crate::enums::{self, ServerStep};
+use crate::replica_run::lock;
 use crate::values::Answer;
 
 /// What a server or proxy does about lost sessions; for all of its exchanges.
@@ -45,6 +46,7 @@ pub(crate) struct ServerPolicy {
     request_timeout: f64,
     /// The kinds of remarks that were made, so that each is made once.
     pub(crate) remarked: Mutex<Vec<Remark>>,
+    unfinished: Mutex<UnfinishedBodies>,
 }
 
 #[pymethods]
@@ -86,7 +88,13 @@ impl ServerPolicy {
             misreports: misreports.into_core(),
         };
         let (policy, request_timeout) = (Policy::new(options), request_timeout.0);
-        Self { policy, paths: paths.0, request_timeout, remarked: Mutex::default() }
+        Self {
+            policy,
+            paths: paths.0,
+            request_timeout,
+            remarked: Mutex::default(),
+            unfinished: Mutex::default(),
+        }
     }
 
     /// For how many seconds a request is read before the application runs (`float`).
@@ -117,6 +125,13 @@ impl ServerPolicy {
         let mut head = RequestHead::new(method.0, query.bytes());
         each_header(headers, |name, value| head.add_header(name, value))?;
         Ok(ServerExchange(Driven::new(Exchange::new(&self.policy, head))))
+    }
+}
+
+impl ServerPolicy {
+    /// The bodies of all requests under it that give way.
+    pub(crate) fn unfinished(&self) -> MutexGuard<'_, UnfinishedBodies> {
+        lock(&self.unfinished)
     }
 }
 

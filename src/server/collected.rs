@@ -62,6 +62,20 @@ impl CollectedBody {
         }
     }
 
+    /// Whether it is short, and has no room for this piece among all others: the oldest of the
+    /// [unfinished](super::UnfinishedBodies) is to give way before it is told of the piece.
+    pub fn is_short_of_room(&self, piece: &[u8], rest: Rest) -> bool {
+        self.reads_on() && self.0.remembered.is_short_of_room(piece, rest)
+    }
+
+    /// Takes that it gives way to another, and nobody has anything of it any more.
+    pub fn give_way(&mut self) {
+        if self.reads_on() {
+            self.give_up(State::NoRoom);
+            self.0.remembered.release();
+        }
+    }
+
     /// Takes that no more comes of it, or not in time.
     pub fn cut(&mut self) {
         if self.reads_on() {
@@ -104,8 +118,10 @@ impl CollectedBody {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
-    use crate::server::Options;
+    use crate::server::{Options, UnfinishedBodies};
 
     fn policy(max_remembered_bytes: usize) -> Policy {
         Policy::new(Options { max_remembered_bytes, ..Options::default() })
@@ -141,6 +157,52 @@ mod tests {
 
         assert_eq!(5, long.iter().filter(|body| body.has_no_room()).count());
         assert!(short.is_whole());
+    }
+
+    #[test]
+    fn where_short_bodies_have_all_the_room_the_oldest_that_is_not_whole_gives_way() {
+        let policy = policy(4096);
+        let mut unfinished = UnfinishedBodies::default();
+        let mut bodies: Vec<_> = (0..4).map(|_| CollectedBody::new(&policy, 4096)).collect();
+        let numbers: Vec<_> = bodies.iter().map(|_| unfinished.begin()).collect();
+        for body in &mut bodies {
+            body.piece(&[b' '; 1024], Rest::Follows);
+        }
+        bodies[0].piece(b"", Rest::Ended);
+        unfinished.end(numbers[0]);
+
+        let mut late = CollectedBody::new(&policy, 4096);
+        let mut gave_way = Vec::new();
+        while late.is_short_of_room(&[b' '; 1500], Rest::Ended) {
+            let number = unfinished.give_way(None).unwrap();
+            let at = numbers.iter().position(|it| *it == number).unwrap();
+            bodies[at].give_way();
+            gave_way.push(at);
+        }
+        late.piece(&[b' '; 1500], Rest::Ended);
+
+        assert_eq!(vec![1, 2], gave_way);
+        assert!(late.is_whole() && bodies[0].is_whole() && bodies[3].reads_on());
+        assert!(bodies[1].has_no_room() && bodies[2].has_no_room());
+        assert_eq!(2 * 1024 + 1500, policy.remembered_bytes());
+    }
+
+    #[test]
+    fn nobody_gives_way_to_what_is_long_or_beyond_its_own_bound() {
+        let policy = policy(64 * 1024);
+        let mut first = CollectedBody::new(&policy, 32 * 1024);
+        first.piece(&vec![b' '; 32 * 1024], Rest::Follows);
+        let mut second = CollectedBody::new(&policy, 32 * 1024);
+        second.piece(&vec![b' '; 32 * 1024], Rest::Follows);
+
+        let late = CollectedBody::new(&policy, 128 * 1024);
+        assert!(!late.is_short_of_room(&vec![b' '; 64 * 1024 + 1], Rest::Ended));
+        let late = CollectedBody::new(&policy, 1024);
+        assert!(!late.is_short_of_room(&[b' '; 1025], Rest::Ended));
+        assert!(late.is_short_of_room(&[b' '; 1024], Rest::Ended));
+        // Of what is whole, or was given up, nobody asks any more.
+        second.piece(b"", Rest::Ended);
+        assert!(!second.is_short_of_room(b"x", Rest::Ended));
     }
 
     #[test]

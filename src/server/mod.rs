@@ -21,7 +21,8 @@
 //!    [`Options::max_request_bytes`], where a piece that is not the last counts for at least
 //!    512 bytes, and until there is a verdict. All exchanges and [`CollectedBody`]s under one
 //!    [`Policy`] together remember at most [`Options::max_remembered_bytes`], and long ones
-//!    leave room for short ones. What is beyond a bound counts as not known.
+//!    leave room for short ones. Where there is none for a short one, the oldest of those that
+//!    are [not whole](UnfinishedBodies) give way. What is beyond a bound counts as not known.
 //! 5. **Constant work for each byte**, amortized, in whatever pieces they come.
 //! 6. **An ID is given out by a success alone**: whatever the request says of itself, it goes
 //!    out neither on the head nor in the trailers of any other answer.
@@ -39,6 +40,7 @@ mod paths;
 mod policy;
 mod posted;
 mod shown;
+mod unfinished;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -58,6 +60,7 @@ pub use paths::{PathError, Paths};
 pub use policy::Policy;
 pub use posted::Rest;
 pub use shown::{shown_method, shown_path};
+pub use unfinished::{BodyNumber, UnfinishedBodies};
 
 use posted::Posted;
 

@@ -65,18 +65,22 @@ impl Reserved {
         if bytes > self.room() {
             return Err(Beyond::Own);
         }
-        let Policy(shared) = &self.policy;
-        let all = shared.options.max_remembered_bytes;
-        let is_short = self.bytes + bytes <= SHORT;
-        // A quarter is for what is short: a few long bodies that never end keep nobody out.
-        let most = if is_short { all } else { all - all / 4 }.max(self.at_most);
+        let most = self.most(bytes);
         let sum = |so_far: usize| so_far.checked_add(bytes).filter(|sum| *sum <= most);
+        let Policy(shared) = &self.policy;
         shared
             .remembered
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
             .map_err(|_| Beyond::Sum)?;
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Whether it is short with so many bytes more, and all requests together have too many for
+    /// them.
+    pub(super) fn is_short_of_room(&self, bytes: usize) -> bool {
+        let free = self.most(bytes).saturating_sub(self.policy.remembered_bytes());
+        self.is_short(bytes) && bytes <= self.room() && bytes > free
     }
 
     /// Gives all of it back.
@@ -88,6 +92,18 @@ impl Reserved {
     /// How many more bytes of the request are of use.
     pub(super) fn room(&self) -> usize {
         self.at_most.saturating_sub(self.bytes)
+    }
+
+    /// How much all requests together may have, for so many bytes more of this one.
+    fn most(&self, bytes: usize) -> usize {
+        let all = self.policy.0.options.max_remembered_bytes;
+        // A quarter is for what is short: a few long bodies that never end keep nobody out.
+        let most = if self.is_short(bytes) { all } else { all - all / 4 };
+        most.max(self.at_most)
+    }
+
+    fn is_short(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= SHORT
     }
 }
 

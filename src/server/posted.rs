@@ -93,12 +93,15 @@ impl Remembered {
 
     /// Takes a piece, if there is room for it.
     pub(super) fn add(&mut self, piece: &[u8], rest: Rest) -> Result<(), Beyond> {
-        // The last piece is the handler's as soon as it is here.
-        let least = if rest == Rest::Ended { 0 } else { LEAST_PIECE };
-        self.reserved.grow(piece.len().max(least))?;
+        self.reserved.grow(cost(piece, rest))?;
         self.bytes.extend_from_slice(piece);
         self.opening = self.opening.or_else(|| piece.trim_ascii_start().first().copied());
         Ok(())
+    }
+
+    /// Whether it would be short with this piece, and has no room for it among all others.
+    pub(super) fn is_short_of_room(&self, piece: &[u8], rest: Rest) -> bool {
+        self.reserved.is_short_of_room(cost(piece, rest))
     }
 
     /// Gives the room back that is reserved.
@@ -118,6 +121,12 @@ impl Remembered {
             Rest::Follows => Posted::Begun(self),
         }
     }
+}
+
+/// What a piece counts for. The last one is the handler's as soon as it is here.
+fn cost(piece: &[u8], rest: Rest) -> usize {
+    let least = if rest == Rest::Ended { 0 } else { LEAST_PIECE };
+    piece.len().max(least)
 }
 
 /// Shows nothing of the body.

@@ -1,5 +1,7 @@
 //! What the processes of one application may be told to do otherwise.
 
+use core::time::Duration;
+
 use crate::server::EchoId;
 
 /// Options of a [`Replica`](super::Replica).
@@ -18,6 +20,8 @@ pub struct Options {
     pub max_sessions: usize,
     /// How many bytes of what is remembered of sessions, in sum.
     pub max_bytes: usize,
+    /// For how long a lease stands that is not renewed, as all processes are told to announce.
+    pub lease: Duration,
 }
 
 impl Options {
@@ -25,6 +29,8 @@ impl Options {
     pub const MAX_SESSIONS: usize = 100_000;
     /// The default for [`Self::max_bytes`].
     pub const MAX_BYTES: usize = 256 * 1024 * 1024;
+    /// The default for [`Self::lease`].
+    pub const LEASE: Duration = Duration::from_millis(1500);
 }
 
 impl Default for Options {
@@ -36,6 +42,7 @@ impl Default for Options {
             sessionless: Sessionless::Refuse,
             max_sessions: Self::MAX_SESSIONS,
             max_bytes: Self::MAX_BYTES,
+            lease: Self::LEASE,
         }
     }
 }

@@ -171,7 +171,8 @@ pub enum Patience {
     /// No longer than a client should be kept waiting. Without the body, its id is not known.
     Short,
     /// A minute where that is five seconds: until then nothing can be done with it. Not longer, as
-    /// what never ends would hold for ever what all bodies may take together.
+    /// what never ends would hold for ever what all bodies may take together; and where there is
+    /// no room for another, it [gives way](crate::server::UnfinishedBodies).
     Long,
 }
 
@@ -182,6 +183,12 @@ impl Patience {
             Self::Short => 1,
             Self::Long => 12,
         }
+    }
+
+    /// Whether it gives way where there is no room for another body. Its client is told to come
+    /// again; of a session that is named, the request goes on without.
+    pub fn gives_way(self) -> bool {
+        self == Self::Long
     }
 }
 

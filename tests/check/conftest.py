@@ -11,6 +11,9 @@ import anyio
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parents[1]))
+# What makes certificates is there.
+sys.path.append(str(Path(__file__).parents[1] / "clients"))
 
 LIMIT_SECONDS = 120.0
 

@@ -152,7 +152,7 @@ NONSENSE = (
 async def test_a_client_that_sends_nonsense_fails_and_the_others_are_judged(sent: str) -> None:
     command = (sys.executable, "-S", "-E", "-c", GARBAGE.format(sent=sent))
 
-    results = await check_client(AskedClient(command, 5.0, 4), scenarios("recovery", "late"))
+    results = await check_client(AskedClient(command, 30.0, 4), scenarios("recovery", "late"))
 
     assert {it.outcome for it in results} == {Outcome.FAIL}
     assert all(it.reason for it in results)

@@ -5,7 +5,6 @@ import itertools
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mcp_session.testing import Exchange, SmallServer, scripted_server
 import real_server
 import sdk
 from callers import Caller, call_of
+from certificates import certify
 from gateways import command, echo, gateway, http_client, serving
 from servers import ROOT
 
@@ -245,38 +245,3 @@ def tls_server(folder: Path, name: str, seen: list[dict[bytes, bytes]]) -> Any:
     files = {"ssl_certfile": folder / "server.pem", "ssl_keyfile": folder / "key.pem"}
     # It has to be made where it runs.
     return serving(create, factory=True, **files)
-
-
-def certify(folder: Path, name: str) -> None:
-    """Make an authority, and a certificate of it for a server of this name."""
-    x509: Any = importlib.import_module("cryptography.x509")
-    hashes: Any = importlib.import_module("cryptography.hazmat.primitives.hashes")
-    curves: Any = importlib.import_module("cryptography.hazmat.primitives.asymmetric.ec")
-    forms: Any = importlib.import_module("cryptography.hazmat.primitives.serialization")
-    now = datetime.now(timezone.utc)
-
-    def certificate(subject: str, key: Any, issuer: str, signer: Any, extension: Any) -> bytes:
-        def named(common: str) -> Any:
-            return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
-
-        builder = x509.CertificateBuilder(named(issuer), named(subject), key.public_key())
-        builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - timedelta(hours=1))
-        builder = builder.not_valid_after(now + timedelta(hours=1))
-        builder = builder.add_extension(extension, critical=True)
-        known = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        builder = builder.add_extension(known, critical=False)
-        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
-        builder = builder.add_extension(by, critical=False)
-        made: bytes = builder.sign(signer, hashes.SHA256()).public_bytes(forms.Encoding.PEM)
-        return made
-
-    authority, key = (curves.generate_private_key(curves.SECP256R1()) for _ in range(2))
-    of_authority = x509.BasicConstraints(ca=True, path_length=None)
-    of_server = x509.SubjectAlternativeName([x509.DNSName(name)])
-    own = certificate("an authority", authority, "an authority", authority, of_authority)
-    (folder / "authority.pem").write_bytes(own)
-    served = certificate(name, key, "an authority", authority, of_server)
-    (folder / "server.pem").write_bytes(served)
-    private = (forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(*private))

@@ -3,10 +3,10 @@
 
 #![allow(deprecated, reason = "0.8 has no other name for what 3.9 calls ServerConfig")]
 
-use std::{env, error::Error, io::Read, net::Ipv4Addr, process, sync::Arc, thread};
+use std::{env, error::Error, io::Read, net::Ipv4Addr, process, sync::Arc, thread, time::Duration};
 
 use rmcp::{
-    ServerHandler,
+    Peer, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
     model::{ServerCapabilities, ServerInfo},
     schemars, tool, tool_handler, tool_router,
@@ -45,6 +45,10 @@ struct Echo {
     text: String,
 }
 
+// What 0.8 makes of a tool without parameters needs a crate that the program does not name.
+#[derive(Deserialize, schemars::JsonSchema)]
+struct Nothing {}
+
 #[tool_router]
 impl Server {
     fn new() -> Self {
@@ -54,6 +58,16 @@ impl Server {
     #[tool(description = "Return the text")]
     fn echo(&self, Parameters(Echo { text }): Parameters<Echo>) -> String {
         text
+    }
+
+    #[tool(description = "Notify of what belongs to no request: once this has been answered")]
+    fn push(&self, _: Parameters<Nothing>, peer: Peer<RoleServer>) -> String {
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            // A client that has left hears nothing.
+            let _ = peer.notify_tool_list_changed().await;
+        });
+        "pushed".to_owned()
     }
 }
 

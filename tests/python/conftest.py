@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parents[1]))
 
 # Nothing is judged by how long it takes: the machines are noisy.
 settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,6 +12,7 @@ FAULTS = {
     "crashes on a batch": "crashed",
     "is silent on a bad body": "no answer",
     "says what is no HTTP": "not HTTP",
+    "says a header too often": "not HTTP",
     "puts an ID on errors": "a session ID on an error",
     "serves the terminated": "a terminated session: POST",
     "serves the unknown": "an unknown session: POST",
@@ -138,6 +139,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        if self.fault == "says a header too often":
+            for _ in range(1000):
+                self.send_header("X-Again", "")
         given = dict(headers or {})
         if status >= 400 and self.fault == "puts an ID on errors":
             given["Mcp-Session-Id"] = "minted"

@@ -18,6 +18,7 @@ import pytest
 from mcp_session import Rule, Side, classify_exchange
 from mcp_session._cli import commands
 
+import pages
 import timeline
 from golden import TESTS
 
@@ -26,7 +27,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DIAGNOSE = (ROOT / "docs" / "diagnose.md").read_text(encoding="utf-8")
 VERDICTS = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [*GUIDES, *sorted(ROOT.glob("*.md"))]
 DOCUMENTED: list[object] = [
     module if name == "" else getattr(module, name)
     for module in (mcp_session, mcp_session.httpx, mcp_session.httpx2, mcp_session.sessions)
@@ -63,9 +63,7 @@ def test_the_python_blocks_of_each_guide_hold_one_after_the_other(guide: Path) -
     exec(compile("\n".join(code), guide.name, "exec"), {})  # noqa: S102 - it is our own
 
 
-@pytest.mark.parametrize(
-    "block", [it for page in PAGES for it in blocks("console", page.read_text(encoding="utf-8"))]
-)
+@pytest.mark.parametrize("block", [it.text for it in pages.blocks("console")])
 def test_every_console_block_prints_what_it_shows(block: str) -> None:
     """But for fingerprints, which are of one process."""
     shown: list[str] = []
@@ -134,6 +132,26 @@ def test_each_import_function_and_command_that_the_readme_names_is_there() -> No
     assert set(shown) <= set(commands.main.commands)
 
 
+def test_the_readme_names_each_client_in_the_row_of_its_line() -> None:
+    guide = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*) \| `(.*)`.*\|$", README, flags=re.MULTILINE)
+    lines = re.findall(r"^```python ([\w-]+)\n(.*?)^```$", guide, flags=re.DOTALL | re.MULTILINE)
+    # The older name of what is there, and another way than the one that is named.
+    named = [
+        (label, code) for label, code in lines if label not in {"mcp1-factory", "crewai-native"}
+    ]
+
+    assert len(named) > 20
+    for label, code in named:
+        (line,) = {line for _, line in rows} & {*code.splitlines()}
+        (row,) = (who for who, shown in rows if shown == line)
+        assert spelled(label) in spelled(row), label
+
+
+def spelled(name: str) -> str:
+    return re.sub(r"[ -]", "", name).lower()
+
+
 def test_the_picture_of_the_readme_is_of_the_demonstration_that_a_page_shows() -> None:
     # `python tests/python/timeline.py` draws it.
     page = timeline.PAGE.read_text(encoding="utf-8")
@@ -161,7 +179,7 @@ def test_the_guide_to_the_clients_names_every_option(module: ModuleType) -> None
     assert options == set(re.findall(r"^\| `(\w+)` \|", guide, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda it: it.name)
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda it: str(it.relative_to(ROOT)))
 def test_no_link_of_a_page_leads_nowhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(

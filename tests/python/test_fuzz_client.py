@@ -73,3 +73,28 @@ def test_the_command_prints_its_seed_and_writes_pairs_that_classify_and_diagnose
     story = json.loads(diagnosed.stdout)
     assert len(story["exchanges"]) >= 2
     assert "KeptDeadId" in {it["claim"] for it in story["findings"]}
+
+
+POST = b"POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [(b"\0 no HTTP\r\n\r\n", "not HTTP"), (POST + b"[" * 60_000, "too deep")],
+)
+def test_a_client_that_sends_what_cannot_be_read_is_found_and_ends_nothing(
+    sent: bytes, kind: str
+) -> None:
+    program = (
+        "import socket, sys, urllib.parse\n"
+        "parts = urllib.parse.urlsplit(sys.argv[-1])\n"
+        "with socket.create_connection((parts.hostname, parts.port)) as opened:\n"
+        "    opened.sendall(bytes.fromhex(sys.argv[1]))\n"
+        "    opened.recv(1)\n"
+    )
+    client = [sys.executable, "-I", "-c", program, sent.hex()]
+    bounds = Bounds(1, 120.0, 1.0, 1)
+
+    told = fuzz_client(client, bounds, limit=60.0, growth=150 << 20)
+
+    assert [finding.kind for finding in told.findings] == [kind]

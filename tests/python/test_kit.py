@@ -5,17 +5,22 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_session import Rule, Side, classify_exchange, peek
 from mcp_session._check.server_table import TABLE
+from mcp_session.httpx2 import AsyncClient
 from mcp_session.testing import CommandServer, ScriptedClient, strategies
 
+import pages
 from golden import TESTS
 
 SERVER = str(TESTS / "python" / "faulty_server.py")
@@ -64,6 +69,45 @@ def test_every_body_that_is_drawn_can_be_looked_at(body: bytes) -> None:
 def test_an_interleaving_keeps_the_order_of_each(order: list[str]) -> None:
     assert [it for it in order if it in "abc"] == ["a", "b", "c"]
     assert [it for it in order if it in "xyz"] == ["x", "y", "z"]
+
+
+def test_the_test_of_a_client_in_the_guide_passes_with_one_that_recovers() -> None:
+    (code,) = (it.text for it in pages.blocks("python") if "def recovers(" in it.text)
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
+
+    anyio.run(names["recovers"], use_client)
+
+
+def test_the_test_of_a_client_in_the_guide_fails_with_one_that_does_not() -> None:
+    (code,) = (it.text for it in pages.blocks("python") if "def recovers(" in it.text)
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
+
+    async def give_up(url: str, forget: Callable[[], None]) -> None:
+        del url
+        forget()
+
+    with pytest.raises(AssertionError):
+        anyio.run(names["recovers"], give_up)
+
+
+async def use_client(url: str, forget: Callable[[], None]) -> None:
+    """Call a server before and after it has forgotten the session."""
+    info = {"name": "test", "version": "0"}
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}
+    first = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": opening}
+    headers = {"accept": "application/json, text/event-stream"}
+    async with AsyncClient() as client:
+        opened = await client.post(url, json=first, headers=headers)
+        headers["mcp-session-id"] = opened.headers["mcp-session-id"]
+        told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        await client.post(url, json=told, headers=headers)
+        for number in (1, 2):
+            ping = {"jsonrpc": "2.0", "id": number, "method": "ping"}
+            answer = await client.post(url, json=ping, headers=headers)
+            assert answer.json()["id"] == number
+            forget()
 
 
 def test_a_command_is_killed_and_restarted_on_its_port_and_forgets() -> None:

@@ -1,6 +1,7 @@
 """The stateful machine for SDK authors: our own session code passes, each planted bug is found."""
 
 import os
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -8,6 +9,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from mcp_session.testing.guarantees import GuaranteeBrokenError
 from mcp_session.testing.machine import SessionClient, SessionMachine, Transport
 from session_clients import BUGS, Guided, Simple
+
+import pages
 
 # By `MACHINE_EXAMPLES=1000`, every bug is looked for, and shrunk; that takes half an hour.
 WHOLE = "MACHINE_EXAMPLES" in os.environ
@@ -60,3 +63,26 @@ def test_a_bug_is_found_and_named_by_its_guarantee(bug: str) -> None:
 
     assert raised.value.guarantee in BUGS[bug], raised.value
     print(f"{bug}: {len(raised.value.events)} events\n{raised.value}")
+
+
+def test_the_client_of_the_guide_breaks_one_of_the_guarantees_that_the_guide_names() -> None:
+    (code,) = (it.text for it in pages.blocks("python") if "(SessionMachine)" in it.text)
+    guide = (pages.ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
+
+    with pytest.raises(GuaranteeBrokenError) as raised:
+        run_state_machine_as_test(
+            names["NeverRecoversMachine"],
+            settings=settings(
+                max_examples=3000,
+                database=None,
+                derandomize=True,
+                report_multiple_bugs=False,
+                phases=PHASES,
+            ),
+        )
+
+    said = str(raised.value).splitlines()[0]
+    assert said in " ".join(guide.split())
+    assert said.startswith(f"guarantee {raised.value.guarantee}: ")

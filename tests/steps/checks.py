@@ -12,6 +12,11 @@ from steps.common import ENVIRONMENTS, LOCKED, LOCKS, ROOT, install, output, wit
 
 PYTHON_SOURCES = ("noxfile.py", "python", "tests", "benches", "docs/site", "examples")
 CARGO_DENY = "0.20.2"
+# These say what a machine has, or measure it and write what they found into the pages.
+OF_A_MACHINE = {
+    *("tools", "interpreters", "matrix", "benchmarks", "simulate"),
+    *(f"measure-{what}" for what in ("tables", "beside", "forwarding", "workers")),
+}
 
 
 class Tool(NamedTuple):
@@ -89,17 +94,22 @@ def lints(session: nox.Session) -> None:
     session.run("python", "tests/plant.py", "--list")
     install(session, "lints")
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    to_copy = sorted(ROOT.glob("examples/*/.github/workflows/*.yml"))
     checker = ("check-jsonschema", "--builtin-schema")
-    session.run(*checker, "vendor.github-workflows", *workflows)
+    session.run(*checker, "vendor.github-workflows", *workflows, *to_copy)
     dependabot = ROOT / ".github" / "dependabot.yml"
     session.run(*checker, "vendor.dependabot", dependabot)
     forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
     session.run(*checker, "vendor.github-issue-forms", *forms)
     pedantic = ("--offline", "--no-progress", "--persona", "pedantic")
-    session.run("zizmor", *pedantic, *workflows, dependabot)
+    session.run("zizmor", *pedantic, *workflows, *to_copy, dependabot)
+    registered = nox.registry.get()
     named = {name for path in workflows for name in sessions_of(path)}
-    if not named or named - nox.registry.get().keys():
-        session.error(f"workflows name no session of ours: {named - nox.registry.get().keys()}")
+    if not named or named - registered.keys():
+        session.error(f"workflows name no session of ours: {named - registered.keys()}")
+    tests = {name for name, it in registered.items() if it.default or "long" in (it.tags or ())}
+    if unrun := tests - named - OF_A_MACHINE:
+        session.error(f"sessions that no workflow runs by their names: {unrun}")
 
 
 def sessions_of(workflow: Path) -> list[str]:

@@ -1,12 +1,15 @@
 """The fuzz targets."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
 import nox
 
 from steps.common import ROOT, with_cargo
+
+from pages import RUN
 
 TARGETS = (
     *("peek", "exchange", "classify", "answer", "server", "session", "sessions", "client"),
@@ -21,8 +24,10 @@ CARGO_FUZZ = "0.13.2"
 
 @nox.session(venv_backend="none")
 def corpora(session: nox.Session) -> None:
-    """The fuzz targets: their corpora replayed on stable, then all of them built."""
-    session.run("cargo", "test", "--manifest-path", "fuzz/Cargo.toml")
+    """The fuzz targets: their corpora replayed on stable, one input alone, then all built."""
+    of_the_corpus = min((ROOT / "fuzz" / "corpus" / "peek").iterdir())
+    for line in RUN["corpora"]:
+        session.run(*shlex.split(line.replace("path/to/an/input", str(of_the_corpus))))
     session.run("cargo", "fuzz", "build", env=fuzzing(session))
 
 

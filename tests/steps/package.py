@@ -1,6 +1,5 @@
 """The Python package: its wheel, and the tests that need no SDK but the newest."""
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -25,10 +24,12 @@ from steps.common import (
     scratch,
 )
 
+from pages import RUN
+
 UNCHECKED = tuple(
     f"benches/{it}.py" for it in ("beside", "beside_server", "calls", "plots", "scale")
 )
-PROGRAMS = ("all", "check_stubs", "plant", "stub_docs")
+PROGRAMS = ("all", "check_stubs", "pages", "plant", "stub_docs")
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),
@@ -173,8 +174,7 @@ def minimal(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def readme(session: nox.Session) -> None:
     """The first command of the README, and `classify`, in a copy of this tree like a clone."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    command = re.findall(r"^```sh\n(.*?)\n```$", text, flags=re.DOTALL | re.MULTILINE)[0]
+    (command,) = RUN["readme"]
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(session, Path(folder))
         with session.chdir(folder):

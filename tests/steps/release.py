@@ -1,6 +1,7 @@
 """What is published, as RELEASING.md says."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -51,7 +52,21 @@ def dist(session: nox.Session) -> None:
         if "-abi3-" in path.name:
             session.run("abi3audit", "--strict", path)
         if "linux" in path.name:
-            session.run("auditwheel", "show", path)
+            audit(session, path)
+
+
+def audit(session: nox.Session, wheel: Path) -> None:
+    """Have auditwheel say what a wheel asks of a system: no more than its name says."""
+    # This system's own libraries are not those of musl.
+    elsewhere = ("--ldpaths", str(scratch(session, "nowhere")))
+    shown = json.loads(output(session, "auditwheel", "show", "--json", *elsewhere, str(wheel)))
+    tag = shown["overall_tag"]
+    # zig names musl's library so. The loader of musl takes that for itself; auditwheel does not.
+    if "musllinux" in wheel.name and shown["external_libs"].keys() <= {"libc.so"}:
+        tag = shown["sym_tag"]
+    session.log(f"{wheel.name}: {tag}, {', '.join(shown['external_libs']) or 'no libraries'}")
+    if tag not in wheel.name:
+        session.error(f"auditwheel calls it {tag}")
 
 
 def time_of_commit(session: nox.Session) -> str:

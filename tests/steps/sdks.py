@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import nox
 
@@ -242,10 +243,17 @@ def prepare_node(session: nox.Session, tests: str) -> None:
     node.mkdir(exist_ok=True)
     for path in source.iterdir():
         shutil.copy2(path, node)
-    lock = (source / "package-lock.json").read_text(encoding="utf-8")
-    installed = node / "node_modules" / "installed"
+    install_locked(session, npm, node)
+
+
+def install_locked(
+    session: nox.Session, npm: str, folder: Path, env: dict[str, str] | None = None
+) -> None:
+    """Install what the lockfile of a folder says, unless it is there."""
+    lock = (folder / "package-lock.json").read_text(encoding="utf-8")
+    installed = folder / "node_modules" / "installed"
     if not installed.exists() or installed.read_text(encoding="utf-8") != lock:
-        session.run(npm, "ci", "--prefix", node)
+        session.run(npm, "ci", "--prefix", folder, env=env)
         installed.write_text(lock, encoding="utf-8")
 
 
@@ -287,7 +295,9 @@ def simulate(session: nox.Session) -> None:
     session.run(python_of(session, "scale"), "benches/scale.py", *session.posargs)
 
 
-@nox.session(name="measure-workers", venv_backend="none", requires=["mcp2"], default=False)
+@nox.session(
+    name="measure-workers", venv_backend="none", requires=["mcp2"], default=False, tags=["long"]
+)
 def measure_workers(session: nox.Session) -> None:
     """The rows of the README about several processes."""
     session.run(python_of(session, "mcp2"), "-W", "ignore", "tests/workers/measure.py")

@@ -223,6 +223,15 @@ class Redis:
         with self._client() as client:
             client.flushall()
 
+    @contextmanager
+    def silent(self) -> Generator[None]:
+        """Let it answer nobody, as while it loads, forks or swaps."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _client(self) -> Any:
         import redis  # noqa: PLC0415 - not in every environment that serves
 

@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import shutil
 import socket
+import ssl
 import stat
+import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, Upstream
+from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, Upstream, tls
 from mcp_session._asgi._listener import PeerListener
 
 pytestmark = pytest.mark.anyio
@@ -365,3 +369,165 @@ async def test_an_answer_that_breaks_off_does_not_look_whole() -> None:
                 await answer.relay(sent)
     assert sent.body == b"abc"
     assert sent.messages[-1]["more_body"] is True
+
+
+async def relayed(answer_of_peer: bytes) -> Sent:
+    """What a client gets where a server answers so, and closes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"hello")
+        writer.write(answer_of_peer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    sent = Sent()
+    async with server:
+        to = Upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with to.exchange("POST", b"/", HEADERS, receiving(b"hello")) as answer:
+            await answer.relay(sent)
+        await to.aclose()
+    return sent
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabcde",
+        b"HTTP/1.0 200 OK\r\n\r\nabcde",
+    ],
+)
+async def test_what_has_come_together_goes_on_whole(answer: bytes) -> None:
+    sent = await relayed(answer)
+    assert sent.messages[0]["status"] == 200
+    assert sent.body == b"abcde"
+    assert [it["more_body"] for it in sent.messages[1:]][-1] is False
+
+
+async def test_of_an_answer_that_is_no_http_what_came_before_goes_on() -> None:
+    with pytest.raises(CutOff):
+        await relayed(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nnonsense\r\n"
+        )
+    with pytest.raises(Lost):
+        await relayed(b"nonsense\r\n\r\n")
+
+
+async def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"hello"):
+                own = b"%d" % connections
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n" + own)
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nX")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream = Upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        for expected in (b"1", b"2", b"3"):
+            sent = Sent()
+            async with upstream.exchange("POST", b"/", HEADERS, receiving(b"hello")) as answer:
+                await answer.relay(sent)
+            assert sent.body == expected
+        await upstream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (b"/", [*HEADERS, (b"x-forged", b"a\r\nmcp-session-hop: b")]),
+        (b"/ HTTP/1.1\r\nx: ", HEADERS),
+    ],
+)
+async def test_a_request_that_is_no_http_goes_to_nobody(
+    tmp_path: Path, target: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    path = str(tmp_path / "peer")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        upstream = Upstream("http://peer", socket_path=path)
+        with pytest.raises(Unreached):
+            await upstream.exchange("POST", target, headers, receiving(b"hello")).__aenter__()
+        await upstream.aclose()
+        with listener.accept()[0] as connection:
+            assert connection.recv(1) == b""
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """Of `localhost`, and its key."""
+    made, key = str(tmp_path / "certificate"), str(tmp_path / "key")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", made]
+    subprocess.run(command, check=True, capture_output=True)
+    return made, key
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate")
+async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
+    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"hello")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    at = f"localhost:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+        tls.cache_clear()
+        upstream, sent = Upstream(f"https://{at}"), Sent()
+        async with upstream.exchange("POST", b"/", HEADERS, receiving(b"hello")) as answer:
+            await answer.relay(sent)
+        assert sent.body == b"ok"
+        await upstream.aclose()
+
+        monkeypatch.undo()
+        tls.cache_clear()
+        stranger = Upstream(f"https://{at}")
+        with pytest.raises(Unreached):
+            await stranger.exchange("POST", b"/", HEADERS, receiving(b"hello")).__aenter__()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate")
+async def test_what_tls_sends_of_its_own_is_no_answer_that_came_unasked(
+    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    listener, shaken = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            # The tickets of TLS 1.3 are at the client by now.
+            shaken.set()
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async def receive() -> dict[str, Any]:
+        # The event loop does not see them before the request goes out.
+        shaken.wait(60)
+        return {"type": "http.request", "body": b"hello", "more_body": False}
+
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+    tls.cache_clear()
+    upstream, sent = Upstream(f"https://localhost:{listener.getsockname()[1]}"), Sent()
+    exchange = upstream.exchange("POST", b"/", HEADERS, receive)
+    with listener, anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, serve)
+            async with exchange as answer:
+                await answer.relay(sent)
+    assert sent.body == b"ok"
+    await upstream.aclose()
+    tls.cache_clear()

@@ -165,6 +165,22 @@ async def test_a_process_that_is_started_where_the_owner_was_is_not_taken_for_it
             assert place.noted("runs") == ["once"]
 
 
+async def test_a_request_waits_until_a_long_lease_is_over_and_is_answered() -> None:
+    with replicas("sqlite", count=2, LEASE="4") as place:
+        async with raw.Session(place.url) as session:
+            await session.open()
+            owner = await whoami(session)
+            pairs = list(zip(place.processes, place.ports, strict=True))
+            (gone,) = [process for process, _ in pairs if process.pid == owner]
+            (there,) = [port for process, port in pairs if process.pid != owner]
+            gone.kill()
+            gone.wait()
+            url = f"http://127.0.0.1:{there}/mcp"
+            answer = await session.call(7, "run", {"text": "once"}, url=url)
+            assert answer.status_code == 200
+            assert place.noted("runs") == ["once"]
+
+
 async def test_a_process_that_hangs_loses_its_sessions_and_runs_nothing_when_it_wakes(
     place: Place,
 ) -> None:

@@ -254,6 +254,7 @@ async def test_what_one_server_has_begun_to_read_the_other_gets_from_its_beginni
         connection = writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingers_not_at_all)
         writer.transport.abort()
+        await writer.wait_closed()
         reset.set()
 
     async def good(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

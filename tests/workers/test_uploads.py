@@ -1,5 +1,6 @@
 """What many bodies cost that come slowly, where it is not known yet who runs their requests."""
 
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -100,6 +101,54 @@ async def test_a_few_long_uploads_that_never_end_keep_no_new_session_out() -> No
         for _ in range(20):
             assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
         tasks.cancel_scope.cancel()
+
+
+async def test_short_bodies_that_never_end_keep_no_new_session_out() -> None:
+    around = middleware(Application(), bound=4 * 1024 * 1024)
+    # As many as there is room for, and then as many again.
+    uploads = [Upload(pieces=1) for _ in range(2 * 64)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        await settled(uploads)
+
+        # The oldest have given way, and are told to come again.
+        assert {it.status for it in uploads[:64]} == {503}
+        assert {it.answer[b"retry-after"] for it in uploads[:64]} == {b"1"}
+        assert {it.status for it in uploads[64:]} == {None}
+        for _ in range(20):
+            assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+        # Each took the place of what it needed, and no more.
+        assert len([it for it in uploads if it.status is None]) >= 32
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_gives_way_runs_in_the_context_of_its_own_request() -> None:
+    seen: list[str | None] = []
+    whose = ContextVar[str | None]("whose", default=None)
+    around = middleware(Application(), bound=4 * 1024 * 1024)
+
+    class Seen(Upload):
+        async def send(self, message: Any) -> None:
+            seen.append(whose.get())
+            await super().send(message)
+
+    async def run(upload: Upload, name: str) -> None:
+        whose.set(name)
+        await upload.run(around)
+
+    first, rest = Seen(pieces=1), [Upload(pieces=1) for _ in range(64)]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, first, "first")
+        await settled([first])
+        for upload in rest:
+            tasks.start_soon(run, upload, "another")
+        await settled([first, *rest])
+        assert first.status == 503
+        tasks.cancel_scope.cancel()
+
+    assert seen == ["first", "first"]
 
 
 async def test_without_room_a_request_of_a_live_session_is_served_all_the_same() -> None:

@@ -29,14 +29,17 @@ def described(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> list[tupl
 
 
 def restored(scope: Scope) -> Scope:
-    """Return the scope of a request from the private socket as the first process had it."""
+    """Return what the first process had otherwise in the scope of a request that came through.
+
+    Only of one from the private socket.
+    """
     headers = scope["headers"]
     texts = [value for name, value in headers if name == _HEADER]
     facts = dict(parse_qsl(b"".join(texts).decode("ascii"), keep_blank_values=True))
     # An empty `Host` stands for none.
     own = {(b"host", b"")}
     kept = [pair for pair in headers if pair[0] != _HEADER and pair not in own]
-    restored = {**scope, "headers": kept}
+    restored: Scope = {"headers": kept}
     restored.update({name: facts[name] for name in _TEXTS if name in facts})
     for name in _ADDRESSES:
         host, _, port = facts.get(name, "").rpartition(" ")

@@ -7,13 +7,20 @@ A client that is slow slows the other process, and one that leaves ends its requ
 import socket
 import ssl
 import sys
-from asyncio import Task, create_task
-from collections.abc import AsyncGenerator, Iterable
+from asyncio import Task, TimerHandle, create_task, get_running_loop
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from functools import cache
 from types import TracebackType
+from typing import TypeAlias
 
-import httpcore
+import anyio
+import h11
+from anyio.lowlevel import checkpoint
 
-from mcp_session._asgi import Receive, Send
+from mcp_session._asgi import Message, Receive, Send
+from mcp_session._asgi._http11 import BrokenConnectionError, Http11Connection
+from mcp_session._urls import DEFAULT_PORTS, server_url_parts
 
 __all__ = [
     "HOP_BY_HOP",
@@ -24,6 +31,7 @@ __all__ = [
     "Unreached",
     "Upstream",
     "UpstreamAnswer",
+    "tls",
 ]
 
 _CONNECT_SECONDS = 1.0
@@ -32,6 +40,11 @@ _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 1.5
 _LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
+# Of several addresses of a host, how long one is waited for before the next.
+_HEAD_START_SECONDS = 0.25
+# An answer that comes at once needs no task that watches whether its client is there.
+_UNWATCHED_SECONDS = 0.1
+_Request: TypeAlias = tuple[str, bytes, list[tuple[bytes, bytes]]]
 # What is between two neighbours: the server in front has its own with its client.
 HOP_BY_HOP = frozenset(
     {
@@ -83,7 +96,8 @@ class Upstream:
     """Another process: its address, and the connections to it that are not in use.
 
     A connection for each exchange, and no bound on them: every stream that is open is one. What
-    is done for an exchange does not grow with their number.
+    is done for an exchange does not grow with their number. Raises `ValueError` for a URL that
+    leads nowhere, without it.
     """
 
     def __init__(
@@ -91,16 +105,19 @@ class Upstream:
         url: str,
         *,
         socket_path: str | None = None,
-        ssl_context: ssl.SSLContext | None = None,
         connect_seconds: float = _CONNECT_SECONDS,
     ) -> None:
         """Reach it at the origin of `url`, through the Unix socket of that path if there is one."""
-        self._ssl_context, self._connect_seconds = ssl_context, connect_seconds
-        parsed = httpcore.URL(url)
-        self._origin, self._path = parsed.origin, socket_path
+        if (parts := server_url_parts(url)) is None:
+            message = "not a URL of a server"
+            raise ValueError(message)
+        self._host = parts.hostname
+        self._port = parts.port or DEFAULT_PORTS[parts.scheme]
+        # One for all connections: to read the authorities takes longer than to connect.
+        self._tls = tls() if parts.scheme == "https" and socket_path is None else None
+        self._path, self._connect_seconds = socket_path, connect_seconds
         self.is_local = socket_path is not None
-        self._scheme, self._host, self._port = parsed.scheme, parsed.host, parsed.port
-        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._idle: list[Http11Connection] = []
 
     def exchange(
         self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], receive: Receive
@@ -110,100 +127,124 @@ class Upstream:
         To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `Lost` and
         `ClientLeft`.
         """
-        url = httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
-        body = _Body(receive)
-        sent = _framed(method, headers)
-        timeouts = {"timeout": {"connect": self._connect_seconds}}
-        request = httpcore.Request(
-            method, url, headers=sent, content=body.pieces(), extensions=timeouts
-        )
-        return Exchange(self, request, body)
+        return Exchange(self, (method, target, _framed(method, headers)), _Body(receive))
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
         idle, self._idle = self._idle, []
         for connection in idle:
-            await connection.aclose()
+            connection.close()
+        # The event loop has to turn for that, and may be about to end.
+        await checkpoint()
 
-    async def take(self) -> httpcore.AsyncHTTPConnection:
-        """Take a connection that is not in use, or a new one."""
+    async def take(self) -> Http11Connection:
+        """Take a connection that is not in use, or a new one. Raises `OSError`."""
+        # The private socket is ours, and closes none.
+        seconds = _LOCAL_IDLE_SECONDS if self.is_local else _IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if not connection.has_expired():
+            if not connection.has_expired(seconds):
                 return connection
-            await connection.aclose()
-        return httpcore.AsyncHTTPConnection(
-            self._origin,
-            ssl_context=self._ssl_context,
-            # The private socket is ours, and closes none.
-            keepalive_expiry=_IDLE_SECONDS if self._path is None else _LOCAL_IDLE_SECONDS,
-            uds=self._path,
-            socket_options=None if self._path else _KEEP_ALIVE,
-        )
+            connection.close()
+        with anyio.fail_after(self._connect_seconds):
+            return await self._connected()
 
-    async def give_back(self, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def give_back(self, connection: Http11Connection) -> None:
         """Take back a connection, for the next exchange if it can be used."""
-        if connection.is_idle() and len(self._idle) < _IDLE_AT_MOST:
+        if len(self._idle) < _IDLE_AT_MOST and connection.is_free():
             self._idle.append(connection)
         else:
-            await connection.aclose()
+            connection.close()
+
+    async def _connected(self) -> Http11Connection:
+        loop = get_running_loop()
+        if self._path is not None:
+            _, connection = await loop.create_unix_connection(Http11Connection, self._path)
+            return connection
+        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        addresses = [(family, address) for family, _, _, _, address in found]
+        for family, (host, port, *_) in addresses[:-1]:
+            # One that leads nowhere is not waited for as long as there is another.
+            with suppress(OSError), anyio.move_on_after(_HEAD_START_SECONDS):
+                return await self._connected_to(family, str(host), int(port))
+        family, (host, port, *_) = addresses[-1]
+        return await self._connected_to(family, str(host), int(port))
+
+    async def _connected_to(self, family: int, host: str, port: int) -> Http11Connection:
+        transport, connection = await get_running_loop().create_connection(
+            Http11Connection,
+            host,
+            port,
+            family=family,
+            ssl=self._tls,
+            server_hostname=None if self._tls is None else self._host,
+        )
+        connected = transport.get_extra_info("socket")
+        for option in _KEEP_ALIVE:
+            connected.setsockopt(*option)
+        return connection
 
 
 class UpstreamAnswer:
     """An answer, of which the head is there."""
 
-    def __init__(self, response: httpcore.Response, body: "_Body") -> None:
-        """Stand for a response; the client is watched by the body of its request."""
-        self._response, self._body = response, body
-        self.status = response.status
-        self.headers = [
-            (name.lower(), value)
-            for name, value in response.headers
-            if name.lower() != b"transfer-encoding"
-        ]
+    __slots__ = ("_body", "_connection", "headers", "status")
 
-    async def relay(self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None) -> None:
+    def __init__(self, connection: Http11Connection, response: h11.Response, body: "_Body") -> None:
+        """Stand for a response; the client is watched by the body of its request."""
+        self._connection, self._body = connection, body
+        self.status = response.status_code
+        self.headers = [it for it in response.headers if it[0] != b"transfer-encoding"]
+
+    def relay(
+        self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None
+    ) -> Awaitable[None]:
         """Send the answer, piece by piece as it comes, with these headers in place of its own.
 
         Raises `CutOff` if it breaks off, and `ClientLeft` if nobody is there for it any more.
         """
-        start = {"type": "http.response.start", "status": self.status}
-        await send({**start, "headers": list(self.headers if headers is None else headers)})
-        try:
-            async for piece in self._response.aiter_stream():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except _FAILURES:
-            raise (ClientLeft if self._body.client_left else CutOff) from None
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        sent = list(self.headers if headers is None else headers)
+        start: Message = {"type": "http.response.start", "status": self.status, "headers": sent}
+        return self._relay(send, start)
+
+    async def _relay(self, send: Send, start: Message) -> None:
+        await send(start)
+        # A stream may be open for long: nothing of its head is kept for that.
+        self.headers = []
+        del start
+        more = True
+        while more:
+            try:
+                piece, more = await self._connection.piece()
+            except _FAILURES:
+                raise (ClientLeft if self._body.client_left else CutOff) from None
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
-_FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
+_FAILURES = (BrokenConnectionError, h11.ProtocolError)
 
 
 class Exchange:
     """One request, from its first byte to the last one of its answer."""
 
-    def __init__(self, upstream: Upstream, request: httpcore.Request, body: "_Body") -> None:
-        """Made by `Upstream.exchange`."""
-        self._upstream, self._request, self._body = upstream, request, body
-        self._connection: httpcore.AsyncHTTPConnection | None = None
-        self._response: httpcore.Response | None = None
-        self._watch: Task[None] | None = None
+    __slots__ = ("_body", "_connection", "_request", "_upstream", "_watch")
 
-    async def cut(self) -> None:
-        """Close its connection: nothing will come of it."""
-        if self._connection is not None:
-            await self._connection.aclose()
+    def __init__(self, upstream: Upstream, request: "_Request", body: "_Body") -> None:
+        """Made by `Upstream.exchange`."""
+        self._upstream, self._body = upstream, body
+        # Until it is sent: a stream may be open for long.
+        self._request = [request]
+        self._connection: Http11Connection | None = None
+        self._watch: Task[None] | TimerHandle | None = None
 
     async def __aenter__(self) -> UpstreamAnswer:
-        connection = self._connection = await self._upstream.take()
-        self._body.on_sent = self._begin_to_watch
         try:
-            self._response = await connection.handle_async_request(self._request)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            await self._end()
-            cause = error.__cause__
-            raise Unreached(is_refused=isinstance(cause, ConnectionRefusedError)) from None
+            connection = self._connection = await self._upstream.take()
+        except OSError as error:
+            raise Unreached(is_refused=isinstance(error, ConnectionRefusedError)) from None
+        try:
+            await self._send(connection)
+            response = await connection.response()
         except _FAILURES as error:
             await self._end()
             if self._body.client_left:
@@ -214,7 +255,7 @@ class Exchange:
         except BaseException:
             await self._end()
             raise
-        return UpstreamAnswer(self._response, self._body)
+        return UpstreamAnswer(connection, response, self._body)
 
     async def __aexit__(
         self,
@@ -224,53 +265,54 @@ class Exchange:
     ) -> None:
         await self._end()
 
+    async def _send(self, connection: Http11Connection) -> None:
+        method, target, headers = self._request.pop()
+        head: h11.Request | None = h11.Request(method=method, target=target, headers=headers)
+        del headers
+        more = True
+        while more:
+            piece, more = await self._body.piece()
+            if not await connection.send(head, piece, more=more):
+                return
+            head = None
+        self._body.is_sent = True
+        self._watch = get_running_loop().call_later(_UNWATCHED_SECONDS, self._begin_to_watch)
+
     def _begin_to_watch(self) -> None:
         self._watch = create_task(self._close_when_the_client_left())
 
     async def _close_when_the_client_left(self) -> None:
-        await self._body.left()
+        while (await self._body.receive())["type"] != "http.disconnect":
+            pass
+        self._body.client_left = True
         # What is being read ends by it.
-        await self.cut()
+        if self._connection is not None:
+            self._connection.close()
 
     async def _end(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
         connection, self._connection = self._connection, None
-        try:
-            if self._response is not None:
-                await self._response.aclose()
-        finally:
-            if connection is not None:
-                await self._upstream.give_back(connection)
+        if connection is not None:
+            await self._upstream.give_back(connection)
 
 
 class _Body:
     """The body of a request as `receive` gives it; after it, whether the client is there."""
 
+    __slots__ = ("client_left", "is_sent", "receive")
+
     def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+        self.receive = receive
         self.client_left = self.is_sent = False
-        self.on_sent = _nothing
 
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self.client_left = True
-                raise ClientLeft
-            more = message.get("more_body", False)
-            if piece := message.get("body", b""):
-                yield bytes(piece)
-        # The last piece was written, or this would not be asked for another.
-        self.is_sent = True
-        self.on_sent()
-
-    async def left(self) -> None:
-        """Return when the client left."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.client_left = True
+    async def piece(self) -> tuple[bytes, bool]:
+        """Return the next piece, and whether more follows. Raises `ClientLeft`."""
+        message = await self.receive()
+        if message["type"] != "http.request":
+            self.client_left = True
+            raise ClientLeft
+        return bytes(message.get("body", b"")), message.get("more_body", False)
 
 
 def _left_unread(error: BaseException) -> bool:
@@ -304,5 +346,9 @@ def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[b
     return kept
 
 
-def _nothing() -> None:
-    pass
+@cache
+def tls() -> ssl.SSLContext:
+    """Return what all connections over TLS have in common: the authorities of this host."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

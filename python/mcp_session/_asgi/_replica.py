@@ -94,10 +94,11 @@ class Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that came over the private socket."""
-        entered = restored(scope)
+        # The scope is of our own listener, and of nobody else.
+        scope.update(restored(scope))
         if self._state is not None:
-            entered["state"] = dict(self._state)
-        await self._outermost(entered, receive, send)
+            scope["state"] = dict(self._state)
+        await self._outermost(scope, receive, send)
 
 
 class ServingReplica:
@@ -124,6 +125,7 @@ class ServingReplica:
             echo_id=options.echo_id,
             requires_session=options.requires_session,
             max_sessions=options.max_sessions,
+            lease=options.lease,
         )
         opened = cls(options, replica)
         await opened._open(entrance)

@@ -2,6 +2,8 @@
 
 from asyncio import CancelledError, Task, current_task, get_running_loop, wait
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import copy_context
+from functools import partial
 from types import coroutine
 from typing import Any, TypeAlias
 
@@ -39,11 +41,17 @@ class RequestReader:
     in the task it was called in, and where the time is over the application runs beside it.
     """
 
-    def __init__(self, machine: AsgiMachine | CollectedBody, receive: Receive) -> None:
-        """Read by the server's `receive`."""
-        self._machine, self._receive = machine, receive
+    def __init__(
+        self,
+        machine: AsgiMachine | CollectedBody,
+        receive: Receive,
+        make_room: Callable[[Message], None] | None = None,
+    ) -> None:
+        """Read by the server's `receive`; `make_room` is called before each message counts."""
+        self._machine, self._receive, self._make_room = machine, receive, make_room
         self._unseen: list[Message | Exception] = []
         self._is_read: anyio.Event | None = None
+        self._start: Callable[[], object] | None = None
 
     def receive(self) -> Awaitable[Message]:
         """Stand in for the server's `receive`; without a frame when there is nothing to do."""
@@ -52,8 +60,13 @@ class RequestReader:
         return self._receive()
 
     def forget_what_was_read(self) -> None:
-        """Leave out what was read so far: it is given in another way."""
+        """Leave out what was read so far: it is given in another way, or of no use."""
         self._unseen.clear()
+
+    def wait_no_longer(self) -> None:
+        """Go on as if the time were over, if something is waited for."""
+        if self._start is not None:
+            self._start()
 
     def read_at_hand(self) -> Awaitable[None] | None:
         """Read what there is; return the read that would have to wait, and has to be awaited."""
@@ -83,6 +96,8 @@ class RequestReader:
 
         def start() -> None:
             nonlocal beside
+            if beside is not None or is_read.is_set():
+                return
             self._machine.wait_over()
             self._is_read = is_read
             beside = loop.create_task(run())
@@ -90,6 +105,8 @@ class RequestReader:
             beside.add_done_callback(lambda _: is_read.is_set() or (here and here.cancel()))
 
         timer = loop.call_later(seconds, start)
+        # Whoever asks for it does so in a context of its own, and perhaps in another thread.
+        self._start = partial(loop.call_soon_threadsafe, start, context=copy_context())
         try:
             await self._read(begun)
         except CancelledError:
@@ -104,6 +121,7 @@ class RequestReader:
         finally:
             timer.cancel()
             is_read.set()
+            self._start = None
         await (run() if beside is None else beside)
 
     async def _serve_in_group(self, begun: Awaitable[None], run: _Run, seconds: float) -> None:
@@ -143,6 +161,8 @@ class RequestReader:
             self._machine.request(None)
             self._unseen.append(error)
         else:
+            if self._make_room is not None:
+                self._make_room(message)
             self._machine.request(message)
             self._unseen.append(message)
 

@@ -15,12 +15,15 @@ _LOOKED_AT_SECONDS = 0.05
 class RunningRequest:
     """One request: it can be told to end."""
 
+    __slots__ = ("_is_over", "_stepped", "is_ended", "run", "scope")
+
     def __init__(self, run: SessionRun) -> None:
         """Stand for a run of the machine."""
         self.run = run
         self.is_ended = self._is_over = False
         self.scope = anyio.CancelScope()
-        self._stepped = asyncio.Event()
+        # There is nobody who waits, as a rule.
+        self._stepped: asyncio.Event | None = None
 
     def end(self) -> None:
         """End what it does, at its next wait."""
@@ -30,26 +33,29 @@ class RunningRequest:
     def take_end(self) -> bool:
         """Return whether it was ended; what is to be done about that is not."""
         was_ended, self.is_ended = self.is_ended, False
-        self.scope = anyio.CancelScope()
+        if was_ended:
+            self.scope = anyio.CancelScope()
         return was_ended
 
     def note_step(self) -> None:
         """Wake those that wait, to look whether it is past its taking."""
-        self._stepped.set()
+        if self._stepped is not None:
+            self._stepped.set()
 
     def note_end(self) -> None:
         """Wake those that wait: it takes nothing any more."""
         self._is_over = True
-        self._stepped.set()
+        self.note_step()
 
     async def past_its_taking(self, seconds: float) -> None:
         """Wait until it has taken its session, or failed to; at most so long."""
+        stepped = self._stepped = self._stepped or asyncio.Event()
         with anyio.move_on_after(seconds):
             while self.run.is_taking and not self._is_over:
-                self._stepped.clear()
+                stepped.clear()
                 # It also takes while it answers, where no step is noted.
                 with anyio.move_on_after(_LOOKED_AT_SECONDS):
-                    await self._stepped.wait()
+                    await stepped.wait()
 
 
 class Running:

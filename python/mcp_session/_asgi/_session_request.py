@@ -13,9 +13,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
-from mcp_session._asgi._again import GivenAgain
+from mcp_session._asgi._again import GivenAgain, given_first
 from mcp_session._asgi._connection import described, target
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached
+from mcp_session._asgi._forward import ClientLeft, CutOff, Exchange, Lost, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
 from mcp_session._core import CollectedBody
@@ -75,6 +75,24 @@ _RESTORED_HEADERS = [
 class SessionRequest:
     """Drives the machine for one request."""
 
+    __slots__ = (
+        "_answer",
+        "_application",
+        "_asked",
+        "_body",
+        "_collected",
+        "_given",
+        "_on_restored",
+        "_receive",
+        "_replica",
+        "_restored_by",
+        "_run",
+        "_running",
+        "_scope",
+        "_send",
+        "_serve",
+    )
+
     def __init__(  # noqa: PLR0913, PLR0917 - what a request has
         self,
         replica: ServingReplica,
@@ -118,54 +136,54 @@ class SessionRequest:
         try:
             while next_step is not None:
                 with running.scope:
-                    await self._follow(next_step)
+                    while next_step is not None:
+                        running.note_step()
+                        # A stream may be open for long: nothing of the step is kept for that.
+                        doing, next_step = self._do(next_step), None
+                        next_step = await doing
                 next_step = await self._interrupted() if running.take_end() else None
         except CancelledError:
             # The server's time to end is over, and it still sends what is given to it.
             with anyio.move_on_after(_LAST_WORD_SECONDS, shield=True):
                 if isinstance(answer := await self._interrupted(), Reply):
-                    await self._do(answer)
+                    await self._reply(answer)
             raise
         finally:
             self._replica.running.remove(running)
 
-    async def _follow(self, step: Step | None) -> None:
-        while step is not None:
-            self._running.note_step()
-            step = await self._do(step)
-
-    async def _do(self, step: Step) -> Step | None:  # noqa: C901, PLR0911 - an arm for each step
+    def _do(self, step: Step) -> Awaitable[Step | None]:  # noqa: PLR0911 - an arm for each step
         match step:
             case Find() | Renew() | Swap():
-                return await self._replica.lease.ask(self._run, step)
+                return self._replica.lease.ask(self._run, step)
             case RunApp():
-                return await self._run_application(step)
+                return self._run_application(step)
             case Forward():
-                return await self._forward(step)
+                return self._forward(step)
             case RestoreInApp():
-                return await self._restore(step)
+                return self._restore(step)
             case Announce():
-                if self._on_restored is not None:
-                    await self._on_restored(self._public_id or "", _text(step.session_id))
-                return self._told.announced()
+                return self._announce(step)
             case EndInApp():
-                await self._ask("DELETE", b"", step.session_id)
-                return self._told.ended_in_app()
-            case AwaitRun():
-                await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
-                return self._told.hold_over()
-            case Pause():
-                await anyio.sleep(step.seconds)
-                return self._told.wait_over()
+                return self._end_in_app(step)
+            case AwaitRun() | Pause():
+                return self._wait(step)
             case Reply():
-                await self._answer.whole(step.status, step.headers, step.body)
-                return None
+                return self._reply(step)
             case RelayRestored():
-                await self._relay_restored()
-                return None
+                return self._relay_restored()
             case _:
                 message = f"not a step of a request: {type(step).__name__}"
                 raise TypeError(message)
+
+    async def _wait(self, step: AwaitRun | Pause) -> Step:
+        if isinstance(step, Pause):
+            await anyio.sleep(step.seconds)
+            return self._told.wait_over()
+        await self._replica.running.past_the_taking_of(step.taking, _HELD_SECONDS)
+        return self._told.hold_over()
+
+    async def _reply(self, step: Reply) -> None:
+        await self._answer.whole(step.status, step.headers, step.body)
 
     async def _interrupted(self) -> Step | None:
         """Answer what was ended from outside, or go on otherwise."""
@@ -186,9 +204,17 @@ class SessionRequest:
         name = None if step.session_id is None else self._public_id
         scope = self._told_of_the_session(headers, name, is_restored=step.restored)
         self._answer.on_begun = self._let_go_of_the_body
-        watched = _WatchedAnswer(self._replica, self._run, self._answer) if step.watches else None
+        watched: _WatchedAnswer | None = None
+        serving: Awaitable[bool]
+        if step.watches:
+            watched = _WatchedAnswer(self._replica, self._run, self._answer)
+            serving = self._serve_watched(scope, watched)
+        else:
+            serving = self._serve(scope, self._body, self._receive_again(), self._answer.send)
+        # As of the step, nothing of it is kept.
+        del step, headers, scope
         try:
-            knew_the_session = await self._serve_watched(scope, watched)
+            knew_the_session = await serving
         except CutOff:
             # Of an application that has its answers from elsewhere.
             if not self._answer.is_begun:
@@ -205,10 +231,8 @@ class SessionRequest:
             await self._answer.break_off_whole()
         return None
 
-    async def _serve_watched(self, scope: Scope, watched: "_WatchedAnswer | None") -> bool:
+    async def _serve_watched(self, scope: Scope, watched: "_WatchedAnswer") -> bool:
         """Run the application; what is kept back goes out before its error, as without us."""
-        if watched is None:
-            return await self._serve(scope, self._body, self._receive_again(), self._answer.send)
         knew_the_session = True
         try:
             with watched.scope:
@@ -233,6 +257,15 @@ class SessionRequest:
         self._body = None
         if self._collected is not None:
             self._collected.let_go()
+
+    async def _announce(self, step: Announce) -> Step:
+        if self._on_restored is not None:
+            await self._on_restored(self._public_id or "", _text(step.session_id))
+        return self._told.announced()
+
+    async def _end_in_app(self, step: EndInApp) -> Step:
+        await self._ask("DELETE", b"", step.session_id)
+        return self._told.ended_in_app()
 
     async def _restore(self, step: RestoreInApp) -> Step:
         self._asked = answer = await self._ask(
@@ -291,10 +324,10 @@ class SessionRequest:
 
     # The owner.
 
-    async def _forward(self, step: Forward) -> Step | None:
+    def _forward(self, step: Forward) -> Awaitable[Step | None]:
         peer = self._replica.peers.find(step.owner, step.addresses)
         if peer is None:
-            return self._told.forward_failed(ForwardFailure.UNREACHABLE)
+            return self._no_way()
         headers = [it for it in self._scope["headers"] if it[0] != _HOP]
         headers.append(step.hop)
         if peer.is_here:
@@ -303,15 +336,21 @@ class SessionRequest:
         exchange = peer.upstream.exchange(
             method, target(self._scope), headers, self._receive_again()
         )
+        return self._carry(exchange, is_here=peer.is_here)
+
+    async def _no_way(self) -> Step:
+        return self._told.forward_failed(ForwardFailure.UNREACHABLE)
+
+    async def _carry(self, exchange: Exchange, *, is_here: bool) -> Step | None:
         try:
             async with exchange as answer:
                 next_step = self._told.forward_answered(answer.status, answer.headers)
                 if not isinstance(next_step, Relay):
                     return next_step
-                kept = [it for it in answer.headers if it[0] != _HOP]
-                await answer.relay(self._answer.send, kept)
+                answer.headers = [it for it in answer.headers if it[0] != _HOP]
+                await answer.relay(self._answer.send)
         except Unreached as error:
-            is_proven = peer.is_here and error.is_refused
+            is_proven = is_here and error.is_refused
             return self._told.forward_failed(
                 ForwardFailure.REFUSED if is_proven else ForwardFailure.UNREACHABLE
             )
@@ -329,14 +368,7 @@ class SessionRequest:
         """Give the request from its beginning, if it was read whole; else what is left of it."""
         if self._body is None:
             return self._given.receive()
-        given = [self._body]
-
-        async def receive() -> Message:
-            if given:
-                return {"type": "http.request", "body": given.pop(), "more_body": False}
-            return await self._receive()
-
-        return receive
+        return given_first(self._body, self._receive)
 
 
 # With the body of the request, where it was read whole.
@@ -350,6 +382,8 @@ class _ThrownAwayError(Exception):
 
 class _Answer:
     """What goes out to the client, and how much of it has."""
+
+    __slots__ = ("_is_told", "_is_whole", "_replica", "_run", "_send", "is_begun", "on_begun")
 
     def __init__(self, replica: ServingReplica, run: SessionRun, send: Send) -> None:
         self._replica, self._run, self._send = replica, run, send
@@ -400,6 +434,8 @@ class _Answer:
 
 class _WatchedAnswer:
     """Tells the machine of what the application answers, and sends what it lets pass."""
+
+    __slots__ = ("_answer", "_kept", "_passes", "_replica", "_run", "next_step", "scope")
 
     def __init__(self, replica: ServingReplica, run: SessionRun, answer: _Answer) -> None:
         self._replica, self._run, self._answer = replica, run, answer

@@ -64,6 +64,8 @@ class SharedSessions:
         self._application, self._begin = application, begin
         self._replica: ServingReplica | None = None
         self._opening: asyncio.Task[ServingReplica] | None = None
+        # The bodies that give way, by their numbers.
+        self._waiting: dict[int, tuple[CollectedBody, RequestReader]] = {}
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -78,7 +80,11 @@ class SharedSessions:
         query = scope.get("query_string", b"")
         begun = replica.replica.begin(scope["method"], scope["headers"], query, **caller(scope))
         with begun as run:
-            await self._drive(replica, run, scope, receive, send)
+            step = run.step
+            if isinstance(step, ReadBody):
+                await self._read_first(step, replica, run, scope, receive, send)
+            else:
+                await self._request(replica, run, scope, receive, send).serve(step)
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application's lifespan; let go of everything before it ends."""
@@ -95,20 +101,17 @@ class SharedSessions:
         self._begin_to_open()
         await self._application(scope, receive_and_drain, send)
 
-    async def _drive(
+    async def _read_first(  # noqa: PLR0913, PLR0917 - what a request has
         self,
+        step: ReadBody,
         replica: ServingReplica,
         run: SessionRun,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        step = run.step
-        if not isinstance(step, ReadBody):
-            await self._request(replica, run, scope, receive, send).serve(step)
-            return
         body = CollectedBody(self._policy, step.limit)
-        reader = RequestReader(body, receive)
+        reader = RequestReader(body, receive, partial(self._make_room, body))
         request = self._request(replica, run, scope, reader.receive, send)
 
         async def go_on() -> None:
@@ -117,11 +120,29 @@ class SharedSessions:
             await request.read(body)
 
         seconds = self._policy.request_timeout * step.patience
+        number: int | None = None
         try:
             begun = reader.read_at_hand()
-            await (go_on() if begun is None else reader.serve(begun, go_on, seconds))
+            if begun is None:
+                await go_on()
+                return
+            if step.gives_way:
+                number = body.wait()
+                self._waiting[number] = body, reader
+            await reader.serve(begun, go_on, seconds)
         finally:
+            if number is not None:
+                self._waiting.pop(number, None)
             body.let_go()
+
+    def _make_room(self, body: CollectedBody, message: Message) -> None:
+        """End the waits for bodies that are to give way to what has come of this one."""
+        while (number := body.displaces(message)) is not None:
+            if (waiting := self._waiting.pop(number, None)) is not None:
+                other, reader = waiting
+                other.give_way()
+                reader.forget_what_was_read()
+                reader.wait_no_longer()
 
     def _request(
         self,

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from mcp_session._check.client_table import TABLE
 from mcp_session._check.results import Breach, Outcome, Result, Skip
+from mcp_session.testing._errors import kinds
 from mcp_session.testing.processes import kill_all
 from mcp_session.testing.scripted import scripted_server
 
@@ -55,7 +56,7 @@ async def check_client(asked: AskedClient, table: Sequence[Scenario] = TABLE) ->
             try:
                 results[scenario.name] = await _play(scenario, asked)
             except Exception as error:  # noqa: BLE001 - whatever a client's bytes make of a reader
-                reason = f"what the command sent was not understood: {_kinds(error)}"
+                reason = f"what the command sent was not understood: {kinds(error)}"
                 seconds = time.monotonic() - begun
                 results[scenario.name] = [
                     Result(check.entry, Outcome.FAIL, reason, 0, seconds)
@@ -83,12 +84,6 @@ async def _play(scenario: Scenario, asked: AskedClient) -> list[Result]:
         await anyio.sleep(0.05)
     seconds = time.monotonic() - begun
     return [_judge(check, stage, seconds) for check in scenario.checks]
-
-
-def _kinds(error: BaseException) -> str:
-    """Return the types of an error, or of those that a task group wrapped; never their text."""
-    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return " ".join(sorted({_kinds(it) for it in inner})) or type(error).__name__
 
 
 def _start(scenario: Scenario, asked: AskedClient, url: str) -> subprocess.Popen[bytes]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mcp_session._cli.terminal import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,10 @@ __all__ = [
     "count",
     "skip",
 ]
+
+
+# A reason is longer only by what a peer said.
+_LONGEST_REASON = 500
 
 
 class Outcome(str, Enum):
@@ -104,7 +110,10 @@ def skip(reason: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check."""
+    """What came of one check.
+
+    In its reason may stand what a peer said, so it is escaped: for terminals, for XML, for UTF-8.
+    """
 
     entry: Entry
     outcome: Outcome
@@ -112,6 +121,10 @@ class Result:
     exchanges: int
     """How many exchanges it looked at."""
     seconds: float
+
+    def __post_init__(self) -> None:
+        """Escape the reason, and cut what is too long."""
+        object.__setattr__(self, "reason", escaped(self.reason[:_LONGEST_REASON]))
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints of it."""

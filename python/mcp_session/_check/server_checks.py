@@ -122,7 +122,8 @@ async def not_found_id(subject: Subject) -> None:
         if not as_object(parsed(seen.body)):
             skip("its 404 is no JSON-RPC error, so it has no id")
         if not _is_canonical(_with_canonical_error(seen)):
-            said = json.dumps(as_object(parsed(seen.body)).get("id"))[:80]
+            said = json.dumps(as_object(parsed(seen.body)).get("id"))
+            said = subject.without_secrets(said)[:80]
             breach(f"the id of the error is {said}, that of the request {json.dumps(request_id)}")
 
 

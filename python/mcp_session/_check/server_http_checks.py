@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -96,7 +97,8 @@ async def modern_unknown_method(subject: Subject) -> None:
     seen = await subject.modern("mcp-session/no-such-method")
     code = as_object(as_object(parsed(seen.body)).get("error")).get("code")
     if (seen.status, code) != (404, -32601):
-        breach(f"answered {subject.shown(seen)}, code {code}")
+        said = subject.without_secrets(json.dumps(code))[:80]
+        breach(f"answered {subject.shown(seen)}, code {said}")
     if seen.verdict(Side.CLIENT).rule is not Rule.MODERN_EXCHANGE:
         breach("a client takes it for the end of its session")
 
@@ -142,7 +144,7 @@ async def cors_allows_session_id(subject: Subject) -> None:
     seen = await subject.send("OPTIONS", headers=headers, version=None)
     if seen.header("access-control-allow-origin") is None:
         skip(f"it lets no browser in: answered {subject.shown(seen)}")
-    _is_listed(seen, "access-control-allow-headers")
+    _is_listed(subject, seen, "access-control-allow-headers")
 
 
 async def cors_exposes_session_id(subject: Subject) -> None:
@@ -151,13 +153,14 @@ async def cors_exposes_session_id(subject: Subject) -> None:
     if seen.header("access-control-allow-origin") is None or not seen.is_success:
         skip(f"it lets no browser in: answered {subject.shown(seen)}")
     subject.session_of(seen)
-    _is_listed(seen, "access-control-expose-headers")
+    _is_listed(subject, seen, "access-control-expose-headers")
 
 
-def _is_listed(seen: Seen, header: str) -> None:
-    listed = [it.strip().lower() for it in (seen.header(header) or "").split(",")]
+def _is_listed(subject: Subject, seen: Seen, header: str) -> None:
+    said = seen.header(header) or ""
+    listed = [it.strip().lower() for it in said.split(",")]
     if not {"mcp-session-id", "*"} & set(listed):
-        breach(f"{header} is {seen.header(header) or 'not there'}"[:200])
+        breach(f"{header} is {subject.without_secrets(said)[:200] or 'not there'}")
 
 
 async def slash(subject: Subject) -> None:
@@ -173,6 +176,9 @@ async def slash(subject: Subject) -> None:
     if seen.status in OTHER_REDIRECTS:
         breach(f"{seen.status} makes many clients repeat the request as GET")
     if seen.status in KEEPING_REDIRECTS:
-        target = urlsplit(urljoin(other, seen.header("location") or ""))
+        try:
+            target = urlsplit(urljoin(other, seen.header("location") or ""))
+        except ValueError:
+            breach("it redirects to what is no URL")
         if (target.scheme, target.netloc) != (url.scheme, url.netloc):
             breach("it redirects to another origin, where no client sends its credentials")

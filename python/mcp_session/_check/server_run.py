@@ -10,6 +10,7 @@ from mcp_session._check.results import Breach, NoAnswer, Outcome, Result, Skip
 from mcp_session._check.server_table import TABLE
 from mcp_session._check.subject import Subject
 from mcp_session._check.wire import Wire
+from mcp_session.testing._errors import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,8 @@ async def _run(check: ServerCheck, subject: Subject) -> tuple[Result, bool]:
         waited_in_vain = isinstance(breach, NoAnswer) and breach.timed_out
     except Skip as skip:
         outcome, reason = Outcome.SKIPPED, skip.reason
+    except Exception as error:  # noqa: BLE001 - whatever a server's bytes make of a reader
+        outcome, reason = Outcome.FAIL, f"what came back was not understood: {kinds(error)}"
     if outcome is Outcome.PASS and not subject.looked_at:
         outcome, reason = Outcome.FAIL, NOTHING_SEEN
     seconds = time.monotonic() - begun

@@ -16,6 +16,7 @@ from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
+from mcp_session._secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -45,8 +46,8 @@ _META = {
 
 _LONGEST = 120
 
-# A shorter header is no credential, and may be part of any word.
-_TELLING = 4
+# What a server settles on is sent in a header from then on.
+_VERSIONS = re.compile("[!-~]{1,64}")
 
 # What a server answers to GET or DELETE that has neither.
 NOT_OFFERED = 405
@@ -123,10 +124,9 @@ class Subject:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     def __post_init__(self) -> None:
-        """Take the caller's own headers for credentials, should the server say them again."""
-        values = [value.decode() for _, value in self.wire.headers]
-        values += [value.partition(" ")[2] for value in values]
-        self._secrets.update(value for value in values if len(value) > _TELLING)
+        """Take what the caller gave for credentials, should the server say it again."""
+        headers = [(name, value.decode()) for name, value in self.wire.headers]
+        self._secrets.update(secrets_of(self.wire.url, headers))
 
     # ---- One request
 
@@ -221,7 +221,9 @@ class Subject:
         verdict = seen.verdict(Side.CLIENT)
         if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
             version = as_object(as_object(seen.answer_to(1)).get("result")).get("protocolVersion")
-            self.version = version if isinstance(version, str) else LEGACY
+            if not (isinstance(version, str) and _VERSIONS.fullmatch(version)):
+                version = LEGACY
+            self.version = version
             return Session(verdict.session_id, self.version)
         if verdict.rule is Rule.NO_SESSION_ASSIGNED:
             skip("the server assigns no session ID")
@@ -330,14 +332,18 @@ class Subject:
 
     def shown(self, seen: Seen) -> str:
         """Return an answer in a few words, with no ID and no credential in it."""
-        text = seen.body.decode(errors="replace")
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "*")
+        text = self.without_secrets(seen.body.decode(errors="replace"))
         text = escaped(text.strip()[: _LONGEST + 1])
         text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
-        kind = (seen.header("content-type") or "").partition(";")[0].strip()
+        kind = self.without_secrets((seen.header("content-type") or "").partition(";")[0].strip())
         parts = [str(seen.status), escaped(kind[:_LONGEST])]
         return " ".join(filter(None, [*parts, text if not seen.is_success else ""]))
+
+    def without_secrets(self, text: str) -> str:
+        """Return what a server said with no ID and no credential in it: before any of it is cut."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "*")
+        return text
 
     def misreport(self, seen: Seen) -> str:
         """Return what to add where an answer is a terminated session in other words."""
@@ -348,7 +354,7 @@ class Subject:
 
     def _stranger(self, like: str) -> str:
         """Return an ID like one that was given out, and which never was."""
-        made = re.sub(r"[0-9A-Za-z]*[0-9][0-9A-Za-z]*", _others, like)
+        made = re.sub(r"[0-9A-Za-z]+", _others, like)
         made = (
             made if made not in self._secrets and made != like else f"{made}{secrets.token_hex(8)}"
         )
@@ -367,7 +373,9 @@ class Subject:
 
 
 def _others(found: re.Match[str]) -> str:
-    return "".join(map(_other, found[0]))
+    """Replace a part with a digit in it; one without may be a name that is in each ID."""
+    part = found[0]
+    return "".join(map(_other, part)) if any(it.isdigit() for it in part) else part
 
 
 def _other(character: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mcp_session._fuzz.search import Bounds as BoundsType
     from mcp_session._fuzz.search import Search
+    from mcp_session._fuzz.server import Target
 
 __all__ = ["fuzz", "fuzz_client"]
 
@@ -28,7 +29,7 @@ CommandType = TypeVar("CommandType", bound="Callable[..., object]")
 FOUND_SOMETHING, MISUSED = 1, 2
 MEBIBYTE = 1024 * 1024
 # What the extra `check` brings, by the names of the modules.
-NEEDED = ("anyio", "h11", "hypothesis")
+NEEDED = ("anyio", "h11", "httpx2", "hypothesis")
 
 _SECONDS = click.option(
     "--seconds",
@@ -111,11 +112,16 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
     started or reached.
     """
     with _extra():
+        import httpx2  # noqa: PLC0415 - an extra
+
         from mcp_session._fuzz.server import Target, fuzz_server  # noqa: PLC0415 - an extra
         from mcp_session.testing.processes import CommandServer  # noqa: PLC0415 - an extra
 
     ours = checked_headers(headers, bearer)
-    _check_url(url if command is None else url.replace("{port}", "1"))
+    checked_url(url if command is None else url.replace("{port}", "1"))
+    # Who certifies a server is the same as for `check`.
+    trusted = httpx2.create_ssl_context()
+    trusted.set_alpn_protocols(["http/1.1"])
     with ExitStack() as stack:
         started = None
         if command is not None:
@@ -129,8 +135,9 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
             tuple(ours),
             answer_seconds,
             memory * MEBIBYTE,
+            trusted,
         )
-        _check_reached(target.url, answer_seconds)
+        _check_reached(target)
         _run(partial(fuzz_server, target), options)
 
 
@@ -167,17 +174,12 @@ def fuzz_client(
         _misused(f"COMMAND cannot be run ({error})")
 
 
-def _check_url(url: str) -> None:
-    if urlsplit(checked_url(url)).scheme != "http":
-        _misused("URL has to begin with http://")
-
-
-def _check_reached(url: str, seconds: float) -> None:
+def _check_reached(target: Target) -> None:
     """End where nobody takes a connection: that is no fault of a server."""
-    from mcp_session.testing.client import ScriptedClient  # noqa: PLC0415 - an extra
-
     try:
-        ScriptedClient(url, seconds=seconds).begin(b"").close()
+        target.client().begin(b"").close()
+    except ssl.SSLCertVerificationError:
+        _misused("the server's certificate is not of an authority that is trusted: SSL_CERT_FILE")
     except OSError as error:
         _misused(f"the server cannot be reached ({type(error).__name__})")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["gateway"]
 
 # What the extra `gateway` brings, by the names of the modules.
-_NEEDED = {"anyio", "httpcore", "prometheus_client", "starlette", "uvicorn"}
+_NEEDED = {"anyio", "h11", "prometheus_client", "starlette", "uvicorn"}
 
 
 _LEVELS = {

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from rich.console import Console
 
 from mcp_session._fingerprint import fingerprint
+from mcp_session._secrets import may_be_credential
 
 __all__ = ["arrow", "console_for_output", "escaped", "named", "route", "shortened", "shown_id"]
 
@@ -16,9 +17,6 @@ _UNFOLDED = 100_000
 _FINGERPRINT_DIGITS = 6
 
 _LONGEST = 200
-
-# A longer part of a path with a digit in it may be a credential.
-_LONGEST_PART = 16
 
 # As in `mcp;session=1868a90c`.
 _VALUES = re.compile("[;=,&:]")
@@ -68,7 +66,7 @@ def route(endpoint: str, session_ids: Container[str] = ()) -> str:
 
 
 def _is_telling(part: str, session_ids: Container[str]) -> bool:
-    if len(part) > _LONGEST_PART and re.search(r"\d", part):
+    if may_be_credential(part):
         return True
     return any(it in session_ids for it in _VALUES.split(part.lower()))
 

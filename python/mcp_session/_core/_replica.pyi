@@ -66,6 +66,7 @@ class Replica:
         requires_session: bool = True,
         max_sessions: int = 100_000,
         max_bytes: int = 0x10000000,
+        lease: float = 1.5,
     ) -> Self: ...
     @property
     def identity(self) -> str:

@@ -277,6 +277,16 @@ class CollectedBody:
         """Whether it has to be told of what is read (`bool`)."""
     def request(self, message: MutableMapping[str, Any] | None, /) -> None:
         """Tell of what the server's `receive` returned; of `None` if it raised."""
+    def wait(self) -> int:
+        """Tell that its client lets wait for the rest: it gives way from now on. Returns the number
+        (`int`) by which it does.
+        """
+    def displaces(self, message: MutableMapping[str, Any], /) -> int | None:
+        """Return the number (`int`) of the body that has to give way before this one is told of a
+        message; `None` where there is room for that, or nothing would make any.
+        """
+    def give_way(self) -> None:
+        """Tell that it gives way, and that nobody has anything of it any more."""
     def wait_over(self) -> None:
         """Tell that the application has waited for the request long enough."""
     @property

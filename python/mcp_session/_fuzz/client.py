@@ -9,11 +9,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 import anyio
+import h11
 from hypothesis import strategies as st
 
 from mcp_session import Action, classify_exchange
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
+from mcp_session.testing._errors import leaves
 from mcp_session.testing.processes import kill_all, memory_of_all
 from mcp_session.testing.scripted import Exchange, SmallServer, scripted_server
 
@@ -133,6 +135,25 @@ class _Run:
     async def through(self, case: _Case) -> Finding | None:
         """Play one bad server; return what the client did wrong."""
         self.left, self.repeats = list(case.replies), case.repeats
+        try:
+            told = await self._play()
+        except Exception as error:
+            causes = list(leaves(error))
+            if all(isinstance(it, h11.RemoteProtocolError) for it in causes):
+                told = "not HTTP", "it sent what is no HTTP"
+            elif all(isinstance(it, RecursionError) for it in causes):
+                told = "too deep", "it sent JSON that is nested too deep to be read"
+            else:
+                raise
+        if told is None or told[0] in self.known:
+            return None
+        pairs = [(it.request.raw, it.sent) for it in self.exchanges]
+        size = sum(len(request) + len(response) for request, response in pairs)
+        # What was still to be answered does not matter to what was found.
+        return Finding(*told, pairs, str(case), size + len(case.replies))
+
+    async def _play(self) -> tuple[str, str] | None:
+        """Run the command to its end; return its fault, if it has one."""
         async with scripted_server(self._answer) as server:
             try:
                 process = await anyio.open_process(
@@ -151,13 +172,7 @@ class _Run:
                 kill_all(process.pid)
                 with anyio.CancelScope(shield=True):
                     await process.aclose()
-        pairs = [(it.request.raw, it.sent) for it in self.exchanges]
-        told = self._fault(has_ended=has_ended, status=process.returncode)
-        if told is None or told[0] in self.known:
-            return None
-        size = sum(len(request) + len(response) for request, response in pairs)
-        # What was still to be answered does not matter to what was found.
-        return Finding(*told, pairs, str(case), size + len(case.replies))
+        return self._fault(has_ended=has_ended, status=process.returncode)
 
     async def _watch(self, process: Process) -> bool:
         """Return whether the command ended by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,11 +13,13 @@ from mcp_session import peek
 from mcp_session.testing import strategies
 from mcp_session.testing.client import write_request
 
-__all__ = ["Ask", "Attached", "Framing", "Step", "cases", "written"]
+__all__ = ["Ask", "Attached", "Framing", "Step", "calls_nothing", "cases", "written"]
 
 MOST_STEPS = 6
 VERSION = "2025-11-25"
 LONG_HEADER = 3000
+# Of a character of ASCII, as JSON spells it.
+_ESCAPE = re.compile(rb"\\u00([0-7][0-9A-Fa-f])")
 
 
 class Attached(Enum):
@@ -145,16 +148,21 @@ def _malformed() -> st.SearchStrategy[Ask]:
         Ask,
         method=st.sampled_from(["POST", "POST", "POST", "GET", "DELETE", "PATCH", "HEAD"]),
         attached=st.sampled_from(Attached),
-        body=strategies.bodies().filter(_calls_nothing),
+        body=strategies.bodies().filter(calls_nothing),
         version=st.none() | st.sampled_from(strategies.VERSIONS),
         headers=headers,
         framing=st.sampled_from([Framing.WHOLE] * 4 + list(Framing)),
     ).filter(_keeps_the_session)
 
 
-def _calls_nothing(body: bytes) -> bool:
-    """No tool of the server's is to run."""
-    return b"tools/call" not in body and peek(body).method != "tools/call"
+def calls_nothing(body: bytes) -> bool:
+    r"""No tool of the server's is to run, however its name is spelled, or where it stands.
+
+    `tools\u002fcall` in a batch is one, and so is UTF-16 to those who read that.
+    """
+    spelled = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), body.replace(b"\0", b""))
+    is_named = b"tools/call" in spelled.replace(b"\\/", b"/")
+    return not is_named and peek(body).method != "tools/call"
 
 
 def _keeps_the_session(ask: Ask) -> bool:

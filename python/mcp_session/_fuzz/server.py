@@ -12,9 +12,11 @@ import h11
 from mcp_session import Action, Side, admit, classify_exchange, peek
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
+from mcp_session._secrets import secrets_of
 from mcp_session.testing.client import ScriptedClient
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Collection, Sequence
 
     from mcp_session.testing.client import Response
@@ -55,6 +57,12 @@ class Target:
     answer_seconds: float = 20.0
     growth: int = 64 * 1024 * 1024
     """How many bytes a `command` may grow beyond what it has after its first cases."""
+    ssl_context: ssl.SSLContext | None = None
+    """Says who certifies a server of https; one for all requests, since it is slow to make."""
+
+    def client(self) -> ScriptedClient:
+        """Return what sends it requests."""
+        return ScriptedClient(self.url, seconds=self.answer_seconds, ssl_context=self.ssl_context)
 
 
 def fuzz_server(target: Target, bounds: Bounds) -> Search:
@@ -199,7 +207,7 @@ class _Run:
     def _send(self, ask: Ask, session_id: str | None) -> Response | None:
         """Send a request; return the answer, or None where none is owed and none came."""
         target = self.target
-        client = ScriptedClient(target.url, seconds=target.answer_seconds)
+        client = target.client()
         with_ours = Ask(
             *(ask.method, ask.attached, ask.body, ask.version),
             *((*target.headers, *ask.headers), ask.framing, ask.is_plain),
@@ -238,12 +246,16 @@ class _Run:
         return response
 
     def _record(self, request: bytes, response: bytes) -> None:
+        """Keep an exchange without the caller's credentials: it is written into files."""
+        for it in secrets_of(self.target.url, self.target.headers):
+            secret, hidden = it.encode(), b"*" * len(it.encode())
+            request, response = request.replace(secret, hidden), response.replace(secret, hidden)
         self.exchanges.append((request, response))
 
     def _is_up(self, why: str) -> None:
         self._has_not_ended(why)
         try:
-            ScriptedClient(self.target.url, seconds=self.target.answer_seconds).begin(b"").close()
+            self.target.client().begin(b"").close()
         except OSError as error:
             # A process that ends closes its sockets before it is gone.
             until = time.monotonic() + ENDING_SECONDS
@@ -284,7 +296,11 @@ class _Run:
             body=ask.body,
             known=ask.attached is Attached.LIVE,
         )
-        means = classify_exchange(request, raw)
+        try:
+            means = classify_exchange(request, raw)
+        except ValueError:
+            kind = "not HTTP"
+            raise _FaultError(kind, "an answer that no client can be sure to read") from None
         ends = means.action in {Action.CLEAR_AND_REINIT, Action.CLEAR}
         status = raw.split(b" ", 2)[1].decode("latin-1")
         what = f"{ask.method} with {ask.attached.value} was answered {status}: "

@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import ssl
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
@@ -55,8 +54,6 @@ class Target:
         self._place = (parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         self.upstream = Upstream(
             f"{parts.scheme}://{parts.netloc}",
-            # One for all connections: to read the authorities takes longer than to connect.
-            ssl_context=ssl.create_default_context() if parts.scheme == "https" else None,
             connect_seconds=_CONNECT_SECONDS,
         )
 

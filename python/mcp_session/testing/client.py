@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import h11
+
+from mcp_session._urls import DEFAULT_PORTS, server_url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,15 +72,22 @@ class RawExchange:
     """One request on a connection of its own, and the response as far as it was read.
 
     A response that is no HTTP raises `h11.RemoteProtocolError`, one that does not come in time
-    `TimeoutError`, a server that is not there `OSError`.
+    `TimeoutError`, a server that is not there, or with which there is no TLS, `OSError`.
     """
 
-    def __init__(self, address: tuple[str, int], request: bytes, *, seconds: float = 30.0) -> None:
-        """Send a request to an address."""
+    def __init__(
+        self,
+        address: tuple[str, int],
+        request: bytes,
+        *,
+        seconds: float = 30.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Send a request to an address, over TLS if there is a context for it."""
         self.response = Response()
         self.request = request
         self._until = time.monotonic() + seconds
-        self._connection = socket.create_connection(address, timeout=seconds)
+        self._connection = _connected(address, seconds, ssl_context)
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_ANSWER)
         method = request.split(b" ", 1)[0]
         # For the parser only, which has to know what was asked; the request goes out raw.
@@ -102,9 +111,10 @@ class RawExchange:
         self._connection.sendall(data)
 
     def finish_sending(self) -> None:
-        """Say that nothing more comes, and read on."""
+        """Say that nothing more comes, and read on; over TLS most servers then answer nothing."""
         with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_WR)
+            # `SSLSocket.shutdown` would end TLS in both directions. Below it, the other is kept.
+            socket.socket.shutdown(self._connection, socket.SHUT_WR)
 
     def read_until(self, enough: Callable[[Response], bool]) -> Response:
         """Read until it is enough or all."""
@@ -148,10 +158,7 @@ class RawExchange:
         for event in self._events():
             if isinstance(event, h11.Response):
                 response.status = event.status_code
-                for name, value in event.headers:
-                    key, text = name.decode(), value.decode("latin-1")
-                    earlier = response.headers.get(key)
-                    response.headers[key] = text if earlier is None else f"{earlier}, {text}"
+                response.headers = _joined(event.headers)
             elif isinstance(event, h11.Data):
                 response.body += bytes(event.data)
             elif isinstance(event, h11.EndOfMessage):
@@ -173,24 +180,51 @@ class RawExchange:
                 return
 
 
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Join the headers of one name, however many there are of it."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.decode(), []).append(value.decode("latin-1"))
+    return {name: ", ".join(it) for name, it in values.items()}
+
+
+def _connected(
+    address: tuple[str, int], seconds: float, ssl_context: ssl.SSLContext | None
+) -> socket.socket:
+    """Connect in this time, and agree on TLS in as much."""
+    connection = socket.create_connection(address, timeout=seconds)
+    if ssl_context is None:
+        return connection
+    try:
+        return ssl_context.wrap_socket(connection, server_hostname=address[0])
+    except BaseException:
+        connection.close()
+        raise
+
+
 class ScriptedClient:
     """Sends a server the very bytes of a test, and reads what it answers.
 
     Each exchange has a connection of its own. `exchanges` keeps every request and the response
-    to it, as raw bytes, for `mcp_session.classify_exchange`.
+    to it, as raw bytes, for `mcp_session.classify_exchange`. A server of `https://` has to be
+    certified by an authority of the system's, or as `ssl_context` has it.
 
     >>> from mcp_session.testing import ScriptedClient
     >>> ScriptedClient("http://127.0.0.1:8000/mcp?key=1").target
     '/mcp?key=1'
     """
 
-    def __init__(self, url: str, *, seconds: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, seconds: float = 30.0, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
         """Take where to send, and how long an answer may take."""
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            message = "not an http:// URL"
+        parts = server_url_parts(url)
+        if parts is None or parts.hostname is None:
+            message = "not a URL of http:// or https:// that names a server"
             raise ValueError(message)
-        self.address = (parts.hostname, parts.port or 80)
+        self.address = (parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
+        is_secure = parts.scheme == "https"
+        self.ssl_context = (ssl_context or ssl.create_default_context()) if is_secure else None
         self.host = parts.netloc.rpartition("@")[2]
         self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self.seconds = seconds
@@ -198,7 +232,9 @@ class ScriptedClient:
 
     def begin(self, request: bytes) -> RawExchange:
         """Send a request; close what is returned, or leave its block."""
-        return RawExchange(self.address, request, seconds=self.seconds)
+        return RawExchange(
+            self.address, request, seconds=self.seconds, ssl_context=self.ssl_context
+        )
 
     def exchange(self, request: bytes) -> Response:
         """Send a request, and read the whole response."""

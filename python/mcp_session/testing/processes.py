@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from mcp_session._urls import DEFAULT_PORTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -69,7 +71,8 @@ class CommandServer:
         if url is None and not takes_port:
             message = "the command takes no {port}, so the URL has to be given"
             raise ValueError(message)
-        self.port = free_port() if takes_port else urlsplit(url or "").port or 80
+        parts = urlsplit("" if takes_port else url or "")
+        self.port = free_port() if takes_port else parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
         self.url = (url or f"http://127.0.0.1:{{port}}{path}").replace("{port}", str(self.port))
         self.command = [argument.replace("{port}", str(self.port)) for argument in arguments]
         self.starts = 0
@@ -237,7 +240,8 @@ def _processes() -> Iterator[_Process]:
 class AsgiServer:
     """An ASGI application, served by uvicorn in a thread of this process, on a loopback port.
 
-    `make` makes the application anew at each start, so a restart forgets all that it knew.
+    `make` makes the application anew at each start, so a restart forgets all that it knew. With
+    uvicorn's `ssl_certfile` and `ssl_keyfile` it is served over TLS.
 
     >>> from mcp_session.testing import AsgiServer, ScriptedClient
     >>> def make():
@@ -254,7 +258,8 @@ class AsgiServer:
     def __init__(self, make: Callable[[], Any], *, path: str = "/mcp", **options: Any) -> None:  # noqa: ANN401 - uvicorn's own
         """Take what makes the application; `options` are those of `uvicorn.Config`."""
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}{path}"
+        scheme = "https" if options.get("ssl_certfile") else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}{path}"
         self.starts = 0
         self._make = make
         self._options: dict[str, Any] = {"log_level": "critical", "ws": "none", **options}

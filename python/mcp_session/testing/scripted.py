@@ -37,6 +37,8 @@ Script: TypeAlias = Callable[["Exchange"], Awaitable[None]]
 
 RESETS = struct.pack("ii", 1, 0)
 LONGEST_HEAD = 1 << 20
+# Who sends more is not read on.
+LONGEST_REQUEST = 1 << 27
 ONE_READ = 65536
 
 
@@ -200,12 +202,12 @@ class Connection:
     async def read_request(self, number: int) -> Request | None:
         """Read one whole request; None when the client has left."""
         head: h11.Request | None = None
-        body = raw = b""
+        body, raw = bytearray(), bytearray()
         while True:
             event = self.http.next_event()
             if event is h11.NEED_DATA:
                 data = await self.receive()
-                if not data:
+                if not data or len(raw) > LONGEST_REQUEST:
                     return None
                 raw += data
                 self.http.receive_data(data)
@@ -216,7 +218,7 @@ class Connection:
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 names = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
                 method, target = head.method.decode(), head.target.decode()
-                return Request(method, target, names, body, raw, number)
+                return Request(method, target, names, bytes(body), bytes(raw), number)
             else:
                 return None
 

@@ -11,9 +11,13 @@ use super::state::{Attached, State};
 use crate::answer::Answer;
 use crate::exchange::Method;
 
-/// How often, and how long, a request waits for the lease of an owner that cannot be reached.
+/// How often a request waits for the lease of an owner that cannot be reached.
 const MOST_WAITS: u32 = 10;
-const WAIT: Duration = Duration::from_millis(200);
+/// How long each time, whatever a lease is: at most 10 s together. No client waits longer.
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// What the waits together are longer than a lease that was renewed when the first began.
+const PAST_LEASE: Duration = Duration::from_millis(500);
 
 impl Run {
     /// Takes the head of what the owner has answered.
@@ -81,7 +85,7 @@ impl Run {
             return self.unavailable();
         }
         self.state = State::Waiting;
-        Step::Wait(WAIT)
+        Step::Wait(wait_for(replica.options.lease))
     }
 
     /// Whether the body was read by whoever had the request before, and cannot be given again.
@@ -95,5 +99,28 @@ impl Run {
         let hop = hop::Hop { to: &replica.identity, claim };
         let mark = hop::refusal(&replica.key, hop::Refusal::NotMine, &key, hop);
         Step::Reply(Reply::misdirected(&mark))
+    }
+}
+
+/// So that all waits of a request are past the end of a lease: else it would be answered 503
+/// though its owner is gone, and a moment later the next one be served.
+fn wait_for(lease: Duration) -> Duration {
+    let each = lease.saturating_add(PAST_LEASE) / MOST_WAITS;
+    each.clamp(SHORTEST_WAIT, LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_waits_past_the_end_of_a_lease_and_never_for_more_than_ten_seconds() {
+        for tenths in 0..=95 {
+            let lease = Duration::from_millis(100 * tenths);
+            assert!(wait_for(lease) * MOST_WAITS >= lease + PAST_LEASE, "{lease:?}");
+        }
+        for lease in [Duration::from_secs(10), Duration::from_secs(86_400), Duration::MAX] {
+            assert_eq!(wait_for(lease) * MOST_WAITS, Duration::from_secs(10));
+        }
     }
 }

@@ -10,6 +10,10 @@ const server = new McpServer({ name: 'hono', version: '1.0.0' });
 server.registerTool('echo', { description: 'Says a word' }, () => ({
     content: [{ type: 'text', text: 'word' }],
 }));
+server.registerTool('push', { description: 'Notifies of what belongs to no request' }, () => {
+    setTimeout(() => server.sendToolListChanged(), 300);
+    return { content: [{ type: 'text', text: 'pushed' }] };
+});
 const transport = new StreamableHTTPTransport({ sessionIdGenerator: randomUUID });
 await server.connect(transport);
 const app = new Hono();

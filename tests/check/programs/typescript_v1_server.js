@@ -18,6 +18,10 @@ const open = async () => {
     server.registerTool('echo', { description: 'Says a word' }, () => ({
         content: [{ type: 'text', text: 'word' }],
     }));
+    server.registerTool('push', { description: 'Notifies of what belongs to no request' }, () => {
+        setTimeout(() => server.sendToolListChanged(), 300);
+        return { content: [{ type: 'text', text: 'pushed' }] };
+    });
     await server.connect(transport);
     return transport;
 };

@@ -26,6 +26,10 @@ const open = async () => {
     server.registerTool('echo', { description: 'Return the text', inputSchema }, ({ text }) => ({
         content: [{ type: 'text', text }],
     }));
+    server.registerTool('push', { description: 'Notifies of what belongs to no request' }, () => {
+        setTimeout(() => server.sendToolListChanged(), 300);
+        return { content: [{ type: 'text', text: 'pushed' }] };
+    });
     await server.connect(transport);
     return transport;
 };

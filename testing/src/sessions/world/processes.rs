@@ -178,12 +178,11 @@ impl World {
             let mut holders = self.processes.iter().filter(|it| it.replica.owns(&session.key));
             let holder = holders.next();
             let is_held = holder.is_some();
-            if let (Some(holder), None, Some((entry, _))) =
-                (holder, holders.next(), self.table.entries.get(&session.key))
-                && *entry.owner == *holder.identity
-            {
-                session.is_evicted = false;
-            }
+            let entry = self.table.entries.get(&session.key);
+            session.is_evicted &= match (holder, holders.next(), entry) {
+                (Some(holder), None, Some((entry, _))) => *entry.owner != *holder.identity,
+                _ => true,
+            };
             if session.state == State::Live && !is_stored && !is_held {
                 session.state = State::Uncertain;
             }
