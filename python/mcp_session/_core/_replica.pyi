@@ -41,9 +41,11 @@ class Replica:
     is 503 for a while after it may have. `echo_id` (`bool`): whether the answers made here repeat
     the request's id. `requires_session` (`bool`): whether a request without a session header is
     refused, as by a server that requires a session; else the application gets it as it came.
-    `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them.
+    `max_sessions` (`int`) and `max_bytes` (`int`): how much is remembered of them. `lease`
+    (`float`, seconds): for how long a lease stands that is not renewed.
 
-    Raises `ValueError` for a `key` that is too short and an `identity` that is empty.
+    Raises `ValueError` for a `key` that is too short, an `identity` that is empty, and a `lease`
+    that is negative.
 
     >>> from mcp_session.replica import ReadBody, Replica
     >>> replica = Replica("8b2f0c5e", b"sixteen bytes or more")
