@@ -1,6 +1,6 @@
 //! The server machine: one exchange as a server, proxy or gateway sees it.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_session_core::server::{
     Decision, EchoId, Effect, Entry, Exchange, Options, Outcome, Paths, Policy, Remark,
@@ -15,7 +15,6 @@ use crate::arguments::{
     Body, MethodArgument, MisreportsArgument, StatusArgument, no_pair_of_bytes, part, wrong_type,
 };
 use crate::enums::{self, ServerStep};
-use crate::replica_run::lock;
 use crate::values::Answer;
 
 /// What a server or proxy does about lost sessions; for all of its exchanges.
@@ -131,7 +130,7 @@ impl ServerPolicy {
 impl ServerPolicy {
     /// The bodies of all requests under it that give way.
     pub(crate) fn unfinished(&self) -> MutexGuard<'_, UnfinishedBodies> {
-        lock(&self.unfinished)
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
