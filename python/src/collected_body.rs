@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::asgi::Message;
-use crate::replica_run::lock;
 use crate::server::{ServerPolicy, rest};
+use crate::values::lock;
 
 /// The body of a request, as ASGI brings it, collected before anything is done about it.
 ///

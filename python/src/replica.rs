@@ -13,8 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arguments::{Body, FlagArgument, Optional, ServedMethod, Text};
-use crate::replica_run::{SessionRun, lock, renewal};
+use crate::replica_run::{SessionRun, renewal};
 use crate::server::each_header;
+use crate::values::lock;
 
 /// What one process knows of the sessions of an application that runs in several: its lease,
 /// and the sessions that it owns.

@@ -1,6 +1,6 @@
 //! One request of the ownership protocol, for Python.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use mcp_session_core::server::{ResponseHead, Rest};
 use mcp_session_core::sessions::{
@@ -15,6 +15,7 @@ use crate::client_shared::{is_long, used};
 use crate::enums;
 use crate::replica_steps::step_object;
 use crate::server::each_header;
+use crate::values::lock;
 
 /// One request of an application that runs in several processes.
 ///
@@ -351,10 +352,6 @@ impl Drop for SessionRun {
     fn drop(&mut self) {
         self.finish();
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn renewal(lapsed: bool) -> Renewal {

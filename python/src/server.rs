@@ -15,8 +15,7 @@ use crate::arguments::{
     Body, MethodArgument, MisreportsArgument, StatusArgument, no_pair_of_bytes, part, wrong_type,
 };
 use crate::enums::{self, ServerStep};
-use crate::replica_run::lock;
-use crate::values::Answer;
+use crate::values::{Answer, lock};
 
 /// What a server or proxy does about lost sessions; for all of its exchanges.
 ///

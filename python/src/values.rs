@@ -1,6 +1,7 @@
 //! What goes out to Python: frozen values.
 
 use std::hash::{BuildHasher as _, Hash};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_session_core::http::header::CONTENT_LENGTH;
 use mcp_session_core::http::{HeaderName, HeaderValue, StatusCode};
@@ -536,4 +537,8 @@ impl Message {
         let kind = enums::shown(enums::kind(py, self.kind)?.bind(py))?;
         Ok(format!("<Message {kind}, method={}, id={}>", method.repr()?, id.repr()?))
     }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
