@@ -314,10 +314,10 @@ BUGS = [
         "self.awaited.pending.unanswered().flat_map(|id| event(&error, id).repeat(2))",
     ),
     Bug(
-        "a resumption is counted twice",
-        *("client", "client", "src/client/watch.rs"),
-        "{ 0 } else { self.in_vain + 1 };",
-        "{ 0 } else { self.in_vain + 2 };",
+        "a resumption that fails is counted twice",
+        *("client", "client", "src/client/interrupted.rs"),
+        "failures: self.failures.saturating_add(1)",
+        "failures: self.failures.saturating_add(2)",
     ),
     Bug(
         "an alias collides with a session that is open",

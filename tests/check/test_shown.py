@@ -24,10 +24,10 @@ from mcp_session.testing import (
     scripted_server,
 )
 
-import pages
+import page_blocks
 
 TESTS = Path(__file__).resolve().parents[1]
-LINES = pages.RUN["check"]
+LINES = page_blocks.RUN["check"]
 GATEWAYS = [line for line in LINES if line.startswith("mcp-session gateway ")]
 OTHERS = [line for line in LINES if line not in GATEWAYS]
 LIMIT_SECONDS = 600.0
@@ -104,7 +104,7 @@ def test_a_line_that_judges_or_fuzzes_finds_nothing_in_a_healthy_peer(
 
 
 def test_the_steps_of_a_workflow_write_what_ci_reads(tmp_path: Path) -> None:
-    (block,) = (it for it in pages.blocks("yaml") if it.page == "docs/check.md")
+    (block,) = (it for it in page_blocks.blocks("yaml") if it.page == "docs/check.md")
     folded = re.sub(r"\n +", " ", re.sub(r"run: >\n +", "run: ", block.text))
     steps = re.findall(r"- run: (.*?)(?= #|\n|- run|$)", folded)
     ours = [line for line in steps if line.startswith("mcp-session ")]
@@ -165,9 +165,9 @@ def asked(gateway: CommandServer, message: object, session_id: str | None = None
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("block", pages.blocks("json"), ids=lambda it: str(len(it.text)))
+@pytest.mark.parametrize("block", page_blocks.blocks("json"), ids=lambda it: str(len(it.text)))
 @pytest.mark.anyio
-async def test_a_bridge_as_it_is_configured_speaks_for_its_client(block: pages.Block) -> None:
+async def test_a_bridge_as_it_is_configured_speaks_for_its_client(block: page_blocks.Block) -> None:
     settings = json.loads(block.text)
     ((_, configured),) = (settings.get("mcpServers") or settings["servers"]).items()
     small = SmallServer()

@@ -975,6 +975,37 @@ async def test_a_server_whose_sessions_die_with_their_stream_is_not_asked_for_on
         assert len(scene.server.seen("initialize")) <= 4
 
 
+async def test_a_first_stream_is_not_given_up_over_a_404_while_its_session_is_doubted() -> None:
+    async def refuse_the_trial(exchange: Exchange) -> None:
+        # It tries out the old session, whose end is doubted; then the gateway is well again.
+        scene.script.parts.clear()
+        scene.script.parts["GET"] = refusal(200, b"", **EVENTS)
+        await exchange.answer(404)
+
+    async with session() as scene:
+        scene.script.parts |= {
+            "tools/call": refusal(404),
+            "initialize": refusal(502),
+            "GET": refuse_the_trial,
+        }
+        await scene.caller.post(call_of(1))
+        with anyio.fail_after(SOON_SECONDS):
+            async with scene.caller.get() as response:
+                assert response.status_code == 200
+        # The gateway is well again, and the session was never gone.
+        assert [it.session for it in scene.server.seen("GET")] == ["session-1", "session-1"]
+
+
+async def test_a_404_to_the_stream_of_a_session_that_was_closed_is_delivered() -> None:
+    async with session() as scene:
+        scene.script.parts |= {"DELETE": refusal(503), "GET": refusal(404)}
+        await scene.caller.send("DELETE")
+        with anyio.fail_after(SOON_SECONDS):
+            async with scene.caller.get() as response:
+                assert response.status_code == 404
+        assert len(scene.server.seen("GET")) == 1
+
+
 # 14: the bound.
 
 

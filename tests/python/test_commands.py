@@ -1,6 +1,6 @@
 """Each line that a page shows is run, or named with the reason; what it names is there.
 
-`tests/pages.py` has the lists.
+`tests/page_blocks.py` has the lists.
 """
 
 import itertools
@@ -13,11 +13,11 @@ import click
 import pytest
 from mcp_session._cli import commands
 
-import pages
+import page_blocks
 from golden import TESTS
 
-ROOT = pages.ROOT
-TEXT = "\n".join(page.read_text(encoding="utf-8") for page in pages.PAGES)
+ROOT = page_blocks.ROOT
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in page_blocks.PAGES)
 STEPS = "\n".join(path.read_text(encoding="utf-8") for path in (TESTS / "steps").glob("*.py"))
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 MANIFESTS = [ROOT / name for name in ("Cargo.toml", "python/Cargo.toml", "testing/Cargo.toml")]
@@ -34,13 +34,13 @@ LABELS = {"shared", "http", "transport"}
 
 def commands_shown() -> list[list[str]]:
     """Those of `mcp-session`, in shells, in workflows, and in what a client is configured with."""
-    lines = pages.shell_lines()
-    for block in pages.blocks("yaml"):
+    lines = page_blocks.shell_lines()
+    for block in page_blocks.blocks("yaml"):
         folded = re.sub(r"run: >\n +", "run: ", block.text)
         lines += re.sub(r"\n +(?=--)", " ", folded).splitlines()
     shown = [shlex.split(line, comments=True) for line in lines if "mcp-session " in line]
     shown = [line[line.index("mcp-session") + 1 :] for line in shown if "mcp-session" in line]
-    for block in pages.blocks("json"):
+    for block in page_blocks.blocks("json"):
         settings = json.loads(block.text)
         servers = settings.get("mcpServers") or settings["servers"]
         shown += [it["args"] for it in servers.values() if it["command"] == "mcp-session"]
@@ -49,7 +49,7 @@ def commands_shown() -> list[list[str]]:
 
 def commands_named() -> Iterator[str]:
     """Those of the shells, one at a time, and those that stand in the text of a page."""
-    for line in pages.shell_lines():
+    for line in page_blocks.shell_lines():
         yield from re.split(r" (?:&&|\|) ", line)
     text = re.sub(r"^ *```.*?^ *```$", "", TEXT, flags=re.DOTALL | re.MULTILINE)
     for span in re.findall(r"`([^`]+)`", text):
@@ -157,25 +157,25 @@ def missing_of_cargo(options: list[str]) -> list[str]:
 
 
 def test_each_line_that_a_page_shows_for_a_shell_is_run_or_named_with_the_reason() -> None:
-    run = [line for lines in pages.RUN.values() for line in lines]
-    shown = pages.shell_lines()
+    run = [line for lines in page_blocks.RUN.values() for line in lines]
+    shown = page_blocks.shell_lines()
 
     assert len(shown) > 20
-    assert sorted({*shown}) == sorted([*run, *pages.NOT_RUN])
-    assert all(pages.NOT_RUN.values())
+    assert sorted({*shown}) == sorted([*run, *page_blocks.NOT_RUN])
+    assert all(page_blocks.NOT_RUN.values())
 
 
 def test_each_session_that_runs_lines_of_the_pages_takes_them_from_the_list() -> None:
     used = STEPS + (TESTS / "check" / "test_shown.py").read_text(encoding="utf-8")
 
-    assert pages.RUN.keys() <= SESSIONS
-    assert [it for it in pages.RUN if f'RUN["{it}"]' not in used] == []
+    assert page_blocks.RUN.keys() <= SESSIONS
+    assert [it for it in page_blocks.RUN if f'RUN["{it}"]' not in used] == []
 
 
 def test_each_block_that_is_not_for_a_shell_is_run_or_read_by_something() -> None:
     catalogue = (TESTS / "integrations" / "catalogue.py").read_text(encoding="utf-8")
     others: set[tuple[str, str]] = set()
-    for block in pages.blocks():
+    for block in page_blocks.blocks():
         language, _, label = block.language.partition(" ")
         match language:
             case "python" if label:
@@ -191,11 +191,11 @@ def test_each_block_that_is_not_for_a_shell_is_run_or_read_by_something() -> Non
             case _:
                 others.add((block.page, block.language))
 
-    assert others == pages.READ.keys()
+    assert others == page_blocks.READ.keys()
 
 
 def test_what_reads_a_block_or_runs_it_instead_is_there() -> None:
-    reasons = " ".join([*pages.READ.values(), *pages.NOT_RUN.values()])
+    reasons = " ".join([*page_blocks.READ.values(), *page_blocks.NOT_RUN.values()])
     files = re.findall(r"[\w/]+\.(?:py|rs)\b", reasons)
     sessions = re.findall(r"sessions? ([\w-]+)(?: and ([\w-]+))?", reasons)
 

@@ -18,7 +18,7 @@ import pytest
 from mcp_session import Rule, Side, classify_exchange
 from mcp_session._cli import commands
 
-import pages
+import page_blocks
 import timeline
 from golden import TESTS
 
@@ -63,7 +63,7 @@ def test_the_python_blocks_of_each_guide_hold_one_after_the_other(guide: Path) -
     exec(compile("\n".join(code), guide.name, "exec"), {})  # noqa: S102 - it is our own
 
 
-@pytest.mark.parametrize("block", [it.text for it in pages.blocks("console")])
+@pytest.mark.parametrize("block", [it.text for it in page_blocks.blocks("console")])
 def test_every_console_block_prints_what_it_shows(block: str) -> None:
     """But for fingerprints, which are of one process."""
     shown: list[str] = []
@@ -179,7 +179,7 @@ def test_the_guide_to_the_clients_names_every_option(module: ModuleType) -> None
     assert options == set(re.findall(r"^\| `(\w+)` \|", guide, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", pages.PAGES, ids=lambda it: str(it.relative_to(ROOT)))
+@pytest.mark.parametrize("page", page_blocks.PAGES, ids=lambda it: str(it.relative_to(ROOT)))
 def test_no_link_of_a_page_leads_nowhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(

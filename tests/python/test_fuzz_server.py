@@ -81,7 +81,7 @@ def test_a_planted_fault_is_found_and_written_as_pairs(fault: str, tmp_path: Pat
 def test_no_file_of_what_was_found_bears_the_credentials(tmp_path: Path) -> None:
     with CommandServer([sys.executable, SERVER, "{port}", "puts an ID on errors"]) as server:
         credentials = (("authorization", "Bearer TOP-SECRET"), ("x-key", "HIDDEN"))
-        target = Target(server.url, server, credentials)
+        target = Target(f"{server.url}?key=QUERY-SECRET", server, credentials)
         told = fuzz_server(target, Bounds(1, 120.0, 1.0, 1))
     (folder,) = write(told.findings, tmp_path, 1)
 
@@ -92,6 +92,19 @@ def test_no_file_of_what_was_found_bears_the_credentials(tmp_path: Path) -> None
         classify_exchange(it.read_bytes(), it.with_suffix(".response").read_bytes()).action
         for it in folder.glob("*.request")
     }
+
+
+def test_what_is_sent_with_each_request_changes_no_verdict() -> None:
+    with CommandServer([sys.executable, SERVER, "{port}", ""]) as server:
+        # Words of the protocol's own.
+        sent = (("x-of", "session"), ("x-kind", "application/json"), ("x-to", "HTTP/1.1"))
+        target = Target(server.url, server, sent, answer_seconds=60.0)
+        cases = seed = 0
+        while cases <= 5:
+            seed += 1
+            told = fuzz_server(target, Bounds(seed, 3.0, 1.0, 1))
+            assert told.findings == []
+            cases += told.cases
 
 
 @pytest.mark.parametrize(

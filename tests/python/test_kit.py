@@ -20,7 +20,7 @@ from mcp_session._check.server_table import TABLE
 from mcp_session.httpx2 import AsyncClient
 from mcp_session.testing import CommandServer, ScriptedClient, strategies
 
-import pages
+import page_blocks
 from golden import TESTS
 
 SERVER = str(TESTS / "python" / "faulty_server.py")
@@ -31,7 +31,8 @@ PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 @pytest.mark.parametrize(
     "name",
     [
-        *("mcp_session._corpus", "mcp_session.testing", "mcp_session.testing._virtual_loop"),
+        *("mcp_session._corpus", "mcp_session._secrets", "mcp_session.testing"),
+        "mcp_session.testing._virtual_loop",
         *("mcp_session.testing.assertions", "mcp_session.testing.client"),
         *("mcp_session.testing.guarantees", "mcp_session.testing.processes"),
         *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
@@ -72,7 +73,7 @@ def test_an_interleaving_keeps_the_order_of_each(order: list[str]) -> None:
 
 
 def test_the_test_of_a_client_in_the_guide_passes_with_one_that_recovers() -> None:
-    (code,) = (it.text for it in pages.blocks("python") if "def recovers(" in it.text)
+    (code,) = (it.text for it in page_blocks.blocks("python") if "def recovers(" in it.text)
     names: dict[str, Any] = {}
     exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
 
@@ -80,7 +81,7 @@ def test_the_test_of_a_client_in_the_guide_passes_with_one_that_recovers() -> No
 
 
 def test_the_test_of_a_client_in_the_guide_fails_with_one_that_does_not() -> None:
-    (code,) = (it.text for it in pages.blocks("python") if "def recovers(" in it.text)
+    (code,) = (it.text for it in page_blocks.blocks("python") if "def recovers(" in it.text)
     names: dict[str, Any] = {}
     exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
 

@@ -10,7 +10,7 @@ from mcp_session.testing.guarantees import GuaranteeBrokenError
 from mcp_session.testing.machine import SessionClient, SessionMachine, Transport
 from session_clients import BUGS, Guided, Simple
 
-import pages
+import page_blocks
 
 # By `MACHINE_EXAMPLES=1000`, every bug is looked for, and shrunk; that takes half an hour.
 WHOLE = "MACHINE_EXAMPLES" in os.environ
@@ -66,8 +66,8 @@ def test_a_bug_is_found_and_named_by_its_guarantee(bug: str) -> None:
 
 
 def test_the_client_of_the_guide_breaks_one_of_the_guarantees_that_the_guide_names() -> None:
-    (code,) = (it.text for it in pages.blocks("python") if "(SessionMachine)" in it.text)
-    guide = (pages.ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    (code,) = (it.text for it in page_blocks.blocks("python") if "(SessionMachine)" in it.text)
+    guide = (page_blocks.ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
 

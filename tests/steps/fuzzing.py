@@ -9,7 +9,7 @@ import nox
 
 from steps.common import ROOT, with_cargo
 
-from pages import RUN
+from page_blocks import RUN
 
 TARGETS = (
     *("peek", "exchange", "classify", "answer", "server", "session", "sessions", "client"),

@@ -20,7 +20,7 @@ from steps.common import (
 )
 from steps.sdks import CRATES, SDKS, build_peer, install_locked, prepare_node
 
-from pages import RUN
+from page_blocks import RUN
 
 EXAMPLE = ROOT / "examples" / "session-tests"
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "sessions.yml"

@@ -24,12 +24,12 @@ from steps.common import (
     scratch,
 )
 
-from pages import RUN
+from page_blocks import RUN
 
 UNCHECKED = tuple(
     f"benches/{it}.py" for it in ("beside", "beside_server", "calls", "plots", "scale")
 )
-PROGRAMS = ("all", "check_stubs", "pages", "plant", "stub_docs")
+PROGRAMS = ("all", "check_stubs", "page_blocks", "plant", "stub_docs")
 # Those that need nothing but the package, hypothesis and pytest.
 BARE_TESTS = (
     *("any_input", "binding", "decisions", "events", "packaging", "served_exchange", "session"),

@@ -9,7 +9,7 @@ import nox
 
 from steps.common import ENVIRONMENTS, ROOT, copy_tree
 
-from pages import RUN
+from page_blocks import RUN
 
 # What the README's two commands need there.
 PACKAGES = "python3,python3-venv,gcc,g++,libc6-dev,cargo,rustc,git,ca-certificates"

@@ -8,6 +8,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -496,3 +497,37 @@ async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
         stranger = Upstream(f"https://{at}")
         with pytest.raises(Unreached):
             await stranger.exchange("POST", b"/", HEADERS, receiving(b"hello")).__aenter__()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate")
+async def test_what_tls_sends_of_its_own_is_no_answer_that_came_unasked(
+    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    listener, shaken = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            # The tickets of TLS 1.3 are at the client by now.
+            shaken.set()
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async def receive() -> dict[str, Any]:
+        # The event loop does not see them before the request goes out.
+        shaken.wait(60)
+        return {"type": "http.request", "body": b"hello", "more_body": False}
+
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+    tls.cache_clear()
+    upstream, sent = Upstream(f"https://localhost:{listener.getsockname()[1]}"), Sent()
+    exchange = upstream.exchange("POST", b"/", HEADERS, receive)
+    with listener, anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, serve)
+            async with exchange as answer:
+                await answer.relay(sent)
+    assert sent.body == b"ok"
+    await upstream.aclose()
+    tls.cache_clear()

@@ -60,7 +60,9 @@ class Http11Connection(asyncio.Protocol):
         Returns whether the system has taken all of it. Where it has not, the other side reads no
         more, and may have answered.
         """
-        if request is not None and self._has_something_unasked():
+        # Of TLS, what is there may be its own, as the tickets of a session are.
+        is_plain = self._open_transport().get_extra_info("ssl_object") is None
+        if request is not None and is_plain and self._has_something_unasked():
             return False
         parts = [] if request is None else [self._http.send(request)]
         if piece:

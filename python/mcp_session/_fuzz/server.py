@@ -132,7 +132,8 @@ class _Run:
                 return None
             size = sum(len(request) for request, _ in self.exchanges)
             told = "\n".join(str(step) if isinstance(step, Ask) else step.value for step in case)
-            return Finding(error.kind, error.what, list(self.exchanges), told, size)
+            shown = [_without_secrets(self.target, *it) for it in self.exchanges]
+            return Finding(error.kind, error.what, shown, told, size)
         finally:
             self._close()
         return None
@@ -246,10 +247,6 @@ class _Run:
         return response
 
     def _record(self, request: bytes, response: bytes) -> None:
-        """Keep an exchange without the caller's credentials: it is written into files."""
-        for it in secrets_of(self.target.url, self.target.headers):
-            secret, hidden = it.encode(), b"*" * len(it.encode())
-            request, response = request.replace(secret, hidden), response.replace(secret, hidden)
         self.exchanges.append((request, response))
 
     def _is_up(self, why: str) -> None:
@@ -313,6 +310,21 @@ class _Run:
         if expected.action is Action.PASS_THROUGH and ask.attached is Attached.LIVE and ends:
             kind = "a live session was lost"
             raise _FaultError(kind, what + means.rule.summary)
+
+
+def _without_secrets(target: Target, request: bytes, response: bytes) -> tuple[bytes, bytes]:
+    """Return an exchange without what the caller gave for it: it is written into files."""
+    for name, value in target.headers:
+        line = f"\r\n{name}: {value}\r\n".encode("latin-1")
+        hidden = f"\r\n{name}: {'*' * len(value)}\r\n".encode("latin-1")
+        request = request.replace(line, hidden)
+    asked, _, rest = request.partition(b"HTTP/1.1")
+    for it in secrets_of(target.url, ()):
+        asked = asked.replace(it.encode(), b"*" * len(it.encode()))
+    # A server may say any of it again.
+    for it in secrets_of(target.url, target.headers):
+        response = response.replace(it.encode(), b"*" * len(it.encode()))
+    return asked + b"HTTP/1.1" + rest, response
 
 
 class _Enough:

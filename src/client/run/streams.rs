@@ -75,6 +75,11 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             };
         }
         let Some(followed) = self.followed(client) else { return Step::Deliver(handover) };
+        let has_ended = !followed.session.is_live() && !followed.is_closed();
+        if head.status == StatusCode::NOT_FOUND && has_ended {
+            // Of streams it says nothing: the session has ended, and the next may have them.
+            return self.wait_for_server(client, request, String::new());
+        }
         let may_wait = followed.standalone.was_open() || is_outage;
         match may_wait.then(|| followed.standalone.refused()).flatten() {
             Some(delay) => {

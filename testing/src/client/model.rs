@@ -693,6 +693,11 @@ impl Model {
                 let may_pass = matches!(head.status, 408 | 409 | 425 | 429 | 500..);
                 let is_resumption = self.requests[request].resumes.is_some();
                 let cause = if is_resumption && may_pass { Cause::Gateway } else { cause };
+                let is_of_the_dead = !is_resumption
+                    && head.status == 404
+                    && !self.session(request).is_closed
+                    && self.session(request).session.live_id().is_none();
+                let cause = if is_of_the_dead { Cause::NoServer } else { cause };
                 self.ended(request, cause).unwrap_or(as_it_came)
             }
             _ if !self.is_shielded(head.status) => as_it_came,
