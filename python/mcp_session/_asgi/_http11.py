@@ -121,7 +121,9 @@ class Http11Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: what is written counts as sent once the system has it."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)
+        # asyncio's over TLS counts what is as much as the limit as too much, and nothing is that.
+        is_over_tls = transport.get_extra_info("sslcontext") is not None
+        self._transport.set_write_buffer_limits(high=int(is_over_tls), low=0)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and no more than there is room for."""
