@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import anyio.to_thread
 import pytest
 from click.testing import CliRunner
 from mcp_session._cli.commands import main as commands
+from mcp_session.testing import Exchange, SmallServer, scripted_server
 
 import sdk
 from callers import INITIALIZE, INITIALIZED, VERSION
@@ -154,6 +156,27 @@ async def test_what_was_asked_before_the_end_of_the_input_is_answered(
             answers = [json.loads(line) for line in bridge.stdout]
 
     assert sorted(answer["id"] for answer in answers if "result" in answer) == [1, 2, 3]
+
+
+async def test_what_a_client_writes_before_its_session_has_begun_goes_out_in_it() -> None:
+    async def slow(exchange: Exchange) -> None:
+        # The others would come meanwhile.
+        await anyio.sleep(1)
+        await small.usual(exchange)
+
+    small = SmallServer({"initialize": slow})
+    lines = [INITIALIZE, INITIALIZED, *(call(number, "session") for number in range(1, 101))]
+    text = "".join(json.dumps(it) + "\n" for it in lines)
+    async with scripted_server(small) as server:
+        with started(server.url, "--drain", str(LIMIT)) as bridge:
+            wrote = partial(bridge.process.communicate, text, LIMIT)
+            output, _ = await anyio.to_thread.run_sync(wrote)
+
+    posted = [it for it in server.requests if it.method == "POST"]
+    assert [it.session for it in posted] == [None, *["session-1"] * 101]
+    assert [it.kind for it in posted[:2]] == ["initialize", "notifications/initialized"]
+    answers = [json.loads(line) for line in output.splitlines()]
+    assert sorted(it["id"] for it in answers if "result" in it) == list(range(101))
 
 
 async def test_messages_pass_as_they_are_whatever_they_say(

@@ -23,6 +23,9 @@ FLUSH_SECONDS = 1.0
 
 CONNECT_SECONDS = 30.0
 
+# Of what a client writes before its `initialize` is answered, so many messages are read ahead.
+AHEAD = 64
+
 # -32000 is what the SDKs say of a connection that is closed.
 CONNECTION_CLOSED = -32000
 
@@ -65,9 +68,11 @@ class Bridge:
         self._headers = sdk.headers()
         self._open: dict[object, Any] = {}
         self._sent = 0
+        self._waiting = 0
+        """How many messages of the client were read and not yet passed on."""
         self._end: End | None = None
         self._is_over = anyio.Event()
-        self._answered = anyio.Event()
+        self._progress = anyio.Event()
 
     async def serve(self) -> End:
         """Serve the client until there is an end, and see to it that every request has one."""
@@ -110,8 +115,8 @@ class Bridge:
                 await self._is_over.wait()
                 if self._end is End.CLIENT_LEFT:
                     with anyio.move_on_after(options.drain):
-                        while self._open:
-                            await self._answered.wait()
+                        while self._open or self._waiting:
+                            await self._progress.wait()
                 tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001 - it is named, and its text is not shown
             if self._end is None:
@@ -120,16 +125,36 @@ class Bridge:
         return "the connection to the server has ended"
 
     async def _up(self, requests: Any, write: Any) -> None:  # noqa: ANN401 - as above
-        """Pass on what the client writes."""
-        async for item in requests:
-            if isinstance(item, Exception):
-                self._say("a line that is no JSON-RPC message was left out")
-                continue
-            message = self._sdk.content(item)
-            if isinstance(message, self._sdk.request):
-                self._open[message.id] = message  # type: ignore[attr-defined]
-            await write.send(self._headers.put_on(item, message))
-        self._over(End.CLIENT_LEFT)
+        """Take what the client writes, to its end."""
+        ahead, following = anyio.create_memory_object_stream[Any](AHEAD)
+        async with anyio.create_task_group() as tasks, ahead:
+            tasks.start_soon(self._pass_on, following, write)
+            async for item in requests:
+                if isinstance(item, Exception):
+                    self._say("a line that is no JSON-RPC message was left out")
+                    continue
+                message = self._sdk.content(item)
+                if isinstance(message, self._sdk.request):
+                    self._open[message.id] = message  # type: ignore[attr-defined]
+                self._waiting += 1
+                await ahead.send(item)
+            self._over(End.CLIENT_LEFT)
+
+    async def _pass_on(self, following: Any, write: Any) -> None:  # noqa: ANN401 - as above
+        """Pass on what the client wrote, in its order.
+
+        What follows an `initialize` belongs to the session that its answer begins: a client which
+        does not wait for that would be refused.
+        """
+        async with following:
+            async for item in following:
+                message = self._sdk.content(item)
+                await write.send(self._headers.put_on(item, message))
+                if isinstance(message, self._sdk.request) and message.method == "initialize":  # type: ignore[attr-defined]
+                    while self._open.get(message.id) is message:  # type: ignore[attr-defined]
+                        await self._progress.wait()
+                self._waiting -= 1
+                self._progressed()
 
     async def _down(self, read: Any, answers: Any) -> None:  # noqa: ANN401 - as above
         """Pass on what the server sends."""
@@ -145,9 +170,12 @@ class Bridge:
             if request is not None:
                 self._headers.answered(request, message)
             await self._write(answers, item)
-            self._answered.set()
-            self._answered = anyio.Event()
+            self._progressed()
         self._over(End.SERVER_LOST)
+
+    def _progressed(self) -> None:
+        self._progress.set()
+        self._progress = anyio.Event()
 
     async def _unread(self, output: StandardOutput) -> None:
         await output.closed.wait()
