@@ -16,7 +16,7 @@ FASTMCP = ("fastmcp2", "fastmcp3")
 CRATES = ("rmcp-new", "rmcp-old")
 # What of tests/workers depends on the SDK that is served; the rest runs with the newest alone.
 OF_WORKERS: dict[str, tuple[str, ...]] = {
-    "mcp1": ("sessions", "owner_gone", "told_to_end", "soak"),
+    "mcp1": ("sessions", "owner_gone"),
     "mcp2": (),
     "fastmcp4": ("other_servers",),
 }
