@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["may_be_credential", "secrets_of"]
+__all__ = ["may_be_credential", "secrets_of", "spellings_of"]
 
 # What is shorter may be part of any word.
 _TELLING = 4
@@ -34,6 +35,21 @@ def secrets_of(url: str, headers: Iterable[tuple[str, str]]) -> list[str]:
     found = [*_of_url(url), *_of_headers(headers)]
     telling = sorted({it for it in found if len(it) > _TELLING})
     return sorted(telling, key=len, reverse=True)
+
+
+def spellings_of(secrets: Iterable[str]) -> list[str]:
+    r"""Return each as it is, as JSON has it and as a URL has it, the longest first.
+
+    >>> from mcp_session._secrets import spellings_of
+    >>> spellings_of(['a/b'])
+    ['a%2Fb', 'a\\/b', 'a/b']
+    """
+    found: set[str] = set()
+    for it in secrets:
+        in_json = json.dumps(it)[1:-1]
+        found |= {it, in_json, in_json.replace("/", r"\/")}
+        found |= {quote(it, errors="replace"), quote(it, safe="", errors="replace")}
+    return sorted(found, key=lambda it: (-len(it), it))
 
 
 def _of_headers(headers: Iterable[tuple[str, str]]) -> Iterator[str]:

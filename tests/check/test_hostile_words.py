@@ -10,6 +10,7 @@ import pytest
 from faulty_server import FaultyServer
 from mcp_session._check.client_run import AskedClient, check_client
 from mcp_session._check.client_table import TABLE as SCENARIOS
+from mcp_session._check.messages import is_event_stream
 from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, Result
 from mcp_session._check.server_run import Asked, check_server
@@ -107,6 +108,54 @@ async def test_what_a_url_has_of_a_credential_shows_nowhere(given: str, said: st
     assert "*" in shown
     assert "SECRET" not in shown
     assert "dXNlcjpRVUVSWS1TRUNSRVQ" not in shown
+
+
+@pytest.mark.parametrize("said", [r"no A\"SECRET\/1", r"no A\"SECRET/1", "no A%22SECRET%2F1"])
+async def test_a_token_shows_in_no_other_spelling(said: str) -> None:
+    async with scripted_server(Bytes(said)) as server:
+        headers = (("x-key", b'A"SECRET/1'),)
+        results = await check_server(Asked(server.url, headers, Options(), 5.0, 300))
+
+    assert "SECRET" not in "".join(reports(results))
+
+
+class Bytes(FaultyServer):
+    """A server that is good, but for the body of its 404."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self.said = said
+
+    async def not_found(self, exchange: Exchange) -> None:
+        await exchange.answer(404, self.said.encode())
+
+
+async def test_each_of_two_session_ids_is_hidden() -> None:
+    class Twice(FaultyServer):
+        async def __call__(self, exchange: Exchange) -> None:
+            if exchange.request.kind == "initialize":
+                twice = {"mcp-session-id": "FIRST-ID", "Mcp-Session-Id": "SECOND-ID"}
+                await exchange.answer(500, b"FIRST-ID", twice)
+            else:
+                await super().__call__(exchange)
+
+    async with scripted_server(Twice()) as server:
+        results = await check_server(Asked(server.url, (), Options(), 5.0, 300))
+
+    assert "FIRST-ID" not in "".join(reports(results))
+
+
+@pytest.mark.parametrize("said", ["text/event-stream", "Text/Event-Stream;charset=utf-8"])
+def test_a_media_type_is_compared_in_any_case(said: str) -> None:
+    assert is_event_stream(said)
+    assert not is_event_stream("text/event-streams")
+
+
+async def test_no_server_is_asked_to_compress() -> None:
+    async with scripted_server(FaultyServer()) as server:
+        await check_server(Asked(server.url, (), Options(), 5.0, 300))
+
+    assert {it.header("accept-encoding") for it in server.requests} == {"identity"}
 
 
 @pytest.mark.parametrize("where", ["body", "id", "code"])

@@ -90,6 +90,8 @@ async def test_ten_sessions_of_a_killed_process_are_restored_once_each(place: Pl
 async def test_a_call_that_was_running_ends_in_an_error_and_runs_no_second_time(
     place: Place,
 ) -> None:
+    # To wait for what was killed before may take longer than the call.
+    all_serve(place)
     async with raw.Session(place.url) as session:
         await session.open()
         owner = await whoami(session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-__all__ = ["as_object", "encoded", "parsed", "request"]
+__all__ = ["as_object", "encoded", "is_event_stream", "parsed", "request"]
 
 
 def request(method: str, request_id: object = 1, **params: object) -> dict[str, Any]:
@@ -25,6 +25,11 @@ def parsed(body: bytes | str) -> object:
         return cast("object", json.loads(body))
     except (ValueError, RecursionError):
         return None
+
+
+def is_event_stream(content_type: str) -> bool:
+    """Whether a media type, in any case and with any parameters, is that of events."""
+    return content_type.partition(";")[0].strip().lower() == "text/event-stream"
 
 
 def as_object(value: object) -> dict[str, Any]:

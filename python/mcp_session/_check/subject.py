@@ -16,7 +16,7 @@ from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
-from mcp_session._secrets import secrets_of
+from mcp_session._secrets import secrets_of, spellings_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -341,7 +341,7 @@ class Subject:
 
     def without_secrets(self, text: str) -> str:
         """Return what a server said with no ID and no credential in it: before any of it is cut."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        for secret in spellings_of(self._secrets):
             text = text.replace(secret, "*")
         return text
 
@@ -362,8 +362,9 @@ class Subject:
         return made
 
     def _remember(self, seen: Seen) -> None:
-        if seen.session_id:
-            self._secrets.add(seen.session_id)
+        # Of repeated ones each may be said again.
+        given = (value for name, value in seen.headers if name == _SESSION and value)
+        self._secrets.update(given)
         verdict = seen.verdict(Side.CLIENT)
         if verdict.session_id is not None:
             self._to_end.add(verdict.session_id)

@@ -14,7 +14,7 @@ import anyio
 import httpx2
 
 from mcp_session import EventReader
-from mcp_session._check.messages import as_object, parsed
+from mcp_session._check.messages import as_object, is_event_stream, parsed
 from mcp_session._check.results import NoAnswer, Outcome, breach
 from mcp_session._core import Event, RecordedExchange
 
@@ -28,8 +28,6 @@ __all__ = ["Ask", "Opened", "Seen", "Wire"]
 
 # More of an answer is not read.
 MOST_BYTES = 1 << 20
-
-EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Seen:
     @property
     def is_stream(self) -> bool:
         """Whether the answer is an event stream."""
-        return (self.header("content-type") or "").partition(";")[0].strip().lower() == EVENTS
+        return is_event_stream(self.header("content-type") or "")
 
     def header(self, name: str) -> str | None:
         """Return the values of a header of the response, joined."""
@@ -211,7 +209,7 @@ class Wire:
                 await response.aclose()
 
     async def _read(self, ask: Ask, response: httpx2.Response) -> bytes:
-        is_stream = response.headers.get("content-type", "").startswith(EVENTS)
+        is_stream = is_event_stream(response.headers.get("content-type", ""))
         with self._in_time():
             if ask.method == "HEAD" or (is_stream and ask.body is None):
                 return b""
@@ -240,7 +238,8 @@ class Wire:
 
 
 def new_client() -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(follow_redirects=False)
+    # Bodies are read as they came: what is compressed would be no JSON.
+    return httpx2.AsyncClient(follow_redirects=False, headers={"accept-encoding": "identity"})
 
 
 class _InTime:

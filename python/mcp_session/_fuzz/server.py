@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import h11
 
 from mcp_session import Action, Side, admit, classify_exchange, peek
+from mcp_session._check.messages import is_event_stream
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
-from mcp_session._secrets import secrets_of
+from mcp_session._secrets import secrets_of, spellings_of
 from mcp_session.testing.client import ScriptedClient
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ def _without_secrets(target: Target, request: bytes, response: bytes) -> tuple[b
     for it in secrets_of(target.url, ()):
         asked = asked.replace(it.encode(), b"*" * len(it.encode()))
     # A server may say any of it again.
-    for it in secrets_of(target.url, target.headers):
+    for it in spellings_of(secrets_of(target.url, target.headers)):
         response = response.replace(it.encode(), b"*" * len(it.encode()))
     return asked + b"HTTP/1.1" + rest, response
 
@@ -337,7 +338,7 @@ class _Enough:
         """Whether that is enough."""
         if not response.status:
             return False
-        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        is_stream = is_event_stream(response.headers.get("content-type", ""))
         if not is_stream:
             return False
         return self._id is None or self._id.encode() in response.body
