@@ -20,6 +20,7 @@ from typing import Any
 
 from harness import machine
 from hostile import most as most_of_hostile
+from sections import write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHES = ROOT / "benches"
@@ -54,7 +55,7 @@ def main() -> None:
     sections = written(results)
     for name, text in sections.items():
         print(f"\n## {name}\n\n{text}")
-    write(sections)
+    write_sections(DOCS / "performance.md", sections)
     command = [PYTHON, BENCHES / "plots.py", kept, DOCS]
     subprocess.run(command, check=True)
 
@@ -364,18 +365,6 @@ def slow(ended: Results) -> str:
             f"| {figures['slow_after'] / 1e3:,.1f} s |"
         )
     return "\n".join(lines)
-
-
-def write(sections: Sections) -> None:
-    """Put each section between its markers."""
-    page = DOCS / "performance.md"
-    text = page.read_text(encoding="utf-8")
-    for name, section in sections.items():
-        pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            sys.exit(f"docs/performance.md has no place for {name}")
-        text = pattern.sub(lambda found, it=section: f"{found[1]}{it}\n{found[2]}", text)  # type: ignore[misc]
-    page.write_text(text, encoding="utf-8")
 
 
 def rows(text: str) -> dict[str, list[float]]:

@@ -104,10 +104,11 @@ def examples(session: nox.Session) -> None:
     """The example repository for authors, by the short steps of its workflow, and by its page."""
     python = Path(python_of(session, "extras"))
     env = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
-    run_workflow(session, env, LONG_STEPS)
+    steps = run_workflow(session, env, LONG_STEPS)
     starting, running = RUN["examples"]
+    if starting not in steps:
+        session.error(f"the page shows what is no step of the workflow: {starting}")
     with session.chdir(EXAMPLE):
-        session.run("bash", "-c", starting, env=env)
         session.run(python, "-c", WHILE_IT_RUNS, running, env=env)
 
 
@@ -124,11 +125,17 @@ def examples_whole(session: nox.Session) -> None:
     run_workflow(session, env, {})
 
 
-def run_workflow(session: nox.Session, env: Mapping[str, str], left_out: Mapping[str, str]) -> None:
-    """Run the steps of the example's workflow in a copy of it, as a runner of GitHub's does."""
+def run_workflow(
+    session: nox.Session, env: Mapping[str, str], left_out: Mapping[str, str]
+) -> list[str]:
+    """Run the steps of the example's workflow in a copy of it, as a runner of GitHub's does.
+
+    Returns the commands that were run.
+    """
     listed = output(session, python_of(session, "extras"), "-c", LIST_STEPS, str(WORKFLOW))
     folder = scratch(session, "session-tests")
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+    ran: list[str] = []
     for step in json.loads(listed):
         command = str(step.get("run", ""))
         reasons = [why for begins, why in left_out.items() if command.startswith(begins)]
@@ -139,6 +146,8 @@ def run_workflow(session: nox.Session, env: Mapping[str, str], left_out: Mapping
         else:
             with session.chdir(folder):
                 session.run("bash", "-e", "-c", command, env=env, external=True)
+            ran.append(command)
+    return ran
 
 
 @nox.session(

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -460,32 +460,33 @@ async def test_a_request_that_is_no_http_goes_to_nobody(
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[str, str]:
-    """Of `localhost`, and its key."""
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[ssl.SSLContext]:
+    """With what `localhost` serves over TLS; who certifies it is trusted meanwhile."""
+    if shutil.which("openssl") is None:
+        pytest.skip("nothing makes a certificate")
     made, key = str(tmp_path / "certificate"), str(tmp_path / "key")
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", made]
     subprocess.run(command, check=True, capture_output=True)
-    return made, key
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate")
-async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
-    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(made, key)
+    monkeypatch.setenv("SSL_CERT_FILE", made)
+    tls.cache_clear()
+    yield context
+    tls.cache_clear()
 
+
+async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
+    trusted: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"hello")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
         await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=trusted)
     at = f"localhost:{server.sockets[0].getsockname()[1]}"
     async with server:
-        monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
-        tls.cache_clear()
         upstream, sent = Upstream(f"https://{at}"), Sent()
         async with upstream.exchange("POST", b"/", HEADERS, receiving(b"hello")) as answer:
             await answer.relay(sent)
@@ -499,16 +500,13 @@ async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
             await stranger.exchange("POST", b"/", HEADERS, receiving(b"hello")).__aenter__()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate")
 async def test_what_tls_sends_of_its_own_is_no_answer_that_came_unasked(
-    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    trusted: ssl.SSLContext,
 ) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
     listener, shaken = socket.create_server(("127.0.0.1", 0)), threading.Event()
 
     def serve() -> None:
-        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+        with trusted.wrap_socket(listener.accept()[0], server_side=True) as connection:
             # The tickets of TLS 1.3 are at the client by now.
             shaken.set()
             connection.recv(65536)
@@ -519,8 +517,6 @@ async def test_what_tls_sends_of_its_own_is_no_answer_that_came_unasked(
         shaken.wait(60)
         return {"type": "http.request", "body": b"hello", "more_body": False}
 
-    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
-    tls.cache_clear()
     upstream, sent = Upstream(f"https://localhost:{listener.getsockname()[1]}"), Sent()
     exchange = upstream.exchange("POST", b"/", HEADERS, receive)
     with listener, anyio.fail_after(60):
@@ -530,4 +526,3 @@ async def test_what_tls_sends_of_its_own_is_no_answer_that_came_unasked(
                 await answer.relay(sent)
     assert sent.body == b"ok"
     await upstream.aclose()
-    tls.cache_clear()
