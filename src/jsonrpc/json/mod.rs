@@ -132,6 +132,11 @@ fn asked_for_plainly<const N: usize>(
     at: usize,
     names: &[&str; N],
 ) -> Option<(Option<usize>, usize)> {
+    // Names that begin otherwise, with an escape above all, are spared the rest.
+    let first = text.get(at + 1)?;
+    if !names.iter().any(|name| name.as_bytes().first() == Some(first)) {
+        return None;
+    }
     let [b'"', inner @ ..] = grammar::chunk::<BEGINNING>(text, at)? else { return None };
     for (which, name) in names.iter().enumerate() {
         let rest = inner.strip_prefix(name.as_bytes());
