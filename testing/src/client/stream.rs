@@ -146,6 +146,11 @@ impl Output {
                     self.take_without_data(event);
                     continue;
                 }
+                Fate::OthersAlone => {
+                    self.take_without_data(event);
+                    self.take(&notification_event());
+                    continue;
+                }
                 Fate::Replaced(ids) => {
                     self.take_without_data(event);
                     self.take_errors(ids);
@@ -192,15 +197,19 @@ impl Output {
     /// else it has.
     fn take_alone(&mut self, event: &Written) {
         let before = match event.frame.content {
-            Content::MixedBatch => format!("event: message\ndata: {NOTIFICATION}\n\n"),
+            Content::MixedBatch => notification_event(),
             _ => String::new(),
         };
         let id = id_line(event.frame.event_id);
         let expected = format!("{before}{id}data: {}\n\n", answer_to(&event.answers[0]));
-        let rest = &self.bytes[self.checked..];
-        assert!(rest.starts_with(expected.as_bytes()), "law 6: the answer in a batch is another");
-        self.checked += expected.len();
+        self.take(&expected);
         self.owes_line_feed = event.complete_at < event.bytes.len();
+    }
+
+    fn take(&mut self, expected: &str) {
+        let rest = &self.bytes[self.checked..];
+        assert!(rest.starts_with(expected.as_bytes()), "law 6: what a batch has is another");
+        self.checked += expected.len();
     }
 
     /// Of an event that is left out, nothing but its ID goes out.
@@ -283,6 +292,10 @@ impl Output {
             self.checked += length;
         }
     }
+}
+
+fn notification_event() -> String {
+    format!("event: message\ndata: {NOTIFICATION}\n\n")
 }
 
 fn text(event: &Written) -> String {
