@@ -528,7 +528,9 @@ impl World {
             self.model.lead_dropped(self.model.session_of(number)?);
         }
         drop(stage);
-        self.requests[number].run = None;
+        if let Some(run) = self.requests[number].run.take() {
+            run.abandon(&mut self.client);
+        }
         self.model.dropped(number);
         self.ledger.ended(number, Outcome::Dropped);
         Some(())
