@@ -697,7 +697,7 @@ impl Model {
                     status => status < 400,
                 };
                 if is_the_callers || !self.has_outage_shield() {
-                    return self.to_its_caller(request, head.status).unwrap_or(as_it_came);
+                    return self.of_its_caller(request, head.status).unwrap_or(as_it_came);
                 }
                 let may_pass = matches!(head.status, 408 | 409 | 425 | 429 | 500..);
                 let is_resumption = self.requests[request].resumes.is_some();
@@ -720,7 +720,7 @@ impl Model {
 
     /// What is done for a resumption in place of the response that is its caller's, if anything:
     /// it is for the next to resume, but if it was refused twice.
-    fn to_its_caller(&mut self, request: usize, status: u16) -> Option<Step> {
+    fn of_its_caller(&mut self, request: usize, status: u16) -> Option<Step> {
         let is_refused = status >= 400;
         let history = &mut self.requests[request].resumes.as_mut()?.history;
         let is_second = is_refused && history.ends.last() == Some(&Ended::Badly);

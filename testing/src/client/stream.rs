@@ -157,6 +157,9 @@ impl Output {
                     continue;
                 }
             }
+            if event.retry_at.is_some() && self.take_time(event, &mut found) {
+                continue;
+            }
             let rest = &self.bytes[self.checked..];
             if rest.starts_with(&event.bytes[..event.complete_at]) {
                 self.checked += event.complete_at;
@@ -204,6 +207,22 @@ impl Output {
         let expected = format!("{before}{id}data: {}\n\n", answer_to(&event.answers[0]));
         self.take(&expected);
         self.owes_line_feed = event.complete_at < event.bytes.len();
+    }
+
+    /// A time to ask again is no part of an event: notices may stand behind its line.
+    fn take_time(&mut self, event: &Written, found: &mut Found) -> bool {
+        let (whole, line_feed) = event.bytes.split_at(event.complete_at);
+        let (time, behind) = whole.split_at(RETRY.len() + 1 + line_feed.len());
+        let begins = |output: &Self, part| output.bytes[output.checked..].starts_with(part);
+        if !begins(self, time) {
+            return false;
+        }
+        self.checked += time.len();
+        self.take_notices(found);
+        let goes_on = begins(self, behind);
+        self.checked += behind.len();
+        self.owes_line_feed = !line_feed.is_empty();
+        goes_on
     }
 
     fn take(&mut self, expected: &str) {
