@@ -1060,6 +1060,17 @@ async def test_past_the_bound_calls_end_at_once_and_one_may_lead_when_its_time_h
         del scene.script.parts["tools/call"]
         assert (await scene.caller.current()).startswith("session-")
         assert len(scene.server.seen("initialize")) <= made + 1
+
+
+async def test_past_the_bound_an_error_says_what_came_in_place_of_a_new_session() -> None:
+    async with session() as scene:
+        scene.script.parts["initialize"] = refusal(401, b"no")
+        scene.script.forget()
+        for _ in range(3):
+            error = (await scene.caller.call())["error"]
+
+        assert "affinity" not in error["message"]
+        assert "its answer was 401" in error["message"]
         assert {it.reason for it in scene.events if hasattr(it, "reason")} >= {Reason.BOUND_REACHED}
 
 

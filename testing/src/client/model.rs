@@ -390,7 +390,7 @@ impl Model {
             && !matches!(it.what, What::Initialize | What::Malformed)
             && (it.is_followed || it.what != What::Discover);
         if !is_shielded {
-            self.is_left_to_the_next(request);
+            self.leave_to_the_next(request);
             return Step::Raise;
         }
         let has_answered = it.what.is_post() && self.answered.contains(&it.endpoint);
@@ -456,7 +456,7 @@ impl Model {
     pub fn dropped(&mut self, request: usize) {
         if self.requests[request].is_followed {
             self.let_go(request);
-            self.is_left_to_the_next(request);
+            self.leave_to_the_next(request);
         }
         self.left_with.extend(self.requests[request].brings.iter().cloned());
     }
@@ -697,7 +697,7 @@ impl Model {
                     status => status < 400,
                 };
                 if is_the_callers || !self.has_outage_shield() {
-                    return self.of_its_caller(request, head.status).unwrap_or(as_it_came);
+                    return self.refused_to_its_caller(request, head.status).unwrap_or(as_it_came);
                 }
                 let may_pass = matches!(head.status, 408 | 409 | 425 | 429 | 500..);
                 let is_resumption = self.requests[request].resumes.is_some();
@@ -720,7 +720,7 @@ impl Model {
 
     /// What is done for a resumption in place of the response that is its caller's, if anything:
     /// it is for the next to resume, but if it was refused twice.
-    fn of_its_caller(&mut self, request: usize, status: u16) -> Option<Step> {
+    fn refused_to_its_caller(&mut self, request: usize, status: u16) -> Option<Step> {
         let is_refused = status >= 400;
         let history = &mut self.requests[request].resumes.as_mut()?.history;
         let is_second = is_refused && history.ends.last() == Some(&Ended::Badly);
@@ -730,11 +730,11 @@ impl Model {
         if is_second && self.has_outage_shield() {
             return Some(self.lost(request));
         }
-        self.is_left_to_the_next(request);
+        self.leave_to_the_next(request);
         None
     }
 
-    fn is_left_to_the_next(&mut self, request: usize) {
+    fn leave_to_the_next(&mut self, request: usize) {
         let What::Resume(event) = self.requests[request].what else { return };
         if let Some(mut interrupted) = self.requests[request].resumes.take() {
             interrupted.history.in_all += 1;
