@@ -212,6 +212,28 @@ async def test_two_replicas_that_misreport_sessions_of_each_other_end_no_client(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_a_call_that_is_misreported_in_the_new_session_too_ends_alone(kind: str) -> None:
+    error = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
+
+    async def misreport(exchange: Exchange) -> None:
+        await exchange.answer_json({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts["tools/call"] = misreport
+        assert (await call_and_fail(client)).message
+        assert [it.session for it in server.seen("tools/call")[1:]] == ["session-1", "session-2"]
+
+        small.parts.clear()
+        with anyio.fail_after(SOON_SECONDS):
+            await until_answered(client)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_call_that_its_server_lets_be_polled_is_answered_whatever_comes_between(
     kind: str,
 ) -> None:
