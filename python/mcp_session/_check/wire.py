@@ -14,7 +14,7 @@ import anyio
 import httpx2
 
 from mcp_session import EventReader
-from mcp_session._check.messages import as_object, is_event_stream, parsed
+from mcp_session._check.messages import answers, as_object, is_event_stream, parsed
 from mcp_session._check.results import NoAnswer, Outcome, breach
 from mcp_session._core import Event, RecordedExchange
 
@@ -112,7 +112,7 @@ class Seen:
     def answer_to(self, request_id: object) -> dict[str, Any] | None:
         """Return the message that answers this request, if one does."""
         for message in self.messages():
-            if _answers(message, request_id):
+            if answers(message, request_id):
                 return as_object(message)
         return None
 
@@ -281,10 +281,4 @@ def _is_answered(reader: EventReader, piece: bytes, wanted: object) -> bool:
     messages: Iterator[object] = (
         parsed(event.data) for event in reader.read(piece) if isinstance(event, Event)
     )
-    return any(_answers(message, wanted) for message in list(messages))
-
-
-def _answers(message: object, request_id: object) -> bool:
-    read = as_object(message)
-    # `1` and `True` are equal to Python.
-    return "method" not in read and "id" in read and repr(read["id"]) == repr(request_id)
+    return any(answers(message, wanted) for message in list(messages))
