@@ -1,12 +1,15 @@
-"""The small server of `faulty_server.py`, answering each request by an event stream: PORT WAY."""
+"""The small server of `faulty_server.py`, but it answers by an event stream: PORT WAY."""
 
 import json
 import sys
+from base64 import b64encode
 from http.server import ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote
 
 from faulty_server import Handler
 
+SILENT = "silence after an event"
 WAYS = {
     "several events": "",
     "small pieces": "",
@@ -15,9 +18,10 @@ WAYS = {
     "open after the answer": "",
     "later, where it is resumed": "",
     "other ids and the word alone": "no answer",
-    "silence after an event": "no answer",
+    SILENT: "no answer",
     "an end within the answer": "no answer",
     "an end at once": "no answer",
+    "credentials in other spellings": "no answer",
     "an end that no GET resumes": "no answer",
     "an end that is resumed in vain": "no answer",
 }
@@ -42,36 +46,46 @@ class Streaming(Handler):
         self.stream(json.loads(body))
 
     def stream(self, answer: dict[str, Any]) -> None:
-        request_id = answer["id"]
-        if self.way in {"several events", "other ids and the word alone"}:
-            # What has the id, and answers nothing: a notification, a request, another's answer.
-            self.say(b": well\n\n")
-            self.say(event({"method": "notifications/message", "params": {"data": request_id}}))
-            self.say(event({"method": "ping", "id": request_id}))
-            self.say(event({"id": [request_id], "result": request_id}))
-        if self.way == "small pieces":
-            for byte in event(answer):
-                self.say(bytes([byte]))
-        elif self.way == "another spelling of the id":
-            spelled = "".join(f"\\u{ord(it):04x}" for it in str(request_id))
-            as_it_is = json.dumps(request_id).encode()
-            is_text = isinstance(request_id, str)
-            self.say(
-                event(answer).replace(as_it_is, f'"{spelled}"'.encode() if is_text else as_it_is)
-            )
-        elif self.way == "an end within the answer":
-            self.say(event(answer)[:-1])
-        elif self.way in {"several events", "open after the answer"}:
-            self.say(event(answer))
-        elif self.way == "first an event without data":
-            self.say(b"id: %s\ndata:\n\n" % str(request_id).encode())
-            self.say(event(answer))
-        elif self.way in RESUMED or self.way == "silence after an event":
-            type(self).owed, type(self).resumed = event(answer), 0
-            self.say(b"id: e1\nretry: 1\ndata:\n\n")
+        for piece in (*self.before(answer), *self.answering(event(answer), answer["id"])):
+            self.say(piece)
         self.end_stream()
 
-    def do_GET(self) -> None:
+    def before(self, answer: dict[str, Any]) -> list[bytes]:
+        """What is said first, and answers nothing."""
+        request_id = answer["id"]
+        if self.way in {"several events", "other ids and the word alone"}:
+            # What has the id: a notification, a request, another's answer.
+            return [
+                b": well\n\n",
+                event({"method": "notifications/message", "params": {"data": request_id}}),
+                event({"method": "ping", "id": request_id}),
+                event({"id": [request_id], "result": request_id}),
+            ]
+        if self.way == "first an event without data":
+            return [b"id: %s\ndata:\n\n" % str(request_id).encode()]
+        if self.way in RESUMED or self.way == SILENT:
+            type(self).owed, type(self).resumed = event(answer), 0
+            return [b"id: e1\nretry: 1\ndata:\n\n"]
+        return []
+
+    def answering(self, answer: bytes, request_id: object) -> list[bytes]:
+        """The pieces of the answer, or what stands in its place."""
+        if self.way == "small pieces":
+            return each_byte(answer)
+        if self.way == "another spelling of the id" and isinstance(request_id, str):
+            spelled = "".join(f"\\u{ord(it):04x}" for it in request_id)
+            return [answer.replace(f'"{request_id}"'.encode(), f'"{spelled}"'.encode())]
+        if self.way == "an end within the answer":
+            return [answer[:-1]]
+        if self.way == "credentials in other spellings":
+            given = (self.headers["Authorization"] or "").encode()
+            in_base64 = b64encode(b"it is " + given)
+            in_json = "".join(f"\\u{it:04X}" for it in given).encode()
+            return [b": %s\n: %s\n" % (in_base64, in_json), *each_byte(quote(given).encode())]
+        is_given = WAYS[self.way] == "" and self.way not in RESUMED
+        return [answer] if is_given else []
+
+    def do_GET(self) -> None:  # noqa: N802 - the library's name
         is_resumed = self.headers["Last-Event-ID"] == "e1" and self.is_admitted("GET")
         if not is_resumed or self.way == "an end that no GET resumes":
             super().do_GET()
@@ -94,7 +108,7 @@ class Streaming(Handler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def end_stream(self) -> None:
-        if self.way in {"open after the answer", "silence after an event"}:
+        if self.way in {"open after the answer", SILENT}:
             # Until the client is gone.
             self.rfile.read(1)
             self.close_connection = True
@@ -102,6 +116,10 @@ class Streaming(Handler):
             self.close_connection = True
         else:
             self.wfile.write(b"0\r\n\r\n")
+
+
+def each_byte(data: bytes) -> list[bytes]:
+    return [bytes([it]) for it in data]
 
 
 def event(message: dict[str, Any]) -> bytes:
