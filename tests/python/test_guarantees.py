@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from mcp_session.testing import events
-from mcp_session.testing.events import Answered, Began, EventSeen, Kind, Sent, Settled
+from mcp_session.testing.events import Answered, Began, Event, EventSeen, Kind, Sent, Settled
 from mcp_session.testing.guarantees import GuaranteeBrokenError, Guarantees
 
 from golden import TESTS
@@ -44,14 +44,14 @@ def test_both_judges_say_the_same_of_every_generated_history() -> None:
 def test_a_session_whose_handshake_a_delete_overtakes_is_the_deleted_one_or_is_none(
     deleted: str, used: str, broken: int | None
 ) -> None:
-    lost_while_another_is_made = [
+    lost_while_another_is_made: list[Event] = [
         *(Began(0, Kind.INITIALIZE), Sent(0, 0, Kind.INITIALIZE), Answered(0, 200, "A")),
         *(Began(1, Kind.CALL), Sent(1, 1, Kind.CALL, "A"), Answered(1, 404)),
         *(Sent(2, None, Kind.INITIALIZE, cause=1), Answered(2, 200, "B")),
         Sent(3, None, Kind.INITIALIZED, "B", cause=1),
     ]
-    ended = [Began(2, Kind.DELETE), Sent(4, 2, Kind.DELETE, deleted), Answered(3, 202)]
-    goes_on = [Began(3, Kind.CALL), Sent(5, 3, Kind.CALL, used)]
+    ended: list[Event] = [Began(2, Kind.DELETE), Sent(4, 2, Kind.DELETE, deleted), Answered(3, 202)]
+    goes_on: list[Event] = [Began(3, Kind.CALL), Sent(5, 3, Kind.CALL, used)]
     judge = Guarantees()
 
     for event in (*lost_while_another_is_made, *ended, goes_on[0]):
