@@ -16,7 +16,7 @@ from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
-from mcp_session._secrets import secrets_of, spellings_of
+from mcp_session._secrets import secrets_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -332,7 +332,7 @@ class Subject:
 
     def shown(self, seen: Seen) -> str:
         """Return an answer in a few words, with no ID and no credential in it."""
-        text = self.without_secrets(seen.body.decode(errors="replace"))
+        text = without_secrets(seen.body, self._secrets).decode(errors="replace")
         text = escaped(text.strip()[: _LONGEST + 1])
         text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
         kind = self.without_secrets((seen.header("content-type") or "").partition(";")[0].strip())
@@ -341,9 +341,8 @@ class Subject:
 
     def without_secrets(self, text: str) -> str:
         """Return what a server said with no ID and no credential in it: before any of it is cut."""
-        for secret in spellings_of(self._secrets):
-            text = text.replace(secret, "*")
-        return text
+        said = text.encode(errors="replace")
+        return without_secrets(said, self._secrets).decode(errors="replace")
 
     def misreport(self, seen: Seen) -> str:
         """Return what to add where an answer is a terminated session in other words."""
