@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._cli.ending import whatever_ends_it
 from mcp_session._extras import how_to_install, missing_module
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
         seconds=seconds,
         most_requests=max_requests,
     )
-    checking.check(asked, **shown)
+    with whatever_ends_it():
+        checking.check(asked, **shown)
 
 
 @click.command(
@@ -156,14 +158,16 @@ def check_client(
 
     The exit status is 0 if no check failed, 1 if one did, 2 where the command is not understood.
     """
-    _checking().check_client(
-        command,
-        scenarios=scenarios,
-        seconds=seconds,
-        at_once=at_once,
-        shows_output=output,
-        shown=shown,
-    )
+    checking = _checking()
+    with whatever_ends_it():
+        checking.check_client(
+            command,
+            scenarios=scenarios,
+            seconds=seconds,
+            at_once=at_once,
+            shows_output=output,
+            shown=shown,
+        )
 
 
 def _checking() -> ModuleType:

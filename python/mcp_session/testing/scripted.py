@@ -40,6 +40,7 @@ LONGEST_HEAD = 1 << 20
 # Who sends more is not read on.
 LONGEST_REQUEST = 1 << 27
 ONE_READ = 65536
+CONTINUE = h11.InformationalResponse(status_code=100, headers=[])
 
 
 @asynccontextmanager
@@ -206,6 +207,9 @@ class Connection:
         while True:
             event = self.http.next_event()
             if event is h11.NEED_DATA:
+                if self.http.they_are_waiting_for_100_continue:
+                    # https://www.rfc-editor.org/rfc/rfc9110.html#section-10.1.1
+                    await self.send(self.http.send(CONTINUE) or b"")
                 data = await self.receive()
                 if not data or len(raw) > LONGEST_REQUEST:
                     return None
@@ -300,8 +304,9 @@ class Exchange:
         await self.begin(200, {"content-type": "text/event-stream", **(headers or {})})
 
     async def send(self, data: bytes) -> None:
-        """Send a part of the body."""
-        await self._send(h11.Data(data=data))
+        """Send a part of the body; to HEAD, whose answer has none, nothing."""
+        if self.request.method != "HEAD":
+            await self._send(h11.Data(data=data))
 
     async def send_event(self, message: object, event_id: str | None = None) -> None:
         """Send one event; of a message that is None, without data."""
