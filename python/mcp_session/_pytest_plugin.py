@@ -6,6 +6,7 @@ only when an option or a fixture asks for it.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,8 @@ __all__ = [
 
 # The server of `--mcp-session-command`: that of the fixtures and that of the checks is one.
 _SERVER: pytest.StashKey[CommandServer] = pytest.StashKey()
+# What is undone when pytest ends.
+_UNDONE: pytest.StashKey[ExitStack] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,6 +95,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the server that was started."""
     if (server := config.stash.get(_SERVER, None)) is not None:
         server.kill()
+    if (undone := config.stash.get(_UNDONE, None)) is not None:
+        undone.close()
 
 
 @pytest.fixture(scope="session")
@@ -166,6 +171,7 @@ def _server(config: pytest.Config) -> CommandServer | None:
         return None
     if (server := config.stash.get(_SERVER, None)) is None:
         from mcp_session.testing import CommandServer  # noqa: PLC0415 - see the module
+        from mcp_session.testing._ending import ended_as_by_ctrl_c  # noqa: PLC0415 - see the module
 
         try:
             server = CommandServer(command, url=config.getoption("--mcp-session-url"))
@@ -173,4 +179,7 @@ def _server(config: pytest.Config) -> CommandServer | None:
             message = f"--mcp-session-command: {error}"
             raise pytest.UsageError(message) from None
         config.stash[_SERVER] = server
+        # SIGTERM would leave it.
+        config.stash[_UNDONE] = ExitStack()
+        config.stash[_UNDONE].enter_context(ended_as_by_ctrl_c())
     return server
