@@ -6,6 +6,7 @@ only when an option or a fixture asks for it.
 
 from __future__ import annotations
 
+import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mcp-session-idle",
         metavar="SECONDS",
-        type=float,
+        type=_seconds,
         help="when the server ends idle sessions",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        message = "must be more than no seconds"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,6 +88,9 @@ def pytest_collection_modifyitems(
     url: str | None = server.url if server else config.getoption("--mcp-session-url")
     if url is None or any("::" in it for it in config.args):
         return
+    if "{port}" in url:
+        message = "--mcp-session-url: {port} needs --mcp-session-command, which listens on it"
+        raise pytest.UsageError(message)
     headers: list[str] = config.getoption("--mcp-session-header") or []
     checked = Checked(
         url,
