@@ -24,7 +24,7 @@ VERSIONS = {
 
 
 def is_call(message: object) -> bool:
-    return isinstance(message, dict) and message.get("method") == "tools/call"
+    return isinstance(message, dict) and ("method", "tools/call") in message.items()
 
 
 class Client:
@@ -86,7 +86,7 @@ class Client:
         sent: dict[str, str] = {}
         if session or self.has("an ID of its own"):
             sent["mcp-session-id"] = session or "made-up"
-        if self.version not in {None, "2025-03-26"} and not self.has("no version"):
+        if self.version and self.version > "2025-03-26" and not self.has("no version"):
             sent["mcp-protocol-version"] = self.version
         return sent
 

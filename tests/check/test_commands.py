@@ -151,6 +151,11 @@ def test_credentials_go_with_each_request_and_show_nowhere(tmp_path: Path) -> No
         (("check", "http://127.0.0.1:1/mcp", "--command", "no-such-program"), "No such file"),
         (("check-client", "--", "no-such-program-anywhere"), "no program that can be run"),
         (("check-client", "--scenario", "none", "--", "true"), "no scenario none"),
+        (("check-client", "--junit", "/proc/no/file", "--", "true"), "--junit: "),
+        (("check", "http://127.0.0.1:1/mcp", "--junit", "/proc/no/file"), "--junit: "),
+        (("check", "http://127.0.0.1:1/mcp", "--timeout", "nan"), "is not a number of seconds"),
+        (("fuzz-client", "--seconds", "nan", "--", "true"), "is not a number of seconds"),
+        (("check", "http://h:{port}/mcp", "--command", "true"), "it needs {port}, too"),
     ],
 )
 def test_what_is_not_understood_exits_with_2_and_says_why(

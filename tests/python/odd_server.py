@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer_to(cast("dict[str, Any]", message))
 
     def answer_to(self, message: dict[str, Any]) -> None:
-        result = {"jsonrpc": "2.0", "id": message.get("id"), "result": {}}
+        result: dict[str, Any] = {"jsonrpc": "2.0", "id": message.get("id"), "result": {}}
         if message.get("method") == "initialize":
             session_id = os.urandom(8).hex()
             self.live.add(session_id)
@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         """Say nothing."""
 
 

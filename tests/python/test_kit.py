@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 from mcp_session import Rule, Side, classify_exchange, peek
 from mcp_session._check.server_table import TABLE
 from mcp_session.httpx2 import AsyncClient
-from mcp_session.testing import CommandServer, PortTakenError, ScriptedClient, strategies
+from mcp_session.testing import (
+    CommandServer,
+    PortTakenError,
+    ScriptedClient,
+    SmallServer,
+    scripted_server,
+    strategies,
+    write_request,
+)
 
 import page_blocks
 from golden import TESTS
@@ -147,6 +155,40 @@ def test_a_port_that_another_listens_on_is_not_taken_for_the_servers() -> None:
 def test_a_port_of_the_url_that_the_command_is_not_told_is_misuse() -> None:
     with pytest.raises(ValueError, match=r"it needs \{port\}, too"):
         CommandServer("python server.py", url="http://127.0.0.1:{port}/mcp")
+
+
+def test_requests_that_come_together_are_kept_apart() -> None:
+    first = write_request("POST", PING, session_id="one")
+    second = write_request("DELETE", session_id="two")
+
+    async def sent_together() -> list[bytes]:
+        small = SmallServer(live={"one", "two"})
+        async with scripted_server(small) as server:
+            async with await anyio.connect_tcp("127.0.0.1", server.port) as connection:
+                await connection.send(first + second)
+                await server.until(lambda it: len(it.requests) == 2)
+            return [it.raw for it in server.requests]
+
+    assert anyio.run(sent_together) == [first, second]
+
+
+def test_a_client_that_expects_to_be_told_is_told_to_go_on() -> None:
+    head, _, body = write_request("POST", PING, [("expect", "100-continue")]).partition(b"\r\n\r\n")
+
+    async def told() -> tuple[bytes, bytes]:
+        async with (
+            scripted_server(SmallServer()) as server,
+            await anyio.connect_tcp("127.0.0.1", server.port) as connection,
+        ):
+            await connection.send(head + b"\r\n\r\n")
+            with anyio.fail_after(60):
+                interim = await connection.receive()
+                await connection.send(body)
+                return interim, await connection.receive()
+
+    interim, final = anyio.run(told)
+    assert interim.startswith(b"HTTP/1.1 100 ")
+    assert final.startswith(b"HTTP/1.1 404 ")
 
 
 def run_pytest(folder: Path, *options: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcp_session._cli.ending import whatever_ends_it
+from mcp_session._cli.given import Seconds
 from mcp_session._extras import how_to_install, missing_module
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--output", is_flag=True, help="Show what COMMAND writes on standard error.")
 @click.option(
     "--idle",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     metavar="SECONDS",
     help="When the server ends idle sessions.",
 )
 @click.option(
     "--timeout",
     "seconds",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=ANSWER_SECONDS,
     show_default=True,
     help="How many seconds an answer may take.",
@@ -125,7 +126,7 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
 @click.option(
     "--timeout",
     "seconds",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=30.0,
     show_default=True,
     help="How many seconds the client may take for one scenario.",

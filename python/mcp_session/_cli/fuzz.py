@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mcp_session._cli.ending import whatever_ends_it
-from mcp_session._cli.given import checked_headers, checked_url
+from mcp_session._cli.given import Seconds, checked_headers, checked_url
 from mcp_session._extras import how_to_install
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ NEEDED = ("anyio", "h11", "httpx2", "hypothesis")
 
 _SECONDS = click.option(
     "--seconds",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=60.0,
     show_default=True,
     help="How long to look for faults.",
 )
 _SHRINK = click.option(
     "--shrink-seconds",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=30.0,
     show_default=True,
     help="How long to make the case of each fault small.",
@@ -89,7 +89,7 @@ def _bounded(command: CommandType) -> CommandType:
 @click.option("--bearer", help="A token to put on each request.")
 @click.option(
     "--answer-seconds",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=20.0,
     show_default=True,
     help="How long an answer may take.",
@@ -151,7 +151,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--limit",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=60.0,
     show_default=True,
     help="How many seconds the command may take each time.",

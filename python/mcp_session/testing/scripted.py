@@ -199,11 +199,13 @@ class Connection:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = accepted
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self._ahead = b""
+        """What came of the next request together with the last."""
 
     async def read_request(self, number: int) -> Request | None:
         """Read one whole request; None when the client has left."""
         head: h11.Request | None = None
-        body, raw = bytearray(), bytearray()
+        body, raw = bytearray(), bytearray(self._ahead)
         while True:
             event = self.http.next_event()
             if event is h11.NEED_DATA:
@@ -221,6 +223,8 @@ class Connection:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 names = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
+                self._ahead = self.http.trailing_data[0]
+                del raw[len(raw) - len(self._ahead) :]
                 method, target = head.method.decode(), head.target.decode()
                 return Request(method, target, names, bytes(body), bytes(raw), number)
             else:
