@@ -111,6 +111,7 @@ class Subject:
     """The server itself, where it was started for this."""
     version: str = LEGACY
     """What the server settled on last."""
+    was_restarted: bool = False
     looked_at: int = 0
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
@@ -319,6 +320,7 @@ class Subject:
     async def restarted(self) -> None:
         """Take note that the server was restarted."""
         await self.wire.renew()
+        self.was_restarted = True
         self._no_session, self._modern = "", None
 
     async def leave(self) -> None:

@@ -13,7 +13,14 @@ from mcp_session import Action, Side, admit, classify_exchange, peek
 from mcp_session._check.messages import parsed
 from mcp_session._fuzz.answers import AnswerReader
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
-from mcp_session._fuzz.search import Bounds, Finding, Search, search
+from mcp_session._fuzz.search import (
+    Bounds,
+    CannotGoOnError,
+    Finding,
+    Search,
+    UnjudgedError,
+    search,
+)
 from mcp_session._secrets import secrets_of, without_secrets
 from mcp_session.testing.client import ScriptedClient
 
@@ -43,6 +50,15 @@ ILL_FORMED = "not a session"
 FIRST_ERROR = 500
 # What a server may say of a method or a version of HTTP that it does not know.
 HONEST = (501, 505)
+# To GET, and to DELETE, of whomever: the server has no stream, or lets no client end a session.
+NOT_OFFERED = 405
+TOO_MANY = 429
+# What a server says to a good `initialize` that is not for it, or of nobody it knows.
+ELSEWHERE = {
+    **dict.fromkeys((301, 302, 303, 307, 308), "the endpoint is at another URL"),
+    **dict.fromkeys((401, 403), "it wants credentials, by --bearer or --header"),
+}
+LONGEST_PAUSE_SECONDS = 5.0
 WARM_UP = 40
 # What is compressed would be no JSON.
 UNCOMPRESSED = ("accept-encoding", "identity")
@@ -77,7 +93,8 @@ def fuzz_server(target: Target, bounds: Bounds) -> Search:
     memory = _Memory(target)
 
     def run(case: list[Ask | Step], known: Collection[str]) -> Finding | None:
-        return _Run(target, known).through(case) or memory.grown(case, known)
+        one = _Run(target, known, is_first=memory.cases == 0)
+        return one.through(case) or memory.grown(case, known)
 
     return search(cases(), run, bounds)
 
@@ -119,6 +136,8 @@ class _Run:
 
     target: Target
     known: Collection[str]
+    is_first: bool = False
+    """Whether nothing has been sent to the server before."""
     live: str | None = None
     terminated: str | None = None
     has_sessions: bool = False
@@ -128,7 +147,7 @@ class _Run:
         """Do all of a case; return what the server did wrong."""
         command = self.target.command
         if command is not None and not command.is_running:
-            command.start()
+            _start(command)
         try:
             self._open()
             for step in case:
@@ -160,6 +179,9 @@ class _Run:
 
     def _open(self) -> None:
         response, _ = self._post(INITIALIZE, None)
+        if self.is_first and response.status in ELSEWHERE:
+            message = f"an `initialize` is answered {response.status}: {ELSEWHERE[response.status]}"
+            raise CannotGoOnError(message)
         if response.status != 200:  # noqa: PLR2004 - OK
             what = f"an `initialize` was answered {response.status}"
             raise _FaultError("no new session", what)
@@ -184,7 +206,7 @@ class _Run:
             ask = Ask("DELETE", Attached.LIVE, b"")
             try:
                 self._send(ask, ended, _reader_for(ask))
-            except _FaultError:
+            except (_FaultError, UnjudgedError):
                 return
 
     def _post(self, message: object, session_id: str | None) -> tuple[Response, AnswerReader]:
@@ -209,6 +231,18 @@ class _Run:
             self._judge(ask, session_id)
             if ask.attached is Attached.LIVE:
                 self._read_on(ask, session_id, response, reader)
+
+    def _offers(self, method: str) -> bool:
+        """Whether the server has GET or DELETE at all, as it says itself to a live session."""
+        if method == "POST":
+            return True
+        if self.live is None:
+            self._open()
+        ask = Ask(method, Attached.LIVE, b"")
+        response = self._send(ask, self.live, _reader_for(ask))
+        if method == "DELETE":
+            self.live = None
+        return response is None or response.status != NOT_OFFERED
 
     def _read_on(
         self, ask: Ask, session_id: str | None, response: Response, reader: AnswerReader
@@ -312,6 +346,10 @@ class _Run:
 
     def _judge_any(self, response: Response) -> None:
         request, raw = self.exchanges[-1]
+        if response.status == TOO_MANY:
+            # A server may defend itself. What it would have answered is not known.
+            time.sleep(_retry_after(response))
+            raise UnjudgedError
         if response.status >= FIRST_ERROR and response.status not in HONEST:
             raise _FaultError(f"{response.status}", f"a request was answered {response.status}")
         try:
@@ -344,6 +382,8 @@ class _Run:
         status = raw.split(b" ", 2)[1].decode("latin-1")
         what = f"{ask.method} with {ask.attached.value} was answered {status}: "
         if expected.action is Action.NOT_FOUND_RESPONSE and not ends:
+            if status == str(NOT_OFFERED) and not self._offers(ask.method):
+                return
             kind = f"{ask.attached.value}: {ask.method}"
             raise _FaultError(kind, what + expected.rule.summary)
         if expected.action is Action.BAD_REQUEST_RESPONSE and status[:1] == "2":
@@ -358,6 +398,23 @@ def _reader_for(ask: Ask) -> AnswerReader:
     """Return what looks for the answer to a request, where one is owed."""
     request_id = peek(ask.body).id if ask.is_plain and ask.method == "POST" else None
     return AnswerReader(None if request_id is None else parsed(request_id))
+
+
+def _start(command: CommandServer) -> None:
+    """Start a server that has ended; end the search where it does not come up again."""
+    try:
+        command.start()
+    except (OSError, RuntimeError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"the server could not be started again: {told or type(error).__name__}"
+        raise CannotGoOnError(message) from None
+
+
+def _retry_after(response: Response) -> float:
+    """Return for how many seconds the server wants to be left alone, within bounds."""
+    told = response.headers.get("retry-after", "")
+    seconds = float(told) if told.isascii() and told.isdecimal() else 1.0
+    return min(seconds, LONGEST_PAUSE_SECONDS)
 
 
 def _without_secrets(target: Target, request: bytes, response: bytes) -> tuple[bytes, bytes]:
