@@ -44,6 +44,8 @@ _IDLE_AT_MOST = 64
 _HEAD_START_SECONDS = 0.25
 # An answer that comes at once needs no task that watches whether its client is there.
 _UNWATCHED_SECONDS = 0.1
+# Who has answered and reads no more for so long will not read the rest.
+_STALLED_SECONDS = 5.0
 _Request: TypeAlias = tuple[str, bytes, list[tuple[bytes, bytes]]]
 # What is between two neighbours: the server in front has its own with its client.
 HOP_BY_HOP = frozenset(
@@ -127,7 +129,7 @@ class Upstream:
         To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `Lost` and
         `ClientLeft`.
         """
-        return Exchange(self, (method, target, _framed(method, headers)), _Body(receive))
+        return Exchange(self, (method, target, list(headers)), _Body(receive))
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -147,7 +149,12 @@ class Upstream:
                 return connection
             connection.close()
         with anyio.fail_after(self._connect_seconds):
-            return await self._connected()
+            connection = await self._connected()
+        if connection.has_ended():
+            # It has closed it again, or speaks first, as no server of HTTP does.
+            connection.close()
+            raise ConnectionResetError
+        return connection
 
     async def give_back(self, connection: Http11Connection) -> None:
         """Take back a connection, for the next exchange if it can be used."""
@@ -194,7 +201,7 @@ class UpstreamAnswer:
         """Stand for a response; the client is watched by the body of its request."""
         self._connection, self._body = connection, body
         self.status = response.status_code
-        self.headers = [it for it in response.headers if it[0] != b"transfer-encoding"]
+        self.headers = _unframed(response.headers)
 
     def relay(
         self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None
@@ -227,7 +234,7 @@ _FAILURES = (BrokenConnectionError, h11.ProtocolError)
 class Exchange:
     """One request, from its first byte to the last one of its answer."""
 
-    __slots__ = ("_body", "_connection", "_request", "_upstream", "_watch")
+    __slots__ = ("_body", "_connection", "_failure", "_request", "_upstream", "_watch")
 
     def __init__(self, upstream: Upstream, request: "_Request", body: "_Body") -> None:
         """Made by `Upstream.exchange`."""
@@ -235,7 +242,9 @@ class Exchange:
         # Until it is sent: a stream may be open for long.
         self._request = [request]
         self._connection: Http11Connection | None = None
+        # What goes on while the answer is waited for: the rest of the request, and the watch.
         self._watch: Task[None] | TimerHandle | None = None
+        self._failure: Exception | None = None
 
     async def __aenter__(self) -> UpstreamAnswer:
         try:
@@ -243,18 +252,23 @@ class Exchange:
         except OSError as error:
             raise Unreached(is_refused=isinstance(error, ConnectionRefusedError)) from None
         try:
-            await self._send(connection)
+            piece, more = await self._body.piece()
+            self._send(connection, piece, more=more)
             response = await connection.response()
         except _FAILURES as error:
             await self._end()
+            if self._failure is not None:
+                raise self._failure from None
             if self._body.client_left:
                 raise ClientLeft from None
-            if not self._body.is_sent or (self._upstream.is_local and _left_unread(error)):
+            is_sent = self._body.is_written and not connection.has_unsent
+            if not is_sent or (self._upstream.is_local and _left_unread(error)):
                 raise Unreached(is_refused=False) from None
             raise Lost from None
         except BaseException:
             await self._end()
             raise
+        self._body.is_answered = True
         return UpstreamAnswer(connection, response, self._body)
 
     async def __aexit__(
@@ -265,29 +279,55 @@ class Exchange:
     ) -> None:
         await self._end()
 
-    async def _send(self, connection: Http11Connection) -> None:
+    def _send(self, connection: Http11Connection, piece: bytes, *, more: bool) -> None:
+        if connection.has_ended():
+            # While the client was waited for.
+            raise BrokenConnectionError
         method, target, headers = self._request.pop()
-        head: h11.Request | None = h11.Request(method=method, target=target, headers=headers)
-        del headers
-        more = True
-        while more:
-            piece, more = await self._body.piece()
-            if not await connection.send(head, piece, more=more):
-                return
-            head = None
-        self._body.is_sent = True
-        self._watch = get_running_loop().call_later(_UNWATCHED_SECONDS, self._begin_to_watch)
+        framed = _framed(method, headers, has_body=more or bool(piece))
+        head = h11.Request(method=method, target=target, headers=framed)
+        connection.write(head, piece, more=more)
+        self._body.is_written = not more
+        if more or connection.has_unsent:
+            self._watch = create_task(self._go_on(connection, more=more))
+        else:
+            self._watch = get_running_loop().call_later(_UNWATCHED_SECONDS, self._begin_to_watch)
 
     def _begin_to_watch(self) -> None:
-        self._watch = create_task(self._close_when_the_client_left())
-
-    async def _close_when_the_client_left(self) -> None:
-        while (await self._body.receive())["type"] != "http.disconnect":
-            pass
-        self._body.client_left = True
-        # What is being read ends by it.
         if self._connection is not None:
-            self._connection.close()
+            self._watch = create_task(self._go_on(self._connection, more=False))
+
+    async def _go_on(self, connection: Http11Connection, *, more: bool) -> None:
+        """Send the rest of the request; then see whether the client leaves."""
+        try:
+            while more and await self._is_taken(connection):
+                piece, more = await self._body.piece()
+                connection.write(None, piece, more=more)
+                self._body.is_written = not more
+            while (await self._body.receive())["type"] != "http.disconnect":
+                pass
+            self._body.client_left = True
+        except ClientLeft:
+            pass
+        except h11.LocalProtocolError:
+            # It is not as long as its head says.
+            pass
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits for the answer
+            self._failure = error
+        # What is being read ends by it.
+        connection.close()
+
+    async def _is_taken(self, connection: Http11Connection) -> bool:
+        """Return whether the other process goes on reading, once that is known.
+
+        While it does not, nobody would see that the client leaves. Of what was answered before it
+        was read whole the rest is of no use then.
+        """
+        while True:
+            with anyio.move_on_after(_STALLED_SECONDS):
+                return await connection.taken()
+            if self._body.is_answered:
+                return False
 
     async def _end(self) -> None:
         if self._watch is not None:
@@ -300,11 +340,11 @@ class Exchange:
 class _Body:
     """The body of a request as `receive` gives it; after it, whether the client is there."""
 
-    __slots__ = ("client_left", "is_sent", "receive")
+    __slots__ = ("client_left", "is_answered", "is_written", "receive")
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
-        self.client_left = self.is_sent = False
+        self.client_left = self.is_written = self.is_answered = False
 
     async def piece(self) -> tuple[bytes, bool]:
         """Return the next piece, and whether more follows. Raises `ClientLeft`."""
@@ -327,8 +367,13 @@ def _left_unread(error: BaseException) -> bool:
     return cause is not None and sys.platform == "linux"
 
 
-def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers for the next neighbour, which has to know where the body ends."""
+def _framed(
+    method: str, headers: Iterable[tuple[bytes, bytes]], *, has_body: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers for the next neighbour, which has to know where the body ends.
+
+    HTTP/2 has ends of its own, and says no length.
+    """
     pairs = [(name.lower(), value) for name, value in headers]
     kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP]
     names = {name for name, _ in pairs}
@@ -337,13 +382,28 @@ def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[b
         # Transfer-Encoding header field."
         # https://www.rfc-editor.org/rfc/rfc9112.html#section-6.2
         kept = [pair for pair in kept if pair[0] != b"content-length"]
-    if b"transfer-encoding" in names or (method == "POST" and b"content-length" not in names):
+    is_open = b"content-length" not in names and (method == "POST" or has_body)
+    if b"transfer-encoding" in names or is_open:
         kept.append((b"transfer-encoding", b"chunked"))
     if b"host" not in names:
         # HTTP/1.0 knows none, HTTP/1.1 demands it: "with an empty field value".
         # https://www.rfc-editor.org/rfc/rfc9110.html#section-7.2
         kept.insert(0, (b"host", b""))
     return kept
+
+
+def _unframed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer for the server in front, which frames it anew.
+
+    > An intermediary that chooses to forward the message MUST first remove the received
+    > Content-Length field
+    > https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3
+    """
+    pairs = list(headers)
+    framing = {b"transfer-encoding"}
+    if any(name in framing for name, _ in pairs):
+        framing.add(b"content-length")
+    return [pair for pair in pairs if pair[0] not in framing]
 
 
 @cache
