@@ -88,6 +88,32 @@ async def test_only_this_user_reaches_the_socket_and_it_goes_with_the_listener()
     assert not folder.exists()
 
 
+LISTEN_AS_ANOTHER_USER = """
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    os.setuid(65534)
+    listener.listen()
+    os.write(1, b"listens\\n")
+    os.write(1, repr(listener.accept()[0].recv(1000)).encode())
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root has processes of another user"
+)
+async def test_nothing_goes_to_a_socket_of_another_user(tmp_path: Path) -> None:
+    path = str(tmp_path / "peer")
+    command = [sys.executable, "-c", LISTEN_AS_ANOTHER_USER, path]
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, stderr=None) as other:
+            assert other.stdout is not None
+            assert await other.stdout.receive() == b"listens\n"
+            with pytest.raises(Unreached):
+                await exchanged(path)
+            assert await other.stdout.receive() == b"b''"
+
+
 async def test_request_and_answer_are_the_same_on_the_other_side() -> None:
     async with listening(echo) as path:
         upstream, sent = Upstream("http://peer", socket_path=path), Sent()

@@ -4,8 +4,10 @@ Nothing is collected: pieces of the request go out as they come in, pieces of th
 A client that is slow slows the other process, and one that leaves ends its request there.
 """
 
+import os
 import socket
 import ssl
+import struct
 import sys
 from asyncio import Task, TimerHandle, create_task, get_running_loop
 from collections.abc import Awaitable, Iterable
@@ -166,7 +168,10 @@ class Upstream:
     async def _connected(self) -> Http11Connection:
         loop = get_running_loop()
         if self._path is not None:
-            _, connection = await loop.create_unix_connection(Http11Connection, self._path)
+            transport, connection = await loop.create_unix_connection(Http11Connection, self._path)
+            if not _is_of_this_user(transport.get_extra_info("socket")):
+                connection.close()
+                raise PermissionError
             return connection
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         addresses = [(family, address) for family, _, _, _, address in found]
@@ -353,6 +358,19 @@ class _Body:
             self.client_left = True
             raise ClientLeft
         return bytes(message.get("body", b"")), message.get("more_body", False)
+
+
+def _is_of_this_user(connected: socket.socket) -> bool:
+    """Whether the process at the other end of a private socket is of this user.
+
+    Its folder is below one that all may write to. Where somebody cleans that, another user may take
+    the place of a folder that was there. Only Linux says who listens, by `struct ucred`.
+    """
+    if sys.platform != "linux":
+        return True
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * 4)
+    _, user, _ = struct.unpack("iII", credentials)
+    return bool(user == os.geteuid())
 
 
 def _left_unread(error: BaseException) -> bool:
