@@ -9,9 +9,8 @@ import socket
 import ssl
 import struct
 import sys
-from asyncio import Task, TimerHandle, create_task, get_running_loop
+from asyncio import FIRST_COMPLETED, Task, TimerHandle, create_task, get_running_loop, wait
 from collections.abc import Awaitable, Iterable
-from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import TypeAlias
@@ -42,7 +41,7 @@ _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 1.5
 _LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
-# Of several addresses of a host, how long one is waited for before the next.
+# Of several addresses of a host, how long one is waited for before the next is tried as well.
 _HEAD_START_SECONDS = 0.25
 # An answer that comes at once needs no task that watches whether its client is there.
 _UNWATCHED_SECONDS = 0.1
@@ -174,13 +173,36 @@ class Upstream:
                 raise PermissionError
             return connection
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        addresses = [(family, address) for family, _, _, _, address in found]
-        for family, (host, port, *_) in addresses[:-1]:
-            # One that leads nowhere is not waited for as long as there is another.
-            with suppress(OSError), anyio.move_on_after(_HEAD_START_SECONDS):
-                return await self._connected_to(family, str(host), int(port))
-        family, (host, port, *_) = addresses[-1]
-        return await self._connected_to(family, str(host), int(port))
+        addresses: list[tuple[int, str, int]] = [
+            (family, str(at[0]), int(at[1])) for family, _, _, _, at in found
+        ]
+        if len(addresses) == 1:
+            return await self._connected_to(*addresses[0])
+        return await self._connected_to_one_of(addresses)
+
+    async def _connected_to_one_of(self, addresses: list[tuple[int, str, int]]) -> Http11Connection:
+        """Connect to whichever answers first. One that is slow goes on while the next is tried.
+
+        https://www.rfc-editor.org/rfc/rfc8305.html#section-5
+        """
+        tasks, failure = set[Task[Http11Connection]](), OSError()
+        try:
+            while addresses or tasks:
+                if addresses:
+                    tasks.add(create_task(self._connected_to(*addresses.pop(0))))
+                seconds = _HEAD_START_SECONDS if addresses else None
+                await wait(tasks, timeout=seconds, return_when=FIRST_COMPLETED)
+                for task in [it for it in tasks if it.done()]:
+                    tasks.remove(task)
+                    try:
+                        return task.result()
+                    except OSError as error:
+                        failure = error
+            raise failure
+        finally:
+            for task in tasks:
+                task.cancel()
+                task.add_done_callback(_let_go)
 
     async def _connected_to(self, family: int, host: str, port: int) -> Http11Connection:
         transport, connection = await get_running_loop().create_connection(
@@ -358,6 +380,12 @@ class _Body:
             self.client_left = True
             raise ClientLeft
         return bytes(message.get("body", b"")), message.get("more_body", False)
+
+
+def _let_go(task: Task[Http11Connection]) -> None:
+    """Close what was connected when another was already."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 def _is_of_this_user(connected: socket.socket) -> bool:
