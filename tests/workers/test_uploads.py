@@ -54,13 +54,15 @@ async def settled(uploads: list[Upload]) -> None:
         await anyio.sleep(0.05)
 
 
-def middleware(application: Any, *, bound: int = BOUND) -> SessionMiddleware:
+def middleware(
+    application: Any, *, bound: int = BOUND, request_timeout: float = 60.0
+) -> SessionMiddleware:
     return SessionMiddleware(
         application,
         sessions=MemorySessions(),
         max_request_bytes=PIECE,
         max_remembered_bytes=bound,
-        request_timeout=60.0,
+        request_timeout=request_timeout,
     )
 
 
@@ -121,6 +123,59 @@ async def test_short_bodies_that_never_end_keep_no_new_session_out() -> None:
             assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
         # Each took the place of what it needed, and no more.
         assert len([it for it in uploads if it.status is None]) >= 32
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("is_forged", [True, False])
+async def test_bodies_that_name_a_session_and_never_end_keep_no_new_session_out(
+    is_forged: bool,  # noqa: FBT001
+) -> None:
+    around = middleware(Application(), bound=4 * 1024 * 1024)
+    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
+    assert session_id is not None
+    named = "forged" if is_forged else session_id
+    attached = (b"mcp-session-id", named.encode())
+    uploads = [Upload(attached, pieces=1) for _ in range(2 * 64)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        await settled(uploads)
+
+        # What was read of them is gone: no application can be given them.
+        assert {(it.status, it.answer[b"retry-after"]) for it in uploads[:64]} == {(503, b"1")}
+        for _ in range(20):
+            assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+        tasks.cancel_scope.cancel()
+
+
+async def test_bodies_that_an_application_waits_for_keep_no_new_session_out() -> None:
+    inside = 0
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal inside
+        if dict(scope["headers"]).get(b"x-waits") is None:
+            await application(scope, receive, send)
+            return
+        while (await receive())["type"] == "http.request":
+            inside += 1
+
+    application = Application()
+    around = middleware(waits, bound=4 * 1024 * 1024, request_timeout=0.05)
+    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
+    assert session_id is not None
+    attached = (b"mcp-session-id", session_id.encode())
+    uploads = [Upload(attached, (b"x-waits", b"1"), pieces=1) for _ in range(64)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        with anyio.fail_after(60):
+            # The time for their bodies is over, and the application has what has come.
+            while inside < len(uploads):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        for _ in range(20):
+            assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
         tasks.cancel_scope.cancel()
 
 

@@ -124,7 +124,9 @@ class SessionRequest:
     async def read(self, collected: CollectedBody) -> None:
         """Go on with the body, which was read as far as it is of use."""
         self._body, self._collected = collected.take(), collected
-        if collected.has_no_room:
+        if collected.gave_way:
+            await self.serve(self._told.body_gave_way())
+        elif collected.has_no_room:
             await self.serve(self._told.no_room_for_body())
         else:
             await self.serve(self._told.body_read(self._body))

@@ -23,6 +23,11 @@ impl World {
             self.processes[place].app.refuses = false;
         }
         self.settle();
+        for place in 0..self.processes.len() {
+            self.renew(place, true);
+        }
+        // Before its owner has been silent for as long as it takes to be unknown.
+        self.find_what_was_evicted();
         for _renewal in 0..8 {
             for place in 0..self.processes.len() {
                 self.renew(place, true);
@@ -181,6 +186,16 @@ impl World {
             }
             (502 | 503, _) => {}
             (status, _) => self.fail(&format!("an answer {status} that nobody waits for")),
+        }
+    }
+
+    /// Law 7: whom a session is not for disturbs nobody with its ID.
+    pub(super) fn check_whom(&self, number: u64, step: &Step) {
+        let open = &self.runs[&number];
+        let is_for = open.session.map(|session| self.sessions[session].who);
+        let disturbs = matches!(step, Step::Forward(_) | Step::Swap(_) | Step::Restore(_));
+        if disturbs && is_for.is_some_and(|who| who != open.who) {
+            self.fail("a session is touched for somebody else");
         }
     }
 
