@@ -19,6 +19,8 @@ import pytest
 from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, Upstream, tls
 from mcp_session._asgi._listener import PeerListener
 
+from places import folder
+
 pytestmark = pytest.mark.anyio
 
 Messages = list[dict[str, Any]]
@@ -291,6 +293,28 @@ async def test_a_slow_client_slows_the_other_side() -> None:
             await answer.relay(slow)
         assert read == 1000 * 65536
         await upstream.aclose()
+
+
+async def test_what_processes_that_were_killed_have_left_is_removed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with folder() as parent, socket.socket(socket.AF_UNIX) as living:
+        kept = {"mcp-session-young", "mcp-session-living", "another"}
+        for name in (*kept, "mcp-session-dead", "mcp-session-empty"):
+            made = parent / name
+            made.mkdir(mode=0o700)
+            if name == "mcp-session-living":
+                living.bind(str(made / "peer"))
+                living.listen()
+            elif name != "mcp-session-empty":
+                with socket.socket(socket.AF_UNIX) as dead:
+                    dead.bind(str(made / "peer"))
+            if name != "mcp-session-young":
+                os.utime(made, (0, 0))
+        monkeypatch.setattr("tempfile.tempdir", str(parent))
+        async with listening(echo) as path:
+            left = {it.name for it in parent.iterdir()}
+            assert left == {*kept, Path(path).parent.name}
 
 
 async def test_where_nobody_listens_nothing_was_sent() -> None:
