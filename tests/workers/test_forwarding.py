@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, Upstream, tls
+from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, NotHttp, Unreached, Upstream, tls
 from mcp_session._asgi._listener import PeerListener
 
 from places import folder
@@ -492,6 +492,7 @@ async def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one() -> No
     [
         (b"/", [*HEADERS, (b"x-forged", b"a\r\nmcp-session-hop: b")]),
         (b"/ HTTP/1.1\r\nx: ", HEADERS),
+        (b"/", [*HEADERS, (b"host", b"another")]),
     ],
 )
 async def test_a_request_that_is_no_http_goes_to_nobody(
@@ -502,7 +503,7 @@ async def test_a_request_that_is_no_http_goes_to_nobody(
         listener.bind(path)
         listener.listen()
         upstream = Upstream("http://peer", socket_path=path)
-        with pytest.raises(Unreached):
+        with pytest.raises(NotHttp):
             await upstream.exchange("POST", target, headers, receiving(b"hello")).__aenter__()
         await upstream.aclose()
         with listener.accept()[0] as connection:
