@@ -411,7 +411,7 @@ def _is_of_this_user(connected: socket.socket) -> bool:
     Its folder is below one that all may write to. Where somebody cleans that, another user may take
     the place of a folder that was there. Only Linux says who listens, by `struct ucred`.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(socket, "SO_PEERCRED"):
         return True
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * 4)
     _, user, _ = struct.unpack("iII", credentials)
