@@ -16,8 +16,10 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, Upstream, tls
+from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, NotHttp, Unreached, Upstream, tls
 from mcp_session._asgi._listener import PeerListener
+
+from places import folder
 
 pytestmark = pytest.mark.anyio
 
@@ -293,6 +295,28 @@ async def test_a_slow_client_slows_the_other_side() -> None:
         await upstream.aclose()
 
 
+async def test_what_processes_that_were_killed_have_left_is_removed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with folder() as parent, socket.socket(socket.AF_UNIX) as living:
+        kept = {"mcp-session-young", "mcp-session-living", "another"}
+        for name in (*kept, "mcp-session-dead", "mcp-session-empty"):
+            made = parent / name
+            made.mkdir(mode=0o700)
+            if name == "mcp-session-living":
+                living.bind(str(made / "peer"))
+                living.listen()
+            elif name != "mcp-session-empty":
+                with socket.socket(socket.AF_UNIX) as dead:
+                    dead.bind(str(made / "peer"))
+            if name != "mcp-session-young":
+                os.utime(made, (0, 0))
+        monkeypatch.setattr("tempfile.tempdir", str(parent))
+        async with listening(echo) as path:
+            left = {it.name for it in parent.iterdir()}
+            assert left == {*kept, Path(path).parent.name}
+
+
 async def test_where_nobody_listens_nothing_was_sent() -> None:
     async with listening(echo) as path:
         gone = path
@@ -468,6 +492,7 @@ async def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one() -> No
     [
         (b"/", [*HEADERS, (b"x-forged", b"a\r\nmcp-session-hop: b")]),
         (b"/ HTTP/1.1\r\nx: ", HEADERS),
+        (b"/", [*HEADERS, (b"host", b"another")]),
     ],
 )
 async def test_a_request_that_is_no_http_goes_to_nobody(
@@ -478,7 +503,7 @@ async def test_a_request_that_is_no_http_goes_to_nobody(
         listener.bind(path)
         listener.listen()
         upstream = Upstream("http://peer", socket_path=path)
-        with pytest.raises(Unreached):
+        with pytest.raises(NotHttp):
             await upstream.exchange("POST", target, headers, receiving(b"hello")).__aenter__()
         await upstream.aclose()
         with listener.accept()[0] as connection:

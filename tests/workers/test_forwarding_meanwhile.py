@@ -65,6 +65,19 @@ def long_body(left: asyncio.Event | None = None) -> Callable[[], Awaitable[Any]]
     return receive
 
 
+def sending_late(connected: asyncio.Event, until: asyncio.Event) -> Callable[[], Awaitable[Any]]:
+    """A client that tells when it is waited for, and sends once something has happened."""
+
+    async def receive() -> dict[str, Any]:
+        connected.set()
+        await until.wait()
+        # Until the event loop has seen it as well.
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": b"hello", "more_body": False}
+
+    return receive
+
+
 @pytest.mark.parametrize("closes", [False, True])
 async def test_an_answer_that_comes_before_the_request_was_read_goes_on(closes: bool) -> None:  # noqa: FBT001
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,14 +179,8 @@ async def test_to_a_connection_that_ends_before_its_client_sends_nothing_goes(
         received.append(await reader.read(65536))
         ended.set()
 
-    async def receive() -> dict[str, Any]:
-        connected.set()
-        await ended.wait()
-        # Until the event loop has seen it as well.
-        await asyncio.sleep(0.1)
-        return {"type": "http.request", "body": b"hello", "more_body": False}
-
     async with serving(end) as upstream:
+        receive = sending_late(connected, ended)
         with pytest.raises(Unreached) as unreached:
             await upstream.exchange("POST", b"/", HEADERS, receive).__aenter__()
         assert not unreached.value.is_refused
@@ -190,13 +197,8 @@ async def test_what_is_answered_before_it_is_asked_answers_nothing() -> None:
         spoken.set()
         await reader.read()
 
-    async def receive() -> dict[str, Any]:
-        connected.set()
-        await spoken.wait()
-        await asyncio.sleep(0.1)
-        return {"type": "http.request", "body": b"hello", "more_body": False}
-
     async with serving(speak_first) as upstream:
+        receive = sending_late(connected, spoken)
         with pytest.raises(Unreached):
             await upstream.exchange("POST", b"/", HEADERS, receive).__aenter__()
 

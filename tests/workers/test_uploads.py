@@ -45,6 +45,13 @@ class Upload:
         await middleware({**scope, "headers": self.headers}, self.receive, self.send)
 
 
+async def opened(middleware: Any) -> tuple[bytes, bytes]:
+    """The header of a session that was opened."""
+    _, session_id = await ask(middleware, "POST", EVENTS, body=OPENING)
+    assert session_id is not None
+    return b"mcp-session-id", session_id.encode()
+
+
 async def settled(uploads: list[Upload]) -> None:
     """Wait until each is answered, or waits for its client."""
     with anyio.fail_after(60):
@@ -131,10 +138,9 @@ async def test_bodies_that_name_a_session_and_never_end_keep_no_new_session_out(
     is_forged: bool,  # noqa: FBT001
 ) -> None:
     around = middleware(Application(), bound=4 * 1024 * 1024)
-    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
-    assert session_id is not None
-    named = "forged" if is_forged else session_id
-    attached = (b"mcp-session-id", named.encode())
+    attached = await opened(around)
+    if is_forged:
+        attached = (b"mcp-session-id", b"forged")
     uploads = [Upload(attached, pieces=1) for _ in range(2 * 64)]
 
     async with anyio.create_task_group() as tasks:
@@ -162,9 +168,7 @@ async def test_bodies_that_an_application_waits_for_keep_no_new_session_out() ->
 
     application = Application()
     around = middleware(waits, bound=4 * 1024 * 1024, request_timeout=0.05)
-    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
-    assert session_id is not None
-    attached = (b"mcp-session-id", session_id.encode())
+    attached = await opened(around)
     uploads = [Upload(attached, (b"x-waits", b"1"), pieces=1) for _ in range(64)]
 
     async with anyio.create_task_group() as tasks:
@@ -209,9 +213,7 @@ async def test_what_gives_way_runs_in_the_context_of_its_own_request() -> None:
 async def test_without_room_a_request_of_a_live_session_is_served_all_the_same() -> None:
     application = Application()
     around = middleware(application)
-    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
-    assert session_id is not None
-    attached = (b"mcp-session-id", session_id.encode())
+    attached = await opened(around)
     uploads = [Upload() for _ in range(UPLOADS)]
 
     async with anyio.create_task_group() as tasks:
@@ -242,9 +244,7 @@ async def test_a_body_counts_no_longer_once_its_answer_has_begun() -> None:
 
     application = Application()
     around = middleware(streams)
-    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
-    assert session_id is not None
-    attached = (b"mcp-session-id", session_id.encode())
+    attached = await opened(around)
     call = CALL[:-1] + b" " * 512 * 1024 + b"}"
 
     async def stream() -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "CutOff",
     "Exchange",
     "Lost",
+    "NotHttp",
     "Unreached",
     "Upstream",
     "UpstreamAnswer",
@@ -83,6 +84,19 @@ class Unreached(Exception):  # noqa: N818 - what became of a request
         self.is_refused = is_refused
 
 
+class NotHttp(Unreached):
+    """The request went nowhere: nobody who reads HTTP/1.1 would take it.
+
+    Servers in front let pass what has two `Host`, or a control character in a header. "A server
+    MUST respond with a 400 (Bad Request) status code".
+    https://www.rfc-editor.org/rfc/rfc9112.html#section-3.2
+    """
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(is_refused=False)
+
+
 class Lost(Exception):  # noqa: N818 - what became of a request
     """The request went out, and no answer began: it may have been processed."""
 
@@ -127,7 +141,7 @@ class Upstream:
     ) -> "Exchange":
         """Send a request: its target, its headers, and the body that ASGI's `receive` gives.
 
-        To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `Lost` and
+        To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `NotHttp`, `Lost` and
         `ClientLeft`.
         """
         return Exchange(self, (method, target, list(headers)), _Body(receive))
@@ -312,7 +326,10 @@ class Exchange:
             raise BrokenConnectionError
         method, target, headers = self._request.pop()
         framed = _framed(method, headers, has_body=more or bool(piece))
-        head = h11.Request(method=method, target=target, headers=framed)
+        try:
+            head = h11.Request(method=method, target=target, headers=framed)
+        except h11.LocalProtocolError:
+            raise NotHttp from None
         connection.write(head, piece, more=more)
         self._body.is_written = not more
         if more or connection.has_unsent:
@@ -394,7 +411,7 @@ def _is_of_this_user(connected: socket.socket) -> bool:
     Its folder is below one that all may write to. Where somebody cleans that, another user may take
     the place of a folder that was there. Only Linux says who listens, by `struct ucred`.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(socket, "SO_PEERCRED"):
         return True
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * 4)
     _, user, _ = struct.unpack("iII", credentials)

@@ -241,7 +241,7 @@ class Heartbeat:
 
 def _now() -> float:
     """Return the time, by a clock that goes on while the host sleeps: that of the table does."""
-    if sys.platform == "linux":
+    if sys.platform == "linux" and hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
