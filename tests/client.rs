@@ -227,3 +227,27 @@ fn welcome() -> impl Strategy<Value = Welcome> {
         1 => prop_oneof![Just(400), Just(404), Just(503)].prop_map(Welcome::Status),
     ]
 }
+
+#[test]
+fn an_answer_in_a_batch_to_a_call_that_has_failed_is_left_out() {
+    let options = Options {
+        session: session::Options { quirks: Quirks::Ignore, resend: ResendPolicy::All, bound: 0 },
+        misreports: Misreports::none(),
+        outage_shield: Shield::Up,
+        status_shield: Shield::Up,
+        stream_guard: Shield::Up,
+    };
+    let sender = Sender { endpoint: 0, credentials: 0, id: Bears::Seen(0) };
+    let event =
+        |content, cut| Operation::Event(0, Frame { content, event_id: EventId::Absent }, cut);
+    let mut world = World::opened(options);
+    // Both are on their way before the call has failed: the batch has its answer.
+    world.run(&[
+        Operation::Begin(What::Discover, sender),
+        Operation::Respond(0, Head::stream()),
+        event(Content::Garbage, 0),
+        event(Content::MixedBatch, 255),
+    ]);
+    world.drain();
+    world.check_ended();
+}

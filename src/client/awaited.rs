@@ -20,8 +20,8 @@ pub(super) struct Awaited {
     pub(super) pending: PendingAnswers,
     /// What the server said in place of them, fit to be shown.
     said: Option<String>,
-    /// Whether the requests have ended on an error before the stream did.
-    has_failed: bool,
+    /// The requests that ended on an error before the stream did. Each ends once.
+    failed: Option<PendingAnswers>,
 }
 
 /// What becomes of an event.
@@ -43,7 +43,7 @@ pub(super) enum Fate {
 
 impl Awaited {
     pub(super) fn new(pending: PendingAnswers, guard: Shield) -> Self {
-        Self { guard, pending, said: None, has_failed: false }
+        Self { guard, pending, said: None, failed: None }
     }
 
     /// Takes the data of an event.
@@ -54,6 +54,10 @@ impl Awaited {
         data: &[u8],
     ) -> Fate {
         let leaves_out = self.leaves_out();
+        // A batch that has a notification too would go out as it is, and end a call again.
+        if self.failed.as_ref().is_some_and(|it| it.clone().saw(data).0 == Heard::Answer) {
+            return Fate::LeftOut;
+        }
         let (heard, readable) = self.pending.saw(data);
         if let Some(own) = readable.filter(|_| self.guard == Shield::Up) {
             let mut seen = |it: Vec<u8>| followed.saw_message(stream, &it).unwrap_or(it);
@@ -70,9 +74,8 @@ impl Awaited {
         if self.said.is_none() {
             self.said = said(data).map(|text| followed.shown(&text));
         }
-        if heard == Heard::ErrorOfNone && !self.has_failed {
-            self.has_failed = true;
-            let pending = core::mem::take(&mut self.pending);
+        if heard == Heard::ErrorOfNone && self.failed.is_none() {
+            let pending = self.failed.insert(core::mem::take(&mut self.pending));
             let said = self.said.as_deref().unwrap_or("an error that names no request");
             let error = CallError::connection_closed(unanswered(said));
             return Fate::Replaced(pending.unanswered().flat_map(|id| event(&error, id)).collect());
@@ -96,6 +99,6 @@ impl Awaited {
     }
 
     fn leaves_out(&self) -> bool {
-        self.guard == Shield::Up && (self.has_failed || !self.pending.is_empty())
+        self.guard == Shield::Up && (self.failed.is_some() || !self.pending.is_empty())
     }
 }
