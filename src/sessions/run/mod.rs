@@ -208,7 +208,11 @@ impl Run {
         let (State::Finding, Some(attached)) = (&self.state, self.attached) else {
             return Err(Misuse);
         };
+        // Another run has claimed it while the table was asked.
+        let owned = replica.owned.get(&attached.key);
+        let is_anothers = owned.is_some_and(|owned| owned.record.principal != self.principal);
         let step = match found {
+            _ if is_anothers => self.unknown(),
             Some((entry, addresses)) => self.found_entry(replica, attached, entry, addresses),
             None if replica.owned.get(&attached.key).is_some() => {
                 self.write_anew(replica, attached.key, None)

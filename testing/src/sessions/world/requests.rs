@@ -199,11 +199,18 @@ impl World {
             // It came too late by the clock of the process.
             Reply::Renewed(..) => self.table_fails(number, false),
             Reply::Swapped(won) => {
-                self.open(number).was_written = won;
+                self.open(number).was_written = won && self.is_kept(number);
                 let won = if won { Won::Yes } else { Won::No };
                 self.tell(number, |run, replica| run.swapped(replica, won))
             }
         }
+    }
+
+    /// Whether the table still has what a request has written: it may have gone back since.
+    fn is_kept(&self, number: u64) -> bool {
+        let Step::Swap(swap) = &self.runs[&number].step else { return false };
+        let entry = self.table.entries.get(&swap.key);
+        entry.is_some_and(|(entry, _)| entry.claim >= swap.entry.claim)
     }
 
     pub(super) fn table_fails(&mut self, number: u64, is_done: bool) -> bool {
