@@ -123,6 +123,7 @@ class _Run:
         self._server = checked.server
         self._table = {it.entry.id: it for it in TABLE}
         self._results: dict[str, Result] = {}
+        self._cannot_start: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -135,13 +136,25 @@ class _Run:
 
             from mcp_session._check.server_run import check_server  # noqa: PLC0415 - an extra
 
-            if self._server is not None:
-                self._server.start()
+            self._start()
             asked = replace(self._asked, process=self._server)
             table = [self._table[it] for it in chosen if it not in self._results]
             results = anyio.run(check_server, asked, table)
             self._results |= {it.entry.id: it for it in results}
         return self._results[name]
+
+    def _start(self) -> None:
+        """Start the server; where it does not come up, one test fails and the rest is skipped."""
+        if self._cannot_start is not None:
+            pytest.skip(f"the server did not start: {self._cannot_start}")
+        if self._server is None:
+            return
+        try:
+            self._server.start()
+        except (OSError, RuntimeError) as error:
+            told = error.strerror if isinstance(error, OSError) else str(error)
+            self._cannot_start = told or type(error).__name__
+            pytest.fail(f"--mcp-session-command: {self._cannot_start}", pytrace=False)
 
 
 def _told(result: Result) -> str:

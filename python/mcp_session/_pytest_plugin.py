@@ -6,6 +6,8 @@ only when an option or a fixture asks for it.
 
 from __future__ import annotations
 
+import argparse
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,8 @@ __all__ = [
 
 # The server of `--mcp-session-command`: that of the fixtures and that of the checks is one.
 _SERVER: pytest.StashKey[CommandServer] = pytest.StashKey()
+# What is undone when pytest ends.
+_UNDONE: pytest.StashKey[ExitStack] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,9 +60,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mcp-session-idle",
         metavar="SECONDS",
-        type=float,
+        type=_seconds,
         help="when the server ends idle sessions",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        message = "must be more than no seconds"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,6 +88,9 @@ def pytest_collection_modifyitems(
     url: str | None = server.url if server else config.getoption("--mcp-session-url")
     if url is None or any("::" in it for it in config.args):
         return
+    if "{port}" in url:
+        message = "--mcp-session-url: {port} needs --mcp-session-command, which listens on it"
+        raise pytest.UsageError(message)
     headers: list[str] = config.getoption("--mcp-session-header") or []
     checked = Checked(
         url,
@@ -92,6 +107,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the server that was started."""
     if (server := config.stash.get(_SERVER, None)) is not None:
         server.kill()
+    if (undone := config.stash.get(_UNDONE, None)) is not None:
+        undone.close()
 
 
 @pytest.fixture(scope="session")
@@ -166,6 +183,7 @@ def _server(config: pytest.Config) -> CommandServer | None:
         return None
     if (server := config.stash.get(_SERVER, None)) is None:
         from mcp_session.testing import CommandServer  # noqa: PLC0415 - see the module
+        from mcp_session.testing._ending import ended_as_by_ctrl_c  # noqa: PLC0415 - see the module
 
         try:
             server = CommandServer(command, url=config.getoption("--mcp-session-url"))
@@ -173,4 +191,7 @@ def _server(config: pytest.Config) -> CommandServer | None:
             message = f"--mcp-session-command: {error}"
             raise pytest.UsageError(message) from None
         config.stash[_SERVER] = server
+        # SIGTERM would leave it.
+        config.stash[_UNDONE] = ExitStack()
+        config.stash[_UNDONE].enter_context(ended_as_by_ctrl_c())
     return server

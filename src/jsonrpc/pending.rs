@@ -238,13 +238,14 @@ pub(crate) enum Heard {
 }
 
 impl Heard {
-    /// What two members of a batch are together: others' answers only if both are.
+    /// What two members of a batch are together. No answer to another comes through because a
+    /// notification stands beside it.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Answer, _) | (_, Self::Answer) => Self::Answer,
-            (Self::NoAnswer, _) | (_, Self::NoAnswer) => Self::NoAnswer,
             (Self::ErrorOfNone, _) | (_, Self::ErrorOfNone) => Self::ErrorOfNone,
-            (Self::OthersAnswer, Self::OthersAnswer) => Self::OthersAnswer,
+            (Self::OthersAnswer, _) | (_, Self::OthersAnswer) => Self::OthersAnswer,
+            (Self::NoAnswer, Self::NoAnswer) => Self::NoAnswer,
         }
     }
 }

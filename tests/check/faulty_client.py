@@ -15,6 +15,16 @@ from urllib.parse import urlsplit
 
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
+# What is the latest that it speaks.
+VERSIONS = {
+    "speaks 2025-03-26": "2025-03-26",
+    "speaks 2025-06-18": "2025-06-18",
+    "sends batches": "2025-03-26",
+}
+
+
+def is_call(message: object) -> bool:
+    return isinstance(message, dict) and ("method", "tools/call") in message.items()
 
 
 class Client:
@@ -38,9 +48,15 @@ class Client:
     ) -> tuple[int, dict[str, str], Any]:
         """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection(self.parts.netloc, timeout=20)
+        if self.has("sends batches") and is_call(message):
+            message = [message]
         body = None if message is None else json.dumps(message).encode()
         sent = {"accept": ACCEPT, "content-type": "application/json", **(headers or {})}
-        connection.request(method, self.parts.path, body, sent)
+        target = self.parts.geturl() if self.has("writes absolute URLs") else self.parts.path
+        if self.has("expects to be told to go on") and body is not None:
+            self.send_when_told(connection, target, body, sent)
+        else:
+            connection.request(method, target, body, sent)
         response = connection.getresponse()
         if response.getheader("content-type", "").startswith("text/event-stream"):
             return response.status, dict(response.getheaders()), response
@@ -51,19 +67,35 @@ class Client:
             return response.status, names, json.loads(read)
         return response.status, names, None
 
+    def send_when_told(
+        self, connection: http.client.HTTPConnection, target: str, body: bytes, sent: dict[str, str]
+    ) -> None:
+        """Send a body once the server has answered 100 to the head."""
+        connection.putrequest("POST", target)
+        for name, value in {**sent, "expect": "100-continue", "content-length": len(body)}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        told = b""
+        while not told.endswith(b"\r\n\r\n"):
+            told += connection.sock.recv(1)
+        if not told.startswith(b"HTTP/1.1 100 "):
+            raise ConnectionError
+        connection.send(body)
+
     def headers(self, session: str | None) -> dict[str, str]:
         sent: dict[str, str] = {}
         if session or self.has("an ID of its own"):
             sent["mcp-session-id"] = session or "made-up"
-        if self.version and not self.has("no version"):
+        if self.version and self.version > "2025-03-26" and not self.has("no version"):
             sent["mcp-protocol-version"] = self.version
         return sent
 
     # ---- A session
 
     def connect(self) -> None:
+        latest = VERSIONS.get(self.fault, "2025-11-25")
         params = {
-            "protocolVersion": "2025-11-25",
+            "protocolVersion": latest,
             "capabilities": {},
             "clientInfo": {"name": "faulty", "version": "1"},
         }
@@ -79,6 +111,8 @@ class Client:
             message_ = f"initialize was answered {status}"
             raise RuntimeError(message_)
         self.session = given.get("mcp-session-id")
+        if answer["result"]["protocolVersion"] > latest:
+            sys.exit("it speaks no version that this does")
         if not self.has("the old version") or self.version is None:
             self.version = answer["result"]["protocolVersion"]
         if old and self.has("a call before initialized"):
@@ -98,6 +132,10 @@ class Client:
         status, _, stream = self.send("GET", None, headers)
         if status == 200:
             threading.Thread(target=self.read, args=(stream, session), daemon=True).start()
+        elif status == 404 and self.has("a loop of nothing but GET"):
+            while True:
+                with suppress(OSError, http.client.HTTPException):
+                    self.send("GET", None, headers)
         elif status == 404 and self.has("a loop on GET"):
             for _ in range(20):
                 self.session = None
@@ -216,9 +254,17 @@ def main() -> None:
     if "modern" in fault or os.environ["MCP_SESSION_SCENARIO"] == "modern":
         run_modern(ModernClient(fault, url))
         return
-    client = Client(fault, url)
+    client, another = Client(fault, url), Client(fault, url)
     if client.has("a session before"):
-        Client(fault, url).connect()
+        another.connect()
+    if client.has("keeps another session"):
+        another.connect()
+    run(client)
+    if client.has("keeps another session"):
+        another.close()
+
+
+def run(client: Client) -> None:
     client.connect()
     tools = [it["name"] for it in client.ask("tools/list")["result"]["tools"]]
     if "MCP_SESSION_TOGETHER" in os.environ:

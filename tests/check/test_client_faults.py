@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from mcp_session._check.client_run import AskedClient, check_client
+from mcp_session._check.client_run import BATCHES, AskedClient, check_client
 from mcp_session._check.client_table import TABLE, Scenario
 from mcp_session._check.results import Outcome, Result
 
@@ -43,6 +43,7 @@ FAULTS = {
     "each begins anew": ("together", "one-for-many", "fail"),
     "a late 404 ends what stands": ("late", "late-404", "fail"),
     "an endless loop": ("forgetful", "no-endless-loop", "fail"),
+    "a loop of nothing but GET": ("no-stream", "get-404-no-loop", "fail"),
     "a loop on GET": ("no-stream", "get-404-no-loop", "fail"),
     "the old version": ("other-version", "new-version-on-everything", "fail"),
     "an ID of its own": ("stateless", "no-id-no-id", "fail"),
@@ -104,6 +105,33 @@ async def test_a_fault_is_named_in_each_scenario_that_shows_it(fault: str) -> No
     assert {it: results[it].outcome.value for it in SAME[fault]} == dict.fromkeys(
         SAME[fault], "fail"
     )
+
+
+# What a client may do, and most do not; and what is then not to be seen.
+ODDITIES: dict[str, set[str]] = {
+    "speaks 2025-03-26": {"version-on-everything", "new-version-on-everything"},
+    "speaks 2025-06-18": {"new-version-on-everything"},
+    "expects to be told to go on": set(),
+    "writes absolute URLs": set(),
+    "keeps another session": set(),
+}
+
+
+@pytest.mark.parametrize("oddity", ODDITIES)
+async def test_a_client_that_is_right_in_its_own_way_is_not_accused(oddity: str) -> None:
+    results = await checked(oddity, [it for it in TABLE if it.name != "modern"])
+
+    wrong = {Outcome.FAIL, Outcome.WARNING}
+    assert {it: found.reason for it, found in results.items() if found.outcome in wrong} == {}
+    skipped = {it for it, found in results.items() if found.outcome is Outcome.SKIPPED}
+    assert skipped <= ODDITIES[oddity]
+
+
+async def test_a_client_that_sends_batches_is_not_judged() -> None:
+    results = await checked("sends batches", scenarios("recovery", "not-on-400"))
+
+    assert {it.outcome for it in results.values()} == {Outcome.SKIPPED}
+    assert {it.reason for it in results.values()} == {BATCHES}
 
 
 async def test_every_check_has_a_fault_that_it_names() -> None:

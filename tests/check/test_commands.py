@@ -1,20 +1,26 @@
 """`mcp-session check` and `check-client`, as a user calls them."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import anyio
 import pytest
 from mcp_session import Rule
 from mcp_session._check.client_table import TABLE as SCENARIOS
+from mcp_session._check.results import Outcome
+from mcp_session._check.server_run import Asked, check_server
 from mcp_session._check.server_table import TABLE
+from mcp_session._check.subject import Options
 from mcp_session.testing.processes import CommandServer
 
 HERE = Path(__file__).parent
@@ -145,6 +151,11 @@ def test_credentials_go_with_each_request_and_show_nowhere(tmp_path: Path) -> No
         (("check", "http://127.0.0.1:1/mcp", "--command", "no-such-program"), "No such file"),
         (("check-client", "--", "no-such-program-anywhere"), "no program that can be run"),
         (("check-client", "--scenario", "none", "--", "true"), "no scenario none"),
+        (("check-client", "--junit", "/proc/no/file", "--", "true"), "--junit: "),
+        (("check", "http://127.0.0.1:1/mcp", "--junit", "/proc/no/file"), "--junit: "),
+        (("check", "http://127.0.0.1:1/mcp", "--timeout", "nan"), "is not a number of seconds"),
+        (("fuzz-client", "--seconds", "nan", "--", "true"), "is not a number of seconds"),
+        (("check", "http://h:{port}/mcp", "--command", "true"), "it needs {port}, too"),
     ],
 )
 def test_what_is_not_understood_exits_with_2_and_says_why(
@@ -216,6 +227,42 @@ def test_ctrl_c_exits_with_130_and_ends_the_command(tmp_path: Path) -> None:
     assert (process.returncode, said.strip()) == (130, b"mcp-session: interrupted")
     with pytest.raises(OSError):  # noqa: PT011 - whichever way nobody is there
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+# Ends once what it started, which is in a session of its own, listens.
+LEAVES = """
+import pathlib, socket, subprocess, sys, time
+started = subprocess.Popen(sys.argv[3:], start_new_session=True)
+pathlib.Path(sys.argv[1]).write_text(str(started.pid))
+while True:
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[2]))).close()
+        break
+    except OSError:
+        time.sleep(0.02)
+"""
+
+
+def test_a_server_that_outlives_its_command_was_not_restarted(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    command = (sys.executable, "-c", LEAVES, str(pid), "{port}", sys.executable, str(SERVER))
+    process = CommandServer([*command, "{port}", ""])
+    asked = Asked(process.url, (), Options(), 5.0, 300, process)
+    needed = {"restart", "restart-initialize", "restart-in-flight"}
+    table = [it for it in TABLE if it.entry.id in needed]
+    try:
+        # It may have ended before it is seen that somebody listens.
+        with suppress(RuntimeError):
+            process.start()
+        until(lambda: not process.is_running)
+        results = anyio.run(check_server, asked, table)
+    finally:
+        process.kill()
+        os.kill(int(pid.read_text(encoding="ascii")), signal.SIGKILL)
+
+    assert {it.entry.id for it in results} == needed
+    told = "it could not be killed: what --command starts ends, and the server does not"
+    assert {(it.outcome, it.reason) for it in results} == {(Outcome.SKIPPED, told)}
 
 
 def until(reached: Callable[[], object]) -> None:

@@ -110,12 +110,25 @@ async def test_what_a_url_has_of_a_credential_shows_nowhere(given: str, said: st
     assert "dXNlcjpRVUVSWS1TRUNSRVQ" not in shown
 
 
-@pytest.mark.parametrize("said", [r"no A\"SECRET\/1", r"no A\"SECRET/1", "no A%22SECRET%2F1"])
-async def test_a_token_shows_in_no_other_spelling(said: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (r"no A\"SECRET\/1", "no ************"),
+        (r"no A\"SECRET/1", "no ***********"),
+        ("no A%22SECRET%2F1", "no **************"),
+        (r"no A\u0022SEC\u0052ET/1", "no ********************"),
+        ("no A&quot;SECRET&#x2F;1", "no ********************"),
+        ("no QSJTRUNSRVQvMQ==", "no **************=="),
+        ("no Basic dTpBIlNFQ1JFVC8x", "no Basic dT**************"),
+    ],
+)
+async def test_a_token_shows_in_no_other_spelling(said: str, shown: str) -> None:
     async with scripted_server(Bytes(said)) as server:
         headers = (("x-key", b'A"SECRET/1'),)
         results = await check_server(Asked(server.url, headers, Options(), 5.0, 300))
 
+    (found,) = (it for it in results if it.entry.id == "not-found-form")
+    assert f"404 {shown};" in found.reason
     assert "SECRET" not in "".join(reports(results))
 
 

@@ -3,6 +3,7 @@
 import doctest
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,15 @@ from hypothesis import strategies as st
 from mcp_session import Rule, Side, classify_exchange, peek
 from mcp_session._check.server_table import TABLE
 from mcp_session.httpx2 import AsyncClient
-from mcp_session.testing import CommandServer, ScriptedClient, strategies
+from mcp_session.testing import (
+    CommandServer,
+    PortTakenError,
+    ScriptedClient,
+    SmallServer,
+    scripted_server,
+    strategies,
+    write_request,
+)
 
 import page_blocks
 from golden import TESTS
@@ -132,6 +141,56 @@ def test_a_command_that_ends_at_once_is_said_to() -> None:
         CommandServer([sys.executable, "-c", "raise SystemExit(7)", "{port}"]).start()
 
 
+def test_a_port_that_another_listens_on_is_not_taken_for_the_servers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        url = f"http://127.0.0.1:{another.getsockname()[1]}/mcp"
+        server = CommandServer([sys.executable, "-c", "import time; time.sleep(600)"], url=url)
+
+        with pytest.raises(PortTakenError, match="another program listens on port"):
+            server.start()
+
+    assert server.starts == 0
+
+
+def test_a_port_of_the_url_that_the_command_is_not_told_is_misuse() -> None:
+    with pytest.raises(ValueError, match=r"it needs \{port\}, too"):
+        CommandServer("python server.py", url="http://127.0.0.1:{port}/mcp")
+
+
+def test_requests_that_come_together_are_kept_apart() -> None:
+    first = write_request("POST", PING, session_id="one")
+    second = write_request("DELETE", session_id="two")
+
+    async def sent_together() -> list[bytes]:
+        small = SmallServer(live={"one", "two"})
+        async with scripted_server(small) as server:
+            async with await anyio.connect_tcp("127.0.0.1", server.port) as connection:
+                await connection.send(first + second)
+                await server.until(lambda it: len(it.requests) == 2)
+            return [it.raw for it in server.requests]
+
+    assert anyio.run(sent_together) == [first, second]
+
+
+def test_a_client_that_expects_to_be_told_is_told_to_go_on() -> None:
+    head, _, body = write_request("POST", PING, [("expect", "100-continue")]).partition(b"\r\n\r\n")
+
+    async def told() -> tuple[bytes, bytes]:
+        async with (
+            scripted_server(SmallServer()) as server,
+            await anyio.connect_tcp("127.0.0.1", server.port) as connection,
+        ):
+            await connection.send(head + b"\r\n\r\n")
+            with anyio.fail_after(60):
+                interim = await connection.receive()
+                await connection.send(body)
+                return interim, await connection.receive()
+
+    interim, final = anyio.run(told)
+    assert interim.startswith(b"HTTP/1.1 100 ")
+    assert final.startswith(b"HTTP/1.1 404 ")
+
+
 def run_pytest(folder: Path, *options: str) -> tuple[int, str]:
     is_installed = bool(entry_points(group="pytest11", name="mcp_session"))
     plugin = [] if is_installed else ["-p", "mcp_session._pytest_plugin"]
@@ -198,6 +257,18 @@ def test_a_fault_fails_its_check_alone_with_the_sentence_and_a_warning_warns(
     assert "FAILED mcp-session check::not-found-form" in said
 
 
+def test_a_server_that_does_not_start_is_started_once_and_fails_one_check(tmp_path: Path) -> None:
+    program = "import pathlib, sys; pathlib.Path('starts').open('a').write('x'); sys.exit(7)"
+    command = shlex.join([sys.executable, "-c", program, "{port}"])
+
+    status, said = run_pytest(tmp_path, "--mcp-session-command", command, "-rs")
+
+    assert status == 1
+    assert f"1 failed, {len(TABLE) - 1} skipped" in said
+    assert "the server did not start: the command ended with exit status 7" in said
+    assert (tmp_path / "starts").read_text(encoding="ascii") == "x"
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -205,6 +276,8 @@ def test_a_fault_fails_its_check_alone_with_the_sentence_and_a_warning_warns(
         (("--mcp-session-url", "http://h/", "--mcp-session-header", "SECRET"), "--header must be"),
         (("--mcp-session-url", "http://h/", "--mcp-session-tool", "x=["), "--tool has to be"),
         (("--mcp-session-command", "program"), "the command takes no {port}"),
+        (("--mcp-session-url", "http://h:{port}/"), "{port} needs --mcp-session-command"),
+        (("--mcp-session-url", "http://h/", "--mcp-session-idle", "nan"), "more than no seconds"),
     ],
 )
 def test_an_option_that_is_not_understood_ends_the_run_and_says_why(

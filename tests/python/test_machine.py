@@ -1,5 +1,6 @@
 """The stateful machine for SDK authors: our own session code passes, each planted bug is found."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -63,6 +64,58 @@ def test_a_bug_is_found_and_named_by_its_guarantee(bug: str) -> None:
 
     assert raised.value.guarantee in BUGS[bug], raised.value
     print(f"{bug}: {len(raised.value.events)} events\n{raised.value}")
+
+
+class OneByOne:
+    """Sends one request after the other."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.client = Simple(transport)
+        self.lock = asyncio.Lock()
+
+    async def request(
+        self, method: str, body: bytes, *, last_event_id: str | None = None
+    ) -> int | None:
+        async with self.lock:
+            return await self.client.request(method, body, last_event_id=last_event_id)
+
+
+def test_a_client_that_sends_one_request_after_the_other_is_not_called_wedged() -> None:
+    class OneByOneMachine(SessionMachine):
+        def make_client(self, transport: Transport) -> SessionClient:
+            return OneByOne(transport)
+
+    machine = OneByOneMachine()
+    machine.open()
+    for _ in range(30):
+        machine.begin_many(count=4)
+    waiting = machine.open_callers()
+
+    machine.teardown()
+
+    assert (len(waiting), machine.open_callers()) == (120, [])
+
+
+def test_a_client_that_never_answers_a_caller_is_called_wedged() -> None:
+    class Wedged(OneByOne):
+        async def request(
+            self, method: str, body: bytes, *, last_event_id: str | None = None
+        ) -> int | None:
+            status = await super().request(method, body, last_event_id=last_event_id)
+            if b"tools/call" in body:
+                await asyncio.Event().wait()
+            return status
+
+    class WedgedMachine(SessionMachine):
+        def make_client(self, transport: Transport) -> SessionClient:
+            return Wedged(transport)
+
+    machine = WedgedMachine()
+    machine.open()
+    machine.begin_many(count=2)
+
+    with pytest.raises(GuaranteeBrokenError, match="never ends: somebody is wedged"):
+        machine.teardown()
 
 
 def test_the_client_of_the_guide_breaks_one_of_the_guarantees_that_the_guide_names() -> None:

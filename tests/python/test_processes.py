@@ -1,8 +1,12 @@
 """Nothing that the kit starts outlives it: whatever it forks, ignores or leaves behind."""
 
+import os
+import shlex
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import anyio
@@ -10,7 +14,7 @@ import pytest
 from mcp_session._check.client_run import AskedClient, check_client
 from mcp_session._check.client_table import TABLE
 from mcp_session._check.results import Outcome
-from mcp_session._fuzz.client import CannotStartError, fuzz_client
+from mcp_session._fuzz.client import CannotFuzzError, fuzz_client
 from mcp_session._fuzz.search import Bounds
 from mcp_session.testing.processes import CommandServer, kill_all
 
@@ -89,7 +93,7 @@ def test_a_fuzzed_client_that_never_ends_is_found_to_hang_and_leaves_nobody(tmp_
     told = fuzz_client(stubborn(pids, "stays"), Bounds(1, 30.0, 1.0, 1), limit=5.0, growth=1 << 30)
 
     assert [it.kind for it in told.findings] == ["hangs"]
-    assert len(started(pids)) >= 6
+    assert len(started(pids)) == 3
     assert until(lambda: not any(map(is_alive, started(pids))))
 
 
@@ -108,5 +112,63 @@ def test_a_server_that_ends_while_it_starts_leaves_none_of_its_group(tmp_path: P
 
 
 def test_a_client_that_is_no_program_cannot_be_fuzzed() -> None:
-    with pytest.raises(CannotStartError, match="No such file"):
+    with pytest.raises(CannotFuzzError, match="No such file"):
         fuzz_client(["/no/such/program"], Bounds(1, 5.0, 1.0, 1), limit=5.0, growth=1)
+
+
+@pytest.fixture(params=["Ctrl-C as usual", "Ctrl-C ignored, as in the background"])
+def ctrl_c(request: pytest.FixtureRequest) -> Generator[None]:
+    usual = "usual" in request.param
+    before = signal.signal(signal.SIGINT, signal.default_int_handler if usual else signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+COMMANDS: dict[str, Callable[[tuple[str, ...]], list[str]]] = {
+    "check": lambda it: ["check", "http://127.0.0.1:{port}/mcp", "--command", by_port(it)],
+    "fuzz": lambda it: ["fuzz", "http://127.0.0.1:{port}/mcp", "--command", by_port(it)],
+    "check-client": lambda it: ["check-client", "--scenario", "recovery", "--", *it],
+    "fuzz-client": lambda it: ["fuzz-client", "--", *it],
+}
+
+
+def by_port(command: tuple[str, ...]) -> str:
+    return f"{shlex.join(command)} {{port}}"
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_a_signal_ends_leaves_nobody(
+    command: str, ending: signal.Signals, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    program = Path(sys.executable).parent / "mcp-session"
+    arguments = COMMANDS[command](stubborn(pids, "stays"))
+    # Each in a group of its own, so that the signal meets the command alone.
+    process = subprocess.Popen(
+        [program, *arguments], stderr=subprocess.PIPE, cwd=tmp_path, start_new_session=True
+    )
+    assert until(lambda: pids.exists() and len(started(pids)) == 3)
+
+    os.kill(process.pid, ending)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + ending
+    assert said.decode().splitlines()[-1] == f"mcp-session: ended by {ending.name}"
+    assert b"Traceback" not in said
+    assert until(lambda: not any(map(is_alive, started(pids))))
+
+
+def test_pytest_that_a_signal_ends_leaves_no_server(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    arguments = ["--mcp-session-command", by_port(stubborn(pids, "stays"))]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path)
+    assert until(lambda: pids.exists() and len(started(pids)) == 3)
+
+    process.terminate()
+    process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert until(lambda: not any(map(is_alive, started(pids))))

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from mcp_session._check.client_table import TABLE
 from mcp_session._check.results import Breach, Outcome, Result, Skip
+from mcp_session._check.stage import MOST_REQUESTS
 from mcp_session.testing._errors import kinds
 from mcp_session.testing.processes import kill_all
 from mcp_session.testing.scripted import scripted_server
@@ -31,6 +32,8 @@ SCENARIO, TOGETHER = "MCP_SESSION_SCENARIO", "MCP_SESSION_TOGETHER"
 END_SECONDS = 10.0
 
 NOTHING_SEEN = "the command sent nothing"
+BATCHING = "2025-03-26"
+BATCHES = "the client sends batches, as 2025-03-26 lets it; they are not played here"
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ def _start(scenario: Scenario, asked: AskedClient, url: str) -> subprocess.Popen
 def _judge(check: ClientCheck, stage: Stage, seconds: float) -> Result:
     if not any(it.method == "POST" for it in stage.came):
         return Result(check.entry, Outcome.FAIL, NOTHING_SEEN, len(stage.turns), seconds)
+    if len(stage.came) >= MOST_REQUESTS:
+        reason = f"it asks for ever: {MOST_REQUESTS} requests came"
+        return Result(check.entry, Outcome.FAIL, reason, len(stage.turns), seconds)
+    if _sends_batches(stage):
+        return Result(check.entry, Outcome.SKIPPED, BATCHES, len(stage.turns), seconds)
     outcome, reason = Outcome.PASS, ""
     try:
         check.judge(stage)
@@ -114,3 +122,9 @@ def _judge(check: ClientCheck, stage: Stage, seconds: float) -> Result:
     except Skip as skip:
         outcome, reason = Outcome.SKIPPED, skip.reason
     return Result(check.entry, outcome, reason, len(stage.turns), seconds)
+
+
+def _sends_batches(stage: Stage) -> bool:
+    """Whether the client sends them where they are allowed; no later version has them."""
+    batches = [it for it in stage.came if isinstance(it.message, list)]
+    return any(stage.settled.get(it.session or "") == BATCHING for it in batches)

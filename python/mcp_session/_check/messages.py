@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-__all__ = ["as_object", "encoded", "is_event_stream", "parsed", "request"]
+__all__ = ["answers", "as_object", "encoded", "is_event_stream", "parsed", "request"]
 
 
 def request(method: str, request_id: object = 1, **params: object) -> dict[str, Any]:
@@ -35,3 +35,10 @@ def is_event_stream(content_type: str) -> bool:
 def as_object(value: object) -> dict[str, Any]:
     """Return an object as it is, and anything else as an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def answers(message: object, request_id: object) -> bool:
+    """Whether a message is the answer to the request with this id."""
+    read = as_object(message)
+    # `1` and `True` are equal to Python.
+    return "method" not in read and "id" in read and repr(read["id"]) == repr(request_id)

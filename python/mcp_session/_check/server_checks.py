@@ -19,6 +19,7 @@ from mcp_session._check.subject import (
     PING,
     Who,
 )
+from mcp_session.testing.processes import PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -353,8 +354,8 @@ async def restart(subject: Subject) -> None:
 
 async def restart_initialize(subject: Subject) -> None:
     """See that after a restart a new session begins."""
-    if subject.process is None:
-        skip("--command does not say how the server is started")
+    if not subject.was_restarted:
+        await _restarted(subject)
     seen = await subject.initialize()
     if not seen.is_success and (await subject.first()).is_success:
         breach(f"answered {subject.shown(seen)}, and before the restart a session began")
@@ -407,8 +408,11 @@ async def _restarted(subject: Subject) -> None:
         skip("--command does not say how the server is started")
     try:
         await anyio.to_thread.run_sync(subject.process.restart)
-    except RuntimeError as error:
-        breach(f"it could not be restarted: {error}")
+    except PortTakenError:
+        skip("it could not be killed: what --command starts ends, and the server does not")
+    except (OSError, RuntimeError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        breach(f"it could not be restarted: {told or type(error).__name__}")
     await subject.restarted()
 
 

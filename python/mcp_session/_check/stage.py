@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mcp_session import Verdict
     from mcp_session.testing.scripted import Exchange, Request
 
-__all__ = ["Part", "Stage", "Turn", "ping_of"]
+__all__ = ["MOST_REQUESTS", "Part", "Stage", "Turn", "is_at_endpoint", "ping_of"]
 
 Part: TypeAlias = "Callable[[Stage, Exchange], Awaitable[bool]]"
 """Answers an exchange and returns True, or returns False: then it is answered as usual."""
@@ -37,6 +38,17 @@ STREAM_SECONDS = 30.0
 def ping_of(session: str) -> str:
     """Return the id of the ping that a session is sent: what answers it, answers it alone."""
     return f"ping-of-{session.partition('-')[0]}"
+
+
+def is_at_endpoint(request: Request) -> bool:
+    """Whether a request is for the MCP endpoint, in either form that a client may write it in.
+
+    https://www.rfc-editor.org/rfc/rfc9112.html#section-3.2.2
+    """
+    try:
+        return urlsplit(request.target).path == "/mcp"
+    except ValueError:
+        return False
 
 
 # What comes after so many is not answered: a client that loops shall not fill the memory.
@@ -106,14 +118,16 @@ class Stage:
     offers_stream: bool = True
     pings: bool = False
     """Whether a session that follows a lost one is pinged on its stream."""
-    versions: list[str] = field(default_factory=list[str])
-    """What to settle on in each session in turn; the last stands; none: what was asked for."""
+    then: str | None = None
+    """What to settle on once a session was lost, if the client asks for a later version."""
     turns: list[Turn] = field(default_factory=list[Turn])
     """In the order in which they were answered."""
     came: list[Request] = field(default_factory=list["Request"])
     """In the order in which they came."""
     sessions: list[str] = field(default_factory=list[str])
     live: set[str] = field(default_factory=set[str])
+    settled: dict[str, str] = field(default_factory=dict[str, str])
+    """The version of each session."""
     calls: int = 0
     """How many calls of a tool came."""
     old: str = ""
@@ -141,7 +155,7 @@ class Stage:
     async def usual(self, exchange: Exchange) -> None:
         """Answer as a good server does."""
         request = exchange.request
-        if request.target.partition("?")[0] != "/mcp":
+        if not is_at_endpoint(request):
             await self.answer(exchange, 404)
         elif request.kind == "initialize":
             await self._initialize(exchange)
@@ -180,8 +194,8 @@ class Stage:
     async def _initialize(self, exchange: Exchange) -> None:
         asked = as_object(as_object(exchange.request.message).get("params")).get("protocolVersion")
         version = asked if asked in VERSIONS else VERSIONS[-1]
-        if self.versions:
-            version = self.versions[min(len(self.sessions), len(self.versions) - 1)]
+        if self.then is not None and self.live < set(self.sessions):
+            version = min(version, self.then)
         result: dict[str, Any] = {
             "protocolVersion": version,
             "capabilities": {"tools": {}},
@@ -189,6 +203,7 @@ class Stage:
         }
         headers: dict[str, str] = {}
         self.sessions.append(f"S{len(self.sessions) + 1}-{'0123456789abcdef' * 2}")
+        self.settled[self.sessions[-1]] = version
         if self.keeps_sessions:
             session = self.sessions[-1]
             self.live.add(session)
@@ -198,7 +213,10 @@ class Stage:
 
     async def _message(self, exchange: Exchange) -> None:
         request = exchange.request
-        if "id" not in as_object(request.message) or request.kind == "reply":
+        if isinstance(request.message, list):
+            # Who sends one is not judged, and shall not wait for answers that do not come.
+            await self.answer_error(exchange, 400, -32600, "Batches are not played here")
+        elif "id" not in as_object(request.message) or request.kind == "reply":
             await self.answer(exchange, 202)
         elif request.kind == "tools/list":
             await self.answer_result(exchange, {"tools": self.listed()})

@@ -16,7 +16,7 @@ from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Breach, Skip, skip
 from mcp_session._check.wire import Ask
 from mcp_session._cli.terminal import escaped
-from mcp_session._secrets import secrets_of, spellings_of
+from mcp_session._secrets import secrets_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -111,6 +111,7 @@ class Subject:
     """The server itself, where it was started for this."""
     version: str = LEGACY
     """What the server settled on last."""
+    was_restarted: bool = False
     looked_at: int = 0
     """How many exchanges the check at hand looked at."""
     _known: dict[Who, Session] = field(default_factory=dict["Who", Session])
@@ -319,6 +320,7 @@ class Subject:
     async def restarted(self) -> None:
         """Take note that the server was restarted."""
         await self.wire.renew()
+        self.was_restarted = True
         self._no_session, self._modern = "", None
 
     async def leave(self) -> None:
@@ -332,7 +334,7 @@ class Subject:
 
     def shown(self, seen: Seen) -> str:
         """Return an answer in a few words, with no ID and no credential in it."""
-        text = self.without_secrets(seen.body.decode(errors="replace"))
+        text = without_secrets(seen.body, self._secrets).decode(errors="replace")
         text = escaped(text.strip()[: _LONGEST + 1])
         text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
         kind = self.without_secrets((seen.header("content-type") or "").partition(";")[0].strip())
@@ -341,9 +343,8 @@ class Subject:
 
     def without_secrets(self, text: str) -> str:
         """Return what a server said with no ID and no credential in it: before any of it is cut."""
-        for secret in spellings_of(self._secrets):
-            text = text.replace(secret, "*")
-        return text
+        said = text.encode(errors="replace")
+        return without_secrets(said, self._secrets).decode(errors="replace")
 
     def misreport(self, seen: Seen) -> str:
         """Return what to add where an answer is a terminated session in other words."""

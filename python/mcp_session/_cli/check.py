@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._cli.ending import whatever_ends_it
+from mcp_session._cli.given import Seconds
 from mcp_session._extras import how_to_install, missing_module
 
 if TYPE_CHECKING:
@@ -62,14 +64,14 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--output", is_flag=True, help="Show what COMMAND writes on standard error.")
 @click.option(
     "--idle",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     metavar="SECONDS",
     help="When the server ends idle sessions.",
 )
 @click.option(
     "--timeout",
     "seconds",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=ANSWER_SECONDS,
     show_default=True,
     help="How many seconds an answer may take.",
@@ -111,7 +113,8 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
         seconds=seconds,
         most_requests=max_requests,
     )
-    checking.check(asked, **shown)
+    with whatever_ends_it():
+        checking.check(asked, **shown)
 
 
 @click.command(
@@ -123,7 +126,7 @@ def check(  # noqa: PLR0913 - click's way to say what is asked
 @click.option(
     "--timeout",
     "seconds",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=30.0,
     show_default=True,
     help="How many seconds the client may take for one scenario.",
@@ -156,14 +159,16 @@ def check_client(
 
     The exit status is 0 if no check failed, 1 if one did, 2 where the command is not understood.
     """
-    _checking().check_client(
-        command,
-        scenarios=scenarios,
-        seconds=seconds,
-        at_once=at_once,
-        shows_output=output,
-        shown=shown,
-    )
+    checking = _checking()
+    with whatever_ends_it():
+        checking.check_client(
+            command,
+            scenarios=scenarios,
+            seconds=seconds,
+            at_once=at_once,
+            shows_output=output,
+            shown=shown,
+        )
 
 
 def _checking() -> ModuleType:

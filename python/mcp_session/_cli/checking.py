@@ -25,7 +25,7 @@ from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, count
 from mcp_session._check.server_run import Asked, check_server
 from mcp_session._check.subject import Options, Tool
-from mcp_session._cli.given import checked_headers, checked_url
+from mcp_session._cli.given import checked_headers, checked_url, must_be_writable
 from mcp_session._cli.terminal import console_for_output, named, route
 from mcp_session.testing.processes import CommandServer
 
@@ -49,6 +49,7 @@ COLOURS = {
 
 def check(asked: Asked, **shown: Any) -> None:  # noqa: ANN401 - how it is shown
     """Check a server, show what came of it, and end with the exit status that says so."""
+    _must_be_writable(shown)
     process = asked.process
     begun = time.monotonic()
     try:
@@ -112,6 +113,7 @@ def check_client(  # noqa: PLR0913 - as above
     if shutil.which(command[0]) is None:
         message = "COMMAND is no program that can be run"
         raise click.UsageError(message)
+    _must_be_writable(shown)
     begun = time.monotonic()
     asked = clients.AskedClient(command, seconds, at_once, shows_output)
     results = _run(partial(clients.check_client, asked, chosen))
@@ -160,19 +162,24 @@ def _tool(tool: str | None) -> Tool | None:
     return Tool(name, as_object(read))
 
 
+def _must_be_writable(shown: dict[str, Any]) -> None:
+    if shown["junit"] is not None:
+        must_be_writable(shown["junit"], "--junit")
+
+
 def _finish(
     report: Report, *, as_json: bool, junit: Path | None, explain: bool, strict: bool
 ) -> None:
+    if as_json:
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+    else:
+        _show(report, explain=explain)
     if junit is not None:
         try:
             junit.write_bytes(report.as_junit())
         except OSError as error:
             message = f"--junit: {error.strerror or type(error).__name__}"
             raise click.UsageError(message) from None
-    if as_json:
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
-    else:
-        _show(report, explain=explain)
     if report.has_failed(strict=strict):
         sys.exit(FOUND_SOMETHING)
 

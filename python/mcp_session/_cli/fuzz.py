@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import ssl
 import sys
+import tempfile
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mcp_session._cli.given import checked_headers, checked_url
+from mcp_session._cli.ending import whatever_ends_it
+from mcp_session._cli.given import Seconds, checked_headers, checked_url
 from mcp_session._extras import how_to_install
 
 if TYPE_CHECKING:
@@ -33,14 +35,14 @@ NEEDED = ("anyio", "h11", "httpx2", "hypothesis")
 
 _SECONDS = click.option(
     "--seconds",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=60.0,
     show_default=True,
     help="How long to look for faults.",
 )
 _SHRINK = click.option(
     "--shrink-seconds",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=30.0,
     show_default=True,
     help="How long to make the case of each fault small.",
@@ -87,7 +89,7 @@ def _bounded(command: CommandType) -> CommandType:
 @click.option("--bearer", help="A token to put on each request.")
 @click.option(
     "--answer-seconds",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=20.0,
     show_default=True,
     help="How long an answer may take.",
@@ -122,13 +124,15 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
     # Who certifies a server is the same as for `check`.
     trusted = httpx2.create_ssl_context()
     trusted.set_alpn_protocols(["http/1.1"])
-    with ExitStack() as stack:
+    with whatever_ends_it(), ExitStack() as stack:
         started = None
         if command is not None:
             try:
                 started = stack.enter_context(CommandServer(command, url=url))
-            except (OSError, RuntimeError, ValueError) as error:
-                _misused(str(error))
+            except OSError as error:
+                _misused(f"--command: {error.strerror or type(error).__name__}")
+            except (RuntimeError, ValueError) as error:
+                _misused(f"--command: {error}")
         target = Target(
             started.url if started else url,
             started,
@@ -141,11 +145,13 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
         _run(partial(fuzz_server, target), options)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--limit",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=60.0,
     show_default=True,
     help="How many seconds the command may take each time.",
@@ -165,13 +171,14 @@ def fuzz_client(
     as for `fuzz`. Needs the extra `check`.
     """
     with _extra():
-        from mcp_session._fuzz.client import CannotStartError  # noqa: PLC0415 - an extra
+        from mcp_session._fuzz.client import CannotFuzzError  # noqa: PLC0415 - an extra
         from mcp_session._fuzz.client import fuzz_client as run  # noqa: PLC0415 - an extra
 
     try:
-        _run(partial(run, command, limit=limit, growth=memory * MEBIBYTE), options)
-    except CannotStartError as error:
-        _misused(f"COMMAND cannot be run ({error})")
+        with whatever_ends_it():
+            _run(partial(run, command, limit=limit, growth=memory * MEBIBYTE), options)
+    except CannotFuzzError as error:
+        _misused(f"COMMAND {error}")
 
 
 def _check_reached(target: Target) -> None:
@@ -188,18 +195,39 @@ def _run(search: Callable[[BoundsType], Search], options: dict[str, Any]) -> Non
     from mcp_session._fuzz import report  # noqa: PLC0415 - an extra may be missing
     from mcp_session._fuzz.search import Bounds  # noqa: PLC0415 - as above
 
+    out: Path = options["out"]
+    _check_writable(out)
     seed: int = secrets.randbits(32) if options["seed"] is None else options["seed"]
     click.echo(f"mcp-session: seed {seed}", err=True)
     told = search(Bounds(seed, *(options[name] for name in ("seconds", "shrink_seconds", "most"))))
-    folders = report.write(told.findings, options["out"], seed)
+    folders = report.write(told.findings, out, seed)
     if options["as_json"]:
         click.echo(report.as_json(told, folders, seed))
     else:
         click.echo("\n".join(report.lines(told, folders, seed)))
-    if not told.cases:
-        _misused("no case could be run")
+    if told.is_interrupted:
+        raise KeyboardInterrupt
+    if told.ended_by is not None:
+        click.echo(f"mcp-session: {told.ended_by}", err=True)
     if told.findings:
         sys.exit(FOUND_SOMETHING)
+    if told.ended_by is not None:
+        sys.exit(MISUSED)
+    if told.cases <= told.unjudged:
+        _misused("no case could be run")
+
+
+def _check_writable(out: Path) -> None:
+    """End now where what is found could not be written, and not when it is found."""
+    is_new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+        if is_new:
+            out.rmdir()
+    except OSError as error:
+        _misused(f"--out: {error.strerror or type(error).__name__}")
 
 
 def _misused(what: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +13,9 @@ from mcp_session._urls import server_url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-__all__ = ["checked_headers", "checked_url"]
+__all__ = ["Seconds", "checked_headers", "checked_url", "must_be_writable"]
 
 # https://www.rfc-editor.org/rfc/rfc9110.html#name-tokens and #name-field-values
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -27,6 +29,35 @@ _RESERVED = frozenset(
         *("mcp-protocol-version", "mcp-session-id", "transfer-encoding"),
     }
 )
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds; what is no number bounds nothing."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Return the number, if it is one within the range."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
+
+
+def must_be_writable(file: Path, option: str) -> None:
+    """Raise `click.UsageError` for a file that nothing could be written to after a long run."""
+    is_new = not file.exists()
+    try:
+        with file.open("ab"):
+            pass
+        if is_new:
+            file.unlink()
+    except OSError as error:
+        message = f"{option}: {error.strerror or type(error).__name__}"
+        raise click.UsageError(message) from None
 
 
 def checked_url(url: str) -> str:

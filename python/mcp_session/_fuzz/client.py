@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from asyncio import CancelledError
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
-__all__ = ["CannotStartError", "Fault", "Reply", "fuzz_client"]
+__all__ = ["CannotFuzzError", "Fault", "Reply", "fuzz_client"]
 
 MOST_REPLIES = 8
 MOST_REQUESTS = 200
 LOOK_SECONDS = 0.05
 CUT_BY = 50
 LONG = 5000
+# What a client asks at once comes within this time, and is answered together.
+TOGETHER_SECONDS = 0.2
+NOT_FOUND = 404
 SESSION_ID = "mcp-session-id"
 
 
@@ -82,19 +86,34 @@ def fuzz_client(command: Sequence[str], bounds: Bounds, *, limit: float, growth:
     `growth` is how many bytes it may take beyond what it takes against a good one.
     """
     good = _Run(command, limit, None, ())
-    anyio.run(good.through, _Case((Reply(Fault.NONE),), repeats=True))
+    found = _played(good, _Case((Reply(Fault.NONE),), repeats=True))
     if good.cannot_start is not None:
-        raise CannotStartError(good.cannot_start)
+        message = f"cannot be run ({good.cannot_start})"
+        raise CannotFuzzError(message)
+    if found is not None:
+        # What goes wrong with a good server is no matter of bad ones.
+        return Search([found], 1)
+    if not good.exchanges:
+        message = f"sends nothing to a good server, and ends with exit status {good.status}"
+        raise CannotFuzzError(message)
     most_memory = good.memory + growth
 
     def run(case: _Case, known: Collection[str]) -> Finding | None:
-        return anyio.run(_Run(command, limit, most_memory, known).through, case)
+        return _played(_Run(command, limit, most_memory, known), case)
 
     return search(_cases(), run, bounds)
 
 
-class CannotStartError(Exception):
-    """The command cannot be run; the text is the system's."""
+class CannotFuzzError(Exception):
+    """The command is no client that can be fuzzed; the text says what it does instead."""
+
+
+def _played(one: _Run, case: _Case) -> Finding | None:
+    try:
+        return anyio.run(one.through, case)
+    except CancelledError:
+        # How Ctrl-C arrives from the event loops of CPython 3.10.
+        raise KeyboardInterrupt from None
 
 
 def _cases() -> st.SearchStrategy[_Case]:
@@ -127,7 +146,14 @@ class _Run:
     small: SmallServer = field(default_factory=SmallServer)
     left: list[Reply] = field(default_factory=list[Reply])
     exchanges: list[Exchange] = field(default_factory=list[Exchange])
+    came: dict[int, int] = field(default_factory=dict[int, int])
+    """When each request came, by the number of its exchange."""
+    answered: dict[int, int] = field(default_factory=dict[int, int])
+    """When its answer began, in the same count."""
+    now: int = 0
     memory: int = 0
+    status: int | None = None
+    """How the command ended."""
     cannot_start: str | None = None
     """Why the command cannot be run, in the system's words."""
     repeats: bool = False
@@ -172,7 +198,8 @@ class _Run:
                 kill_all(process.pid)
                 with anyio.CancelScope(shield=True):
                     await process.aclose()
-        return self._fault(has_ended=has_ended, status=process.returncode)
+        self.status = process.returncode
+        return self._fault(has_ended=has_ended)
 
     async def _watch(self, process: Process) -> bool:
         """Return whether the command ended by itself."""
@@ -188,29 +215,30 @@ class _Run:
     def _has_grown(self) -> bool:
         return self.most_memory is not None and self.memory > self.most_memory
 
-    def _fault(self, *, has_ended: bool, status: int | None) -> tuple[str, str] | None:
+    def _fault(self, *, has_ended: bool) -> tuple[str, str] | None:
         if len(self.exchanges) > MOST_REQUESTS:
             return "asks for ever", f"more than {MOST_REQUESTS} requests"
         if self._has_grown():
             return "memory", f"it has taken {self.memory >> 20} MiB"
         if not has_ended:
             return "hangs", f"it did not end in {self.limit:.0f} s"
-        if status is not None and status < 0:
-            return "crashed", f"it was ended by the signal {-status}"
+        if self.status is not None and self.status < 0:
+            return "crashed", f"it was ended by the signal {-self.status}"
         return self._wrong_id()
 
     def _wrong_id(self) -> tuple[str, str] | None:
         """Hold each request against what the core says of the exchanges before it."""
         given: set[str] = set()
-        dead: set[str] = set()
+        # When the client was told of the end of a session.
+        ended: dict[str, int] = {}
         for exchange in sorted(self.exchanges, key=lambda it: it.number):
-            request = exchange.request
+            request, came = exchange.request, self.came[exchange.number]
             attached = request.session
             if attached is not None and request.kind == "initialize":
                 return "initialize with an ID", "an `initialize` bore a session ID"
             if attached is not None and attached not in given:
                 return "a strange ID", f"{request.kind} bore an ID that no `initialize` was given"
-            if attached in dead and request.method == "POST":
+            if request.method == "POST" and ended.get(attached or "", came) < came:
                 return "a dead ID", f"{request.kind} bore the ID of a session that had ended"
             try:
                 verdict = classify_exchange(request.raw, exchange.sent)
@@ -218,17 +246,24 @@ class _Run:
                 continue
             if verdict.action is Action.ADOPT_SESSION and verdict.session_id is not None:
                 given.add(verdict.session_id)
-            elif verdict.action is Action.CLEAR_AND_REINIT and attached is not None:
-                dead.add(attached)
+                ended.pop(verdict.session_id, None)
+            elif verdict.action is Action.CLEAR_AND_REINIT and request.method == "POST":
+                # A GET may be answered 404 because there is no stream.
+                ended.setdefault(attached or "", self.answered[exchange.number])
         return None
 
     async def _answer(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
+        self.came[exchange.number] = self._tick()
         reply = self.left[0] if self.left else Reply(Fault.NONE)
         if len(self.left) > 1 or not self.repeats:
             self.left = self.left[1:]
         if reply.fault is Fault.FORGOTTEN:
             self.small.forget()
+        if self._tells_the_end(exchange, reply):
+            # What was asked at the same time was not asked by a client that knew.
+            await anyio.sleep(TOGETHER_SECONDS)
+        self.answered[exchange.number] = self._tick()
         if reply.fault in {Fault.NONE, Fault.FORGOTTEN}:
             await self._good(exchange)
         elif reply.fault is Fault.RESET:
@@ -237,6 +272,18 @@ class _Run:
             await exchange.send_raw(reply.body or b"\x00")
         else:
             await self._bad(exchange, reply)
+
+    def _tells_the_end(self, exchange: Exchange, reply: Reply) -> bool:
+        request = exchange.request
+        if not request.session or request.method != "POST":
+            return False
+        is_dead = request.session not in self.small.live
+        is_good = reply.fault in {Fault.NONE, Fault.FORGOTTEN}
+        return is_dead if is_good else reply.fault is Fault.RAW or reply.status == NOT_FOUND
+
+    def _tick(self) -> int:
+        self.now += 1
+        return self.now
 
     async def _good(self, exchange: Exchange) -> None:
         message = exchange.request.message

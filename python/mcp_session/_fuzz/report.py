@@ -30,11 +30,13 @@ def write(findings: Sequence[Finding], folder: Path, seed: int) -> list[Path]:
         for old in place.iterdir():
             old.unlink()
         told = [f"{finding.kind}: {finding.what}", f"seed {seed}", "", finding.case, ""]
+        # Files are read in the order of their names.
+        digits = max(2, len(str(len(finding.exchanges))))
         for number, (request, response) in enumerate(finding.exchanges, 1):
             if _is_exchange(request, response):
-                (place / f"{number:02}.request").write_bytes(request)
-                (place / f"{number:02}.response").write_bytes(response)
-            told += [f"{number:02} > {request!r}", f"{number:02} < {response!r}"]
+                (place / f"{number:0{digits}}.request").write_bytes(request)
+                (place / f"{number:0{digits}}.response").write_bytes(response)
+            told += [f"{number:0{digits}} > {request!r}", f"{number:0{digits}} < {response!r}"]
         place.with_suffix(".txt").write_text("\n".join([*told, ""]), encoding="utf-8")
         folders.append(place)
     return folders
@@ -57,7 +59,10 @@ def lines(told: Search, folders: Sequence[Path], seed: int) -> list[str]:
         said.append(f"    {place}")
     count = len(told.findings)
     found = "nothing found" if not count else f"{count} fault{'s' * (count != 1)} found"
-    return [*said, f"{found} in {told.cases} cases, seed {seed}"]
+    said.append(f"{found} in {told.cases} cases, seed {seed}")
+    if told.unjudged:
+        said.append(f"{told.unjudged} of them ended early: the server answered 429")
+    return said
 
 
 def as_json(told: Search, folders: Sequence[Path], seed: int) -> str:
@@ -72,4 +77,11 @@ def as_json(told: Search, folders: Sequence[Path], seed: int) -> str:
         }
         for finding, place in zip(told.findings, folders, strict=True)
     ]
-    return json.dumps({"seed": seed, "cases": told.cases, "findings": findings})
+    whole = {
+        "seed": seed,
+        "cases": told.cases,
+        "unjudged": told.unjudged,
+        "ended_by": told.ended_by,
+        "findings": findings,
+    }
+    return json.dumps(whole)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Bounds", "Finding", "Search", "search"]
+__all__ = ["Bounds", "CannotGoOnError", "Finding", "Search", "UnjudgedError", "search"]
 
 T = TypeVar("T")
 
@@ -56,14 +56,29 @@ class Search:
 
     findings: list[Finding] = field(default_factory=list[Finding])
     cases: int = 0
+    unjudged: int = 0
+    """How many of them said nothing: the server would take no more requests for now."""
+    is_interrupted: bool = False
+    """Whether Ctrl-C ended it; what was found until then is here."""
+    ended_by: str | None = None
+    """Why no further case could be run, where none could."""
+
+
+class UnjudgedError(Exception):
+    """A case said nothing, for good or ill."""
 
 
 class _FoundError(Exception):
     """A case failed."""
 
 
+# What hypothesis lets through, and does not take for a case that fails.
 class _TimeOver(KeyboardInterrupt):
     """No time is left."""
+
+
+class CannotGoOnError(KeyboardInterrupt):
+    """No further case can be run; the text says why."""
 
 
 def search(
@@ -87,7 +102,7 @@ def search(
             told.findings.append(found)
             # What it took to shrink is not taken from the time to search.
             until = max(until, time.monotonic())
-        elif is_over:
+        if told.is_interrupted or told.ended_by is not None or (is_over and found is None):
             break
     return told
 
@@ -99,8 +114,34 @@ def _one(
     bounds: Bounds,
 ) -> tuple[Finding | None, bool]:
     """Return the next finding, and whether the time is over."""
-    known = {finding.kind for finding in told.findings}
     best: list[Finding] = []
+    is_over = True
+    try:
+        _look(cases, run, told, bounds, best)
+        is_over = False
+    except CannotGoOnError as error:
+        told.cases -= 1
+        told.ended_by = str(error)
+    except _TimeOver:
+        pass
+    except KeyboardInterrupt:
+        told.is_interrupted = True
+    except BaseException as error:
+        if not best or isinstance(error, SystemExit):
+            raise
+        is_over = False
+    return (best[0] if best else None), is_over
+
+
+def _look(
+    cases: SearchStrategy[T],
+    run: Callable[[T, Collection[str]], Finding | None],
+    told: Search,
+    bounds: Bounds,
+    best: list[Finding],
+) -> None:
+    """Run cases until one fails, and then those that are smaller; keep the smallest in `best`."""
+    known = {finding.kind for finding in told.findings}
     deadline = [time.monotonic() + bounds.seconds]
 
     @seed(bounds.seed)
@@ -118,7 +159,11 @@ def _one(
         if time.monotonic() > deadline[0]:
             raise _TimeOver
         told.cases += 1
-        finding = run(case, known)
+        try:
+            finding = run(case, known)
+        except UnjudgedError:
+            told.unjudged += 1
+            return
         if finding is None or (best and finding.kind != best[0].kind):
             return
         if not best:
@@ -128,11 +173,4 @@ def _one(
             best[0] = finding
         raise _FoundError
 
-    try:
-        test()
-    except _TimeOver:
-        return (best[0] if best else None), True
-    except BaseException as error:
-        if not best or isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-    return (best[0] if best else None), False
+    test()

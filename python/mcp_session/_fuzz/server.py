@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 import h11
 
 from mcp_session import Action, Side, admit, classify_exchange, peek
-from mcp_session._check.messages import is_event_stream
+from mcp_session._check.messages import parsed
+from mcp_session._fuzz.answers import AnswerReader
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
-from mcp_session._fuzz.search import Bounds, Finding, Search, search
-from mcp_session._secrets import secrets_of, spellings_of
+from mcp_session._fuzz.search import (
+    Bounds,
+    CannotGoOnError,
+    Finding,
+    Search,
+    UnjudgedError,
+    search,
+)
+from mcp_session._secrets import secrets_of, without_secrets
 from mcp_session.testing.client import ScriptedClient
 
 if TYPE_CHECKING:
@@ -42,7 +50,21 @@ ILL_FORMED = "not a session"
 FIRST_ERROR = 500
 # What a server may say of a method or a version of HTTP that it does not know.
 HONEST = (501, 505)
+# To GET, and to DELETE, of whomever: the server has no stream, or lets no client end a session.
+NOT_OFFERED = 405
+TOO_MANY = 429
+# What a server says to a good `initialize` that is not for it, or of nobody it knows.
+ELSEWHERE = {
+    **dict.fromkeys((301, 302, 303, 307, 308), "the endpoint is at another URL"),
+    **dict.fromkeys((401, 403), "it wants credentials, by --bearer or --header"),
+}
+LONGEST_PAUSE_SECONDS = 5.0
 WARM_UP = 40
+# What is compressed would be no JSON.
+UNCOMPRESSED = ("accept-encoding", "identity")
+# How soon a stream is resumed where the server does not say it.
+SHORTEST_RETRY_SECONDS = 0.05
+MOST_RESUMPTIONS = 30
 # How long a process may take to end.
 ENDING_SECONDS, ONE_LOOK_SECONDS = 2.0, 0.02
 
@@ -71,7 +93,8 @@ def fuzz_server(target: Target, bounds: Bounds) -> Search:
     memory = _Memory(target)
 
     def run(case: list[Ask | Step], known: Collection[str]) -> Finding | None:
-        return _Run(target, known).through(case) or memory.grown(case, known)
+        one = _Run(target, known, is_first=memory.cases == 0)
+        return one.through(case) or memory.grown(case, known)
 
     return search(cases(), run, bounds)
 
@@ -113,6 +136,8 @@ class _Run:
 
     target: Target
     known: Collection[str]
+    is_first: bool = False
+    """Whether nothing has been sent to the server before."""
     live: str | None = None
     terminated: str | None = None
     has_sessions: bool = False
@@ -122,7 +147,7 @@ class _Run:
         """Do all of a case; return what the server did wrong."""
         command = self.target.command
         if command is not None and not command.is_running:
-            command.start()
+            _start(command)
         try:
             self._open()
             for step in case:
@@ -144,7 +169,8 @@ class _Run:
             self._open()
         elif step is Step.TERMINATE:
             if self.live is not None:
-                response = self._send(Ask("DELETE", Attached.LIVE, b"", is_plain=True), self.live)
+                ask = Ask("DELETE", Attached.LIVE, b"", is_plain=True)
+                response = self._send(ask, self.live, _reader_for(ask))
                 # A server need not offer it: then the session lives on.
                 if response is not None and 200 <= response.status < 300:  # noqa: PLR2004 - 2xx
                     self.terminated, self.live = self.live, None
@@ -152,7 +178,10 @@ class _Run:
             self._ask(step)
 
     def _open(self) -> None:
-        response = self._post(INITIALIZE, None)
+        response, _ = self._post(INITIALIZE, None)
+        if self.is_first and response.status in ELSEWHERE:
+            message = f"an `initialize` is answered {response.status}: {ELSEWHERE[response.status]}"
+            raise CannotGoOnError(message)
         if response.status != 200:  # noqa: PLR2004 - OK
             what = f"an `initialize` was answered {response.status}"
             raise _FaultError("no new session", what)
@@ -164,8 +193,8 @@ class _Run:
         """Fail unless the server still answers: a new session, and the one that was open."""
         live = self.live
         if live is not None or not self.has_sessions:
-            response = self._post(PING, live)
-            if response.status != 200 or b"fuzz-ping" not in response.body:  # noqa: PLR2004 - OK
+            response, reader = self._post(PING, live)
+            if response.status != 200 or not reader.is_found:  # noqa: PLR2004 - OK
                 what = f"a ping in a live session was answered {response.status}"
                 raise _FaultError("a live session was lost", what)
         self._close()
@@ -174,27 +203,70 @@ class _Run:
     def _close(self) -> None:
         if self.live is not None:
             ended, self.live = self.live, None
+            ask = Ask("DELETE", Attached.LIVE, b"")
             try:
-                self._send(Ask("DELETE", Attached.LIVE, b""), ended)
-            except _FaultError:
+                self._send(ask, ended, _reader_for(ask))
+            except (_FaultError, UnjudgedError):
                 return
 
-    def _post(self, message: object, session_id: str | None) -> Response:
+    def _post(self, message: object, session_id: str | None) -> tuple[Response, AnswerReader]:
         attached = Attached.NONE if session_id is None else Attached.LIVE
         ask = Ask("POST", attached, json.dumps(message).encode(), is_plain=True)
-        response = self._send(ask, session_id)
+        reader = _reader_for(ask)
+        response = self._send(ask, session_id, reader)
         if response is None:
             kind = "no answer"
             raise _FaultError(kind, "a plain request was not answered")
-        return response
+        # An `initialize` opens the session in which its stream is resumed.
+        self._read_on(ask, session_id or response.headers.get("mcp-session-id"), response, reader)
+        return response, reader
 
     def _ask(self, ask: Ask) -> None:
         session_id = self._id_of(ask.attached)
         if ask.attached in {Attached.LIVE, Attached.TERMINATED} and session_id is None:
             return
-        response = self._send(ask, session_id)
+        reader = _reader_for(ask)
+        response = self._send(ask, session_id, reader)
         if response is not None:
             self._judge(ask, session_id)
+            if ask.attached is Attached.LIVE:
+                self._read_on(ask, session_id, response, reader)
+
+    def _offers(self, method: str) -> bool:
+        """Whether the server has GET or DELETE at all, as it says itself to a live session."""
+        if method == "POST":
+            return True
+        if self.live is None:
+            self._open()
+        ask = Ask(method, Attached.LIVE, b"")
+        response = self._send(ask, self.live, _reader_for(ask))
+        if method == "DELETE":
+            self.live = None
+        return response is None or response.status != NOT_OFFERED
+
+    def _read_on(
+        self, ask: Ask, session_id: str | None, response: Response, reader: AnswerReader
+    ) -> None:
+        """Fail unless a stream has the answer, or leads to it where it is resumed.
+
+        A server may close a stream early, and have its client ask again:
+        https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
+        """
+        until = time.monotonic() + self.target.answer_seconds
+        times = 0
+        while ask.is_plain and reader.is_missing(response):
+            left = until - time.monotonic()
+            resumed = None
+            if reader.last_event_id and left > 0 and times < MOST_RESUMPTIONS:
+                times += 1
+                time.sleep(min(max(reader.retry_seconds, SHORTEST_RETRY_SECONDS), left))
+                event_id = ("last-event-id", reader.last_event_id)
+                again = Ask("GET", ask.attached, b"", ask.version, (event_id,))
+                resumed = self._send(again, session_id, reader)
+            if resumed is None or resumed.status != 200:  # noqa: PLR2004 - OK
+                kind = "no answer"
+                raise _FaultError(kind, "a stream ended without the answer to its request")
+            response = resumed
 
     def _id_of(self, attached: Attached) -> str | None:
         ids = {
@@ -206,13 +278,13 @@ class _Run:
         }
         return ids[attached]
 
-    def _send(self, ask: Ask, session_id: str | None) -> Response | None:
+    def _send(self, ask: Ask, session_id: str | None, reader: AnswerReader) -> Response | None:
         """Send a request; return the answer, or None where none is owed and none came."""
         target = self.target
         client = target.client()
         with_ours = Ask(
             *(ask.method, ask.attached, ask.body, ask.version),
-            *((*target.headers, *ask.headers), ask.framing, ask.is_plain),
+            *((UNCOMPRESSED, *target.headers, *ask.headers), ask.framing, ask.is_plain),
         )
         request = written(with_ours, client.target, client.host, session_id)
         answers = ask.framing in {Framing.WHOLE, Framing.CHUNKED}
@@ -221,8 +293,10 @@ class _Run:
             with client.begin(request) as running:
                 if not answers:
                     running.finish_sending()
-                response = running.read_until(_Enough(ask))
-                raw = response.raw
+                try:
+                    response = running.read_until(reader.is_enough)
+                finally:
+                    raw = running.response.raw
         except TimeoutError:
             self._record(request, raw)
             if answers:
@@ -244,6 +318,7 @@ class _Run:
                 what = "the connection was closed without an answer"
                 raise _FaultError("no answer", what)
             return None
+        reader.end(response)
         self._judge_any(response)
         return response
 
@@ -271,6 +346,10 @@ class _Run:
 
     def _judge_any(self, response: Response) -> None:
         request, raw = self.exchanges[-1]
+        if response.status == TOO_MANY:
+            # A server may defend itself. What it would have answered is not known.
+            time.sleep(_retry_after(response))
+            raise UnjudgedError
         if response.status >= FIRST_ERROR and response.status not in HONEST:
             raise _FaultError(f"{response.status}", f"a request was answered {response.status}")
         try:
@@ -303,6 +382,8 @@ class _Run:
         status = raw.split(b" ", 2)[1].decode("latin-1")
         what = f"{ask.method} with {ask.attached.value} was answered {status}: "
         if expected.action is Action.NOT_FOUND_RESPONSE and not ends:
+            if status == str(NOT_OFFERED) and not self._offers(ask.method):
+                return
             kind = f"{ask.attached.value}: {ask.method}"
             raise _FaultError(kind, what + expected.rule.summary)
         if expected.action is Action.BAD_REQUEST_RESPONSE and status[:1] == "2":
@@ -313,6 +394,29 @@ class _Run:
             raise _FaultError(kind, what + means.rule.summary)
 
 
+def _reader_for(ask: Ask) -> AnswerReader:
+    """Return what looks for the answer to a request, where one is owed."""
+    request_id = peek(ask.body).id if ask.is_plain and ask.method == "POST" else None
+    return AnswerReader(None if request_id is None else parsed(request_id))
+
+
+def _start(command: CommandServer) -> None:
+    """Start a server that has ended; end the search where it does not come up again."""
+    try:
+        command.start()
+    except (OSError, RuntimeError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"the server could not be started again: {told or type(error).__name__}"
+        raise CannotGoOnError(message) from None
+
+
+def _retry_after(response: Response) -> float:
+    """Return for how many seconds the server wants to be left alone, within bounds."""
+    told = response.headers.get("retry-after", "")
+    seconds = float(told) if told.isascii() and told.isdecimal() else 1.0
+    return min(seconds, LONGEST_PAUSE_SECONDS)
+
+
 def _without_secrets(target: Target, request: bytes, response: bytes) -> tuple[bytes, bytes]:
     """Return an exchange without what the caller gave for it: it is written into files."""
     for name, value in target.headers:
@@ -320,25 +424,7 @@ def _without_secrets(target: Target, request: bytes, response: bytes) -> tuple[b
         hidden = f"\r\n{name}: {'*' * len(value)}\r\n".encode("latin-1")
         request = request.replace(line, hidden)
     asked, _, rest = request.partition(b"HTTP/1.1")
-    for it in secrets_of(target.url, ()):
-        asked = asked.replace(it.encode(), b"*" * len(it.encode()))
+    asked = without_secrets(asked, secrets_of(target.url, ()))
     # A server may say any of it again.
-    for it in spellings_of(secrets_of(target.url, target.headers)):
-        response = response.replace(it.encode(), b"*" * len(it.encode()))
+    response = without_secrets(response, secrets_of(target.url, target.headers))
     return asked + b"HTTP/1.1" + rest, response
-
-
-class _Enough:
-    """How much of an answer is read: of a stream, what was asked for."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._id = peek(ask.body).id if ask.is_plain and ask.method == "POST" else None
-
-    def __call__(self, response: Response) -> bool:
-        """Whether that is enough."""
-        if not response.status:
-            return False
-        is_stream = is_event_stream(response.headers.get("content-type", ""))
-        if not is_stream:
-            return False
-        return self._id is None or self._id.encode() in response.body

@@ -16,7 +16,7 @@ try:
         assert_session_not_found,
     )
     from mcp_session.testing.client import RawExchange, Response, ScriptedClient, write_request
-    from mcp_session.testing.processes import AsgiServer, CommandServer, free_port
+    from mcp_session.testing.processes import AsgiServer, CommandServer, PortTakenError, free_port
     from mcp_session.testing.scripted import (
         Connection,
         Exchange,
@@ -37,6 +37,7 @@ __all__ = [
     "CommandServer",
     "Connection",
     "Exchange",
+    "PortTakenError",
     "RawExchange",
     "Request",
     "Response",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import uvicorn
     from typing_extensions import Self
 
-__all__ = ["AsgiServer", "CommandServer", "free_port"]
+__all__ = ["AsgiServer", "CommandServer", "PortTakenError", "free_port"]
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0
@@ -35,6 +35,10 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+class PortTakenError(RuntimeError):
+    """Somebody listens where a server was to be started."""
 
 
 class CommandServer:
@@ -68,6 +72,9 @@ class CommandServer:
             message = "an empty command"
             raise ValueError(message)
         takes_port = any("{port}" in argument for argument in arguments)
+        if url is not None and "{port}" in url and not takes_port:
+            message = "the URL takes a {port}, but the command is not told it: it needs {port}, too"
+            raise ValueError(message)
         if url is None and not takes_port:
             message = "the command takes no {port}, so the URL has to be given"
             raise ValueError(message)
@@ -103,11 +110,19 @@ class CommandServer:
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
-        """Start it, and wait until it accepts connections; raise `RuntimeError` if it ends."""
+        """Start it, and wait until it accepts connections; raise `RuntimeError` if it ends.
+
+        Raises `PortTakenError` where another listens on its port already, as a server does that
+        left what started it, and so was not killed.
+        """
         if self.is_running:
             return
         # What an earlier one that ended by itself had started may hold the port.
         self.kill()
+        if self._listens():
+            # Who answers would be taken for the one that is started.
+            message = f"another program listens on port {self.port} already"
+            raise PortTakenError(message)
         self._process = subprocess.Popen(  # noqa: S603 - what the user asked to run
             self.command,
             stdin=subprocess.DEVNULL,

@@ -40,6 +40,7 @@ LONGEST_HEAD = 1 << 20
 # Who sends more is not read on.
 LONGEST_REQUEST = 1 << 27
 ONE_READ = 65536
+CONTINUE = h11.InformationalResponse(status_code=100, headers=[])
 
 
 @asynccontextmanager
@@ -198,14 +199,19 @@ class Connection:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = accepted
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self._ahead = b""
+        """What came of the next request together with the last."""
 
     async def read_request(self, number: int) -> Request | None:
         """Read one whole request; None when the client has left."""
         head: h11.Request | None = None
-        body, raw = bytearray(), bytearray()
+        body, raw = bytearray(), bytearray(self._ahead)
         while True:
             event = self.http.next_event()
             if event is h11.NEED_DATA:
+                if self.http.they_are_waiting_for_100_continue:
+                    # https://www.rfc-editor.org/rfc/rfc9110.html#section-10.1.1
+                    await self.send(self.http.send(CONTINUE) or b"")
                 data = await self.receive()
                 if not data or len(raw) > LONGEST_REQUEST:
                     return None
@@ -217,6 +223,8 @@ class Connection:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 names = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
+                self._ahead = self.http.trailing_data[0]
+                del raw[len(raw) - len(self._ahead) :]
                 method, target = head.method.decode(), head.target.decode()
                 return Request(method, target, names, bytes(body), bytes(raw), number)
             else:
@@ -300,8 +308,9 @@ class Exchange:
         await self.begin(200, {"content-type": "text/event-stream", **(headers or {})})
 
     async def send(self, data: bytes) -> None:
-        """Send a part of the body."""
-        await self._send(h11.Data(data=data))
+        """Send a part of the body; to HEAD, whose answer has none, nothing."""
+        if self.request.method != "HEAD":
+            await self._send(h11.Data(data=data))
 
     async def send_event(self, message: object, event_id: str | None = None) -> None:
         """Send one event; of a message that is None, without data."""

@@ -943,10 +943,10 @@ impl Model {
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch | Content::MixedBatch
                 if it.has_failed =>
             {
-                if answers.is_empty() {
-                    Fate::AsItCame
-                } else {
-                    Fate::LeftOut
+                match content {
+                    _ if answers.is_empty() => Fate::AsItCame,
+                    Content::MixedBatch => Fate::OthersAlone,
+                    _ => Fate::LeftOut,
                 }
             }
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch | Content::MixedBatch => {

@@ -754,7 +754,7 @@ impl World {
                 Fate::AsItCame | Fate::Alone => {
                     written.answers.iter().for_each(|id| self.ledger.call_answered(id));
                 }
-                Fate::LeftOut => {}
+                Fate::LeftOut | Fate::OthersAlone => {}
                 Fate::Replaced(ids) => ids.iter().for_each(|id| self.ledger.call_failed(id)),
             }
             if let Some(own) = &written.asks {
