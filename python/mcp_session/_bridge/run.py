@@ -164,7 +164,7 @@ class Bridge:
                 )
                 self._is_opening = is_opening
                 await write.send(self._headers.put_on(item, message))
-                while is_opening and self._open.get(message.id) is message:  # type: ignore[attr-defined]
+                while is_opening and self._open.get(message.id) is message:
                     await self._progress.wait()
                 self._is_opening = False
                 self._waiting -= 1

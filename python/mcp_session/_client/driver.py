@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mcp_session._core import Watch
     from mcp_session.client import Step
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "RequestDriver"]
 
 READS = Read, ReadAnswer
 
@@ -63,12 +63,6 @@ class Driver:
         self.sessions: dict[int, FollowedSession] = {}
         self._prune_at = 64
         self._pruning = Lock()
-
-    def send(
-        self, request: httpx2.Request, send_options: dict[str, Any], *, stream: bool
-    ) -> Coroutine[Any, Any, httpx2.Response]:
-        """Send a request, in its session if it has one that is followed."""
-        return RequestDriver(self, request, send_options).send(stream=stream)
 
     def open_session(self, number: int, opening: Opening) -> Opening:
         """Keep how a session is opened, if it is none that is open already; give what is kept."""
@@ -95,7 +89,7 @@ class Driver:
 
 
 class RequestDriver:
-    """One request on its way."""
+    """One request on its way, in its session if it has one that is followed."""
 
     _run: RequestRun
 

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mcp_session._client.blocking import blocking_send, blocking_source, run
-from mcp_session._client.driver import Driver
+from mcp_session._client.driver import Driver, RequestDriver
 from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
 
@@ -138,13 +138,13 @@ class FollowsSessions(Following, Generic[RequestT, ResponseT]):
     ) -> CoroutineType[Any, Any, ResponseT]:
         """Send a request, in the session that stands now, if it is of one."""
         of_library: Any = request
-        response: Any = self._driver.send(of_library, send_options, stream=stream)
+        response: Any = RequestDriver(self._driver, of_library, send_options).send(stream=stream)
         return response  # type: ignore[no-any-return]
 
     @classmethod
     def _send_by(cls, driver: Driver) -> Callable[..., Any]:
         async def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
-            return await driver.send(request, send_options, stream=stream)
+            return await RequestDriver(driver, request, send_options).send(stream=stream)
 
         return marked(send)
 
@@ -160,8 +160,7 @@ class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
         **send_options: Any,  # noqa: ANN401 - as above
     ) -> ResponseT:
         """Send a request, in the session that stands now, if it is of one."""
-        readable_request = readable(request, self._library)
-        response: Any = run(self._driver.send(readable_request, send_options, stream=stream))
+        response: Any = blocking(self._driver, request, send_options, stream=stream)
         return response  # type: ignore[no-any-return]
 
     @classmethod
@@ -175,23 +174,29 @@ class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
     @classmethod
     def _send_by(cls, driver: Driver) -> Callable[..., Any]:
         def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
-            request = readable(request, cls._library)
-            return run(driver.send(request, send_options, stream=stream))
+            return blocking(driver, request, send_options, stream=stream)
 
         return marked(send)
+
+
+def blocking(
+    driver: Driver,
+    request: Any,  # noqa: ANN401 - of either library
+    send_options: dict[str, Any],
+    *,
+    stream: bool,
+) -> Any:  # noqa: ANN401 - as above
+    """Send a request in this thread."""
+    if not hasattr(request.stream, "__aiter__"):
+        # Its body only says `for`.
+        request.stream = blocking_source(request.stream, driver.wire.library)
+    return run(RequestDriver(driver, request, send_options).send(stream=stream))
 
 
 def marked(send: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a `send` as ours, so that it is not put upon another of ours."""
     vars(send)["of_mcp_session"] = True
     return send
-
-
-def readable(request: Any, library: Library) -> Any:  # noqa: ANN401 - of either library
-    """Let a request be read with `await`, whose body only says `for`."""
-    if not hasattr(request.stream, "__aiter__"):
-        request.stream = blocking_source(request.stream, library)
-    return request
 
 
 def sdk_follows_redirects() -> bool:
