@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import h11
+import jiter
 import msgspec
 import orjson
 import pure_python
@@ -25,7 +26,7 @@ from mcp_session import (
     peek,
 )
 
-READERS = ("json", "orjson", "msgspec", "ours")
+READERS = ("json", "jiter", "orjson", "msgspec", "ours")
 KINDS = {
     "dense": "dense structure",
     "blob": "one big string",
@@ -77,6 +78,8 @@ def calls(call: bytes, empty: Any) -> dict[str, dict[str, float]]:
         "classify_exchange": classify_exchange,
         "empty": empty.call,
         "h11_status": h11_status,
+        "jiter": jiter.from_json,
+        "jiter_answer": jiter_answer,
         "json_answer": json_answer,
         "make": empty.make,
         "needs_body": needs_body,
@@ -99,9 +102,11 @@ def calls(call: bytes, empty: Any) -> dict[str, dict[str, float]]:
         "classify, 200: pure Python": "ported('POST', 200, session_id=attached)",
         "needs_body, 200": "needs_body('POST', 200, session_id=attached, quirks=True)",
         "peek, 130 bytes": "peek(call)",
+        "peek, 130 bytes: jiter": "jiter(call)",
         "peek, 130 bytes: msgspec": "typed.decode(call)",
         "404 bytes of a body": "not_found_response(call).body",
         "404 bytes of a body: json": "json_answer(call)",
+        "404 bytes of a body: jiter": "jiter_answer(call)",
         "404 bytes of a body: orjson": "orjson_answer(call)",
         "404 bytes of a body: msgspec": "typed_answer(call)",
         "raw heads to a verdict": "classify_exchange(request, response)",
@@ -110,7 +115,7 @@ def calls(call: bytes, empty: Any) -> dict[str, dict[str, float]]:
         "Session, a call of 130 bytes": "after(before('POST', body=call).exchange, 200)",
     }
     assert not_found_response(call).body == json_answer(call) == orjson_answer(call)
-    assert typed_answer(typed)(call) == json_answer(call)
+    assert typed_answer(typed)(call) == jiter_answer(call) == json_answer(call)
     cases = [Case(name, statement, names) for name, statement in statements.items()]
     figures = measure(cases, rounds=61, slice_ms=0.5)
     base, with_object = "an empty pyo3 call", "an empty pyo3 call that returns an object"
@@ -144,6 +149,7 @@ def bodies(measure_program: Path) -> dict[str, dict[str, dict[str, float]]]:
             names = {
                 "body": body(measure_program, kind, length),
                 "json": json.loads,
+                "jiter": jiter.from_json,
                 "orjson": orjson.loads,
                 "msgspec": typed.decode,
                 "ours": peek,
@@ -169,7 +175,16 @@ def live() -> Session:
 
 def json_answer(request_body: bytes) -> bytes:
     """Make the canonical 404 as a careful user of `json` would."""
-    message = json.loads(request_body)
+    return answer_to(json.loads(request_body))
+
+
+def jiter_answer(request_body: bytes) -> bytes:
+    """Make the same with jiter, which only reads."""
+    return answer_to(jiter.from_json(request_body))
+
+
+def answer_to(message: Any) -> bytes:
+    """Write the canonical 404 to a message that `json` or jiter has read."""
     return b'{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":%s}' % (
         b"%d" % message["id"] if type(message["id"]) is int else json.dumps(message["id"]).encode()
     )

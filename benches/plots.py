@@ -29,6 +29,7 @@ READERS = {
     "ours": ("mcp_session.peek", "C3", "o", 2.4),
     "msgspec": ("msgspec, typed", "C0", "s", 1.2),
     "orjson": ("orjson", "C2", "^", 1.2),
+    "jiter": ("jiter", "C1", "D", 1.2),
     "json": ("json", "C7", "v", 1.2),
 }
 BYTES = "bytes of a followed session"

@@ -29,11 +29,11 @@ ENVIRONMENTS = ROOT / ".environments"
 TARGET = ROOT / "target"
 PYTHON = ENVIRONMENTS / "benchmarks" / "bin" / "python"
 PACKAGES = [
-    *("h11>=0.16", "httpx2>=2.16", "matplotlib>=3.10", "maturin>=1.9.4,<2"),
+    *("h11>=0.16", "httpx2>=2.16", "jiter>=0.19", "matplotlib>=3.10", "maturin>=1.9.4,<2"),
     "mcp>=2.3,<3",
     *("msgspec>=0.22", "orjson>=3.13", "uvicorn>=0.50"),
 ]
-VERSIONS = ("h11", "httpx2", "mcp", "msgspec", "orjson", "uvicorn")
+VERSIONS = ("h11", "httpx2", "jiter", "mcp", "msgspec", "orjson", "uvicorn")
 
 # The markers of docs/performance.md.
 Sections = dict[str, str]
@@ -245,16 +245,15 @@ def readers(bodies: Results) -> str:
         "text": "strings not ASCII",
     }
     lines = [
-        "| body | ours | GB/s | json | orjson | msgspec, typed |",
-        "|---|---|---|---|---|---|",
+        "| body | ours | GB/s | json | jiter | orjson | msgspec, typed |",
+        "|---|---|---|---|---|---|---|",
     ]
+    others = ("json", "jiter", "orjson", "msgspec")
     for kind, sizes in bodies.items():
         for size, figures in sizes.items():
             number, unit = size.split()
             length = int(number) * {"KB": 1_000, "MB": 1_000_000}[unit]
-            ratios = " | ".join(
-                f"{figures[f'{reader} / ours']:.2f} x" for reader in ("json", "orjson", "msgspec")
-            )
+            ratios = " | ".join(f"{figures[f'{reader} / ours']:.2f} x" for reader in others)
             lines.append(
                 f"| {titles[kind]}, {size} | {figures['ours'] / 1e3:,.1f} µs "
                 f"| {length / figures['ours']:.2f} | {ratios} |"

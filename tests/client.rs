@@ -15,6 +15,8 @@
 
 #[path = "client/enumeration.rs"]
 mod enumeration;
+#[path = "client/found.rs"]
+mod found;
 
 use std::env;
 

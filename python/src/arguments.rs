@@ -146,8 +146,8 @@ impl<'a> Body<'a> {
     pub(crate) const EMPTY: Self = Self(Cow::Borrowed(b""));
 
     pub(crate) fn of(name: &str, object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
-        if object.is_instance_of::<PyBytes>() {
-            return Ok(Self(Cow::Borrowed(object.extract::<&'a [u8]>()?)));
+        if let Ok(bytes) = object.extract::<&'a [u8]>() {
+            return Ok(Self(Cow::Borrowed(bytes)));
         }
         if let Ok(bytes) = object.cast::<PyByteArray>() {
             return Ok(Self(Cow::Owned(bytes.to_vec())));

@@ -390,8 +390,10 @@ impl RequestRun {
     /// Take that nothing will come of the request.
     fn abandon(&self) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let _client = self.client.lock();
-        drop(run);
+        let mut client = self.client.lock();
+        if let Some(run) = run {
+            run.abandon(&mut client);
+        }
     }
 
     /// Hand out what happened to the session: a list of `SessionEvent`, oldest first.

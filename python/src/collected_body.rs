@@ -110,6 +110,12 @@ impl CollectedBody {
         self.lock().has_no_room()
     }
 
+    /// Whether it has given way to another, and what was read of it is gone (`bool`).
+    #[getter]
+    fn gave_way(&self) -> bool {
+        self.lock().gave_way()
+    }
+
     /// Tell that nobody has anything of it any more: it does not count from now on.
     fn let_go(&self) {
         self.lock().let_go();

@@ -92,6 +92,12 @@ impl SessionRun {
         self.tell(py, 0, CoreRun::no_room_for_body)
     }
 
+    /// Tell that the body of the request has given way to that of another, and that what was read
+    /// of it is gone.
+    fn body_gave_way(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(py, 0, CoreRun::body_gave_way)
+    }
+
     /// Tell what the table has of the session: `entry` (claim, `int`; owner, `str`; value,
     /// `bytes`), or `None`; and `addresses` (`bytes`), as its owner has announced them, or `None`
     /// if the lease of that is over.

@@ -13,8 +13,7 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
     let id = |id: &HiddenId| PyBytes::new(py, id.as_bytes()).unbind();
     Ok(match step {
         Step::Read { at_most, patience } => {
-            let (times, gives_way) = (patience.times(), patience.gives_way());
-            Py::new(py, ReadBody { limit: at_most, patience: times, gives_way })?.into_any()
+            Py::new(py, ReadBody { limit: at_most, patience: patience.times() })?.into_any()
         }
         Step::Find(key) => Py::new(py, Find { key: bytes(key.as_bytes()) })?.into_any(),
         Step::Renew => Py::new(py, Renew)?.into_any(),
@@ -85,18 +84,17 @@ pub(crate) fn step_object(py: Python<'_>, step: Step) -> PyResult<Py<PyAny>> {
 
 /// Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
 /// `patience` (`int`): how long that may take, in times of what a client should be kept waiting.
-/// `gives_way` (`bool`): whether it is given up where there is no room for another one.
+/// Where there is no room for another one, it gives way; then `body_gave_way`.
 ///
 /// >>> from mcp_session.replica import ReadBody
 /// >>> ReadBody.__match_args__
-/// ('limit', 'patience', 'gives_way')
+/// ('limit', 'patience')
 ///
 /// Source: law 6 of the crate's module `sessions`.
 #[pyclass(frozen, get_all, module = "mcp_session.replica")]
 pub(crate) struct ReadBody {
     limit: usize,
     patience: u32,
-    gives_way: bool,
 }
 
 /// Look up the entry with this `key` (`bytes`); then `found`, or `table_failed`.
@@ -339,7 +337,7 @@ macro_rules! match_args {
     };
 }
 
-match_args!(ReadBody: "limit", "patience", "gives_way");
+match_args!(ReadBody: "limit", "patience");
 match_args!(Renew:);
 match_args!(RelayRestored:);
 match_args!(Relay:);

@@ -7,8 +7,9 @@ use super::Shield;
 use super::followed::FollowedSession;
 use super::large_event::LargeEvent;
 use super::local_answer::{CallError, event};
-use super::server_message::{Heard, PendingAnswers, said, unanswered};
+use super::server_message::{Heard, PendingAnswers, beside_answers, said, unanswered};
 use crate::session::Stream;
+use crate::sse::message_event;
 
 /// The answers that a stream is to bring.
 ///
@@ -35,10 +36,13 @@ pub(super) enum Fate {
         others: Vec<Vec<u8>>,
         answer: Vec<u8>,
     },
-    /// Its data does not.
-    LeftOut,
-    /// Its data does not; these events do, which end the requests that wait.
-    Replaced(Vec<u8>),
+    /// Its data does not; these events do.
+    Replaced {
+        /// What else of the server's stood in the same batch.
+        others: Vec<u8>,
+        /// What ends the requests that wait.
+        errors: Vec<u8>,
+    },
 }
 
 impl Awaited {
@@ -70,14 +74,19 @@ impl Awaited {
         if self.said.is_none() {
             self.said = said(data).map(|text| followed.shown(&text));
         }
+        let mut errors = Vec::new();
         if heard == Heard::ErrorOfNone && !self.has_failed {
             self.has_failed = true;
             let pending = core::mem::take(&mut self.pending);
             let said = self.said.as_deref().unwrap_or("an error that names no request");
             let error = CallError::connection_closed(unanswered(said));
-            return Fate::Replaced(pending.unanswered().flat_map(|id| event(&error, id)).collect());
+            errors = pending.unanswered().flat_map(|id| event(&error, id)).collect();
         }
-        Fate::LeftOut
+        let others = beside_answers(data).into_iter().flat_map(|other| {
+            let seen = followed.saw_message(stream, other.as_bytes());
+            message_event(seen.as_deref().unwrap_or(other.as_bytes()))
+        });
+        Fate::Replaced { others: others.collect(), errors }
     }
 
     /// Whether an event that is too long to be held back is to be left out, by its beginning.

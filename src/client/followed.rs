@@ -116,6 +116,10 @@ impl FollowedSession {
     /// What is said of a request that was given up.
     pub(super) fn given_up(&self, reason: Reason) -> String {
         let of_a_recovery = match reason {
+            Reason::BoundReached if !self.failure.is_empty() => {
+                // It was no session that died: none was to be had.
+                return format!("{}: {}", Reason::InitializeRefused, self.failure);
+            }
             Reason::InitializeRefused
             | Reason::InitializedRefused
             | Reason::ModernOnlyServer
@@ -133,6 +137,11 @@ impl FollowedSession {
 
     pub(super) fn note_failure(&mut self, detail: String) {
         self.failure = detail;
+    }
+
+    /// Takes that a new session stands.
+    pub(super) fn note_replaced(&mut self) {
+        self.failure = String::new();
     }
 
     pub(super) fn failure(&self) -> &str {

@@ -16,8 +16,9 @@ const EVENT_ID_BYTES: usize = 1024;
 pub(super) const FAILURES: u32 = 3;
 
 /// How often it is resumed in all. The SDKs call themselves for each resumption within the one
-/// before, and at some 960 Python's recursion limit ends not the call but the client.
-const RESUMPTIONS: u32 = 900;
+/// before, and at some 960 Python's recursion limit ends not the call but the client: sooner
+/// where the event loop itself runs deep in a program.
+const RESUMPTIONS: u32 = 750;
 
 /// How often in a row it is polled where its server never said when to ask again, and nothing
 /// comes. It may not know the stream any more; or it takes the connection that has broken for
@@ -74,6 +75,11 @@ impl Resumptions {
     /// Takes one that was cut, or that we have ended.
     pub(super) fn broke_off(self) -> Self {
         Self { failures: self.failures.saturating_add(1), ..self }
+    }
+
+    /// Whether the last one broke off.
+    pub(super) fn has_failed(self) -> bool {
+        self.failures > 0
     }
 
     /// Takes one that its server has ended.

@@ -21,10 +21,12 @@
 //!    of its ids: an answer is a response by the schema whose id is the request's, as a JSON
 //!    value or as the text of the same integer, alone or in a batch. Its caller reads it with
 //!    the request's own id, and in no batch unless it sent one. A resumption of its stream that
-//!    the server gives and ends in order is a poll and no failure. A notification or a reply
-//!    that ends here is answered 202.
+//!    the server gives and ends in order is a poll and no failure. One that is redirected, stopped
+//!    or refused by a first 401 leaves the call to the next. A notification or a reply that ends
+//!    here is answered 202.
 //! 5. The opening `initialize`, `server/discover`, 401 and 403 get what they would get without
-//!    us; so does 405, but to a message with `status_shield` or to a stream's resumption.
+//!    us; so does 405, but to a message with `status_shield`. A stream's resumption ends by 403,
+//!    by 405, and by a second 401 in a row.
 //! 6. A stream goes out byte for byte, but for questions whose id is open in another
 //!    generation, for answers in a form that their caller cannot read, and for what is
 //!    appended to a stream that ends without its answer.

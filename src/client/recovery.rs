@@ -339,6 +339,7 @@ impl RecoveryRun {
         let Some(slot) = self.slot else { return self.abandoned() };
         let Some(followed) = client.registry.session(slot) else { return self.abandoned() };
         followed.standalone.replaced();
+        followed.note_replaced();
         let (id, endpoint) = (followed.live_id(), followed.endpoint().clone());
         if let Some(id) = &id {
             followed.had_id(id);

@@ -224,16 +224,20 @@ impl Watch {
                 }
                 Fate::GoesOut => (None, None),
                 Fate::GoesOutAs(data) => (Some(data), None),
-                Fate::LeftOut => (None, Some(Vec::new())),
-                Fate::Replaced(events) => (None, Some(events)),
+                Fate::Replaced { errors, .. } if *beginning == Beginning::Sent => {
+                    (None, Some(errors))
+                }
+                Fate::Replaced { others, errors } => (None, Some([others, errors].concat())),
             };
             let changes = data.is_some() || behind.is_some();
             match beginning {
                 Beginning::HeldBack if changes => {
                     output.send_until(start);
-                    output.push(&before);
                     held_back.extend_from_slice(raw);
-                    output.push(&with_data(held_back, data.as_deref()));
+                    let (comments, fields) = behind_comments(held_back);
+                    output.push(comments);
+                    output.push(&before);
+                    output.push(&with_data(fields, data.as_deref()));
                     output.push(&behind.unwrap_or_default());
                     output.skip_until(end);
                 }
@@ -432,7 +436,22 @@ impl<'p> Output<'p> {
     }
 }
 
-/// The same event with other data, or with none; its ID, its comments and its retry time stay.
+/// Tells the comments before an event's first field, which are no part of it, from the event.
+fn behind_comments(raw: &[u8]) -> (&[u8], &[u8]) {
+    let mut fields = raw;
+    loop {
+        fields = match fields {
+            [b'\r' | b'\n', behind @ ..] => behind,
+            [b':', ..] => {
+                let length = fields.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+                fields.get(length.unwrap_or(fields.len())..).unwrap_or_default()
+            }
+            [..] => return raw.split_at(raw.len() - fields.len()),
+        };
+    }
+}
+
+/// The same event with other data, or with none; its ID, its retry time and the comments in it stay.
 fn with_data(raw: &[u8], data: Option<&[u8]>) -> Vec<u8> {
     let mut event = Vec::with_capacity(raw.len());
     for line in raw.split(|byte| matches!(byte, b'\r' | b'\n')) {

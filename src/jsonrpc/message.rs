@@ -345,7 +345,7 @@ fn single(text: &str) -> Option<Message<'_>> {
 const NAMES: [&str; 5] = ["id", "method", "params", "result", "error"];
 
 /// What an object with these members is; `None` if it is no message.
-#[inline]
+#[inline(always)]
 fn judged<'a>([id, method, params, result, error]: [Member<'a>; 5]) -> Option<Message<'a>> {
     let request_id = id.last().and_then(RequestId::from_json);
     let kind = match (method, id, request_id) {

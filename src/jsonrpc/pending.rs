@@ -125,8 +125,7 @@ impl PendingAnswers {
                     return Single::Answers { edit: at.filter(is_other).map(|at| (id, at)) };
                 }
                 Some(_) => Heard::NoAnswer,
-                // Too long to be remembered: nobody knows whether it is waited for.
-                None if id.key().is_none() => Heard::NoAnswer,
+                None if self.may_await(id) => Heard::NoAnswer,
                 None => Heard::OthersAnswer,
             },
             (Kind::Response, None) if !message.is_result() => Heard::ErrorOfNone,
@@ -157,7 +156,17 @@ impl PendingAnswers {
 
     #[cfg(feature = "client")]
     pub(crate) fn is_waiting(&self, id: RequestId<'_>) -> bool {
-        id.key().is_none() || self.key_of(id).is_some()
+        self.may_await(id) || self.key_of(id).is_some()
+    }
+
+    /// Whether nobody knows if a request with this id waits: one too long to be remembered may be
+    /// that of another request in a batch.
+    fn may_await(&self, id: RequestId<'_>) -> bool {
+        let has_others = match self.asked {
+            Asked::Alone => self.waiting.is_empty(),
+            Asked::InABatch => true,
+        };
+        has_others && id.key().is_none()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -229,13 +238,14 @@ pub(crate) enum Heard {
 }
 
 impl Heard {
-    /// What two members of a batch are together: others' answers only if both are.
+    /// What two members of a batch are together. No answer to another comes through because a
+    /// notification stands beside it.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Answer, _) | (_, Self::Answer) => Self::Answer,
-            (Self::NoAnswer, _) | (_, Self::NoAnswer) => Self::NoAnswer,
             (Self::ErrorOfNone, _) | (_, Self::ErrorOfNone) => Self::ErrorOfNone,
-            (Self::OthersAnswer, Self::OthersAnswer) => Self::OthersAnswer,
+            (Self::OthersAnswer, _) | (_, Self::OthersAnswer) => Self::OthersAnswer,
+            (Self::NoAnswer, Self::NoAnswer) => Self::NoAnswer,
         }
     }
 }
@@ -301,6 +311,16 @@ mod tests {
             let seen = pending(&[asked]).saw(answer(other).as_bytes());
             assert_eq!((Heard::OthersAnswer, None), seen, "{other} to {asked}");
         }
+    }
+
+    #[test]
+    fn an_id_too_long_to_be_remembered_is_that_of_no_request_that_is_awaited_alone() {
+        let long = answer(&format!(r#""{:0>1100}""#, 7));
+        let heard = |pending: &mut PendingAnswers| pending.saw(long.as_bytes()).0;
+
+        assert_eq!(Heard::OthersAnswer, heard(&mut pending(&["7"])));
+        assert_eq!(Heard::NoAnswer, heard(&mut pending(&["7", "8"])));
+        assert_eq!(Heard::NoAnswer, heard(&mut pending(&[&format!("{:9>1100}", 7)])));
     }
 
     #[test]

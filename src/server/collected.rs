@@ -42,6 +42,8 @@ enum State {
     Unknown,
     /// All requests together have too much.
     NoRoom,
+    /// The same, and nobody has anything of it any more.
+    GaveWay,
 }
 
 impl CollectedBody {
@@ -71,7 +73,7 @@ impl CollectedBody {
     /// Takes that it gives way to another, and nobody has anything of it any more.
     pub fn give_way(&mut self) {
         if self.reads_on() {
-            self.give_up(State::NoRoom);
+            self.give_up(State::GaveWay);
             self.0.remembered.release();
         }
     }
@@ -96,6 +98,11 @@ impl CollectedBody {
     /// Whether it was given up because all requests together had too much.
     pub fn has_no_room(&self) -> bool {
         self.0.state == State::NoRoom
+    }
+
+    /// Whether it has given way to another: what was read of it is gone.
+    pub fn gave_way(&self) -> bool {
+        self.0.state == State::GaveWay
     }
 
     /// The bytes, once it is whole; they are handed out once, and count until this is dropped.
@@ -183,7 +190,7 @@ mod tests {
 
         assert_eq!(vec![1, 2], gave_way);
         assert!(late.is_whole() && bodies[0].is_whole() && bodies[3].reads_on());
-        assert!(bodies[1].has_no_room() && bodies[2].has_no_room());
+        assert!(bodies[1].gave_way() && bodies[2].gave_way() && !bodies[3].gave_way());
         assert_eq!(2 * 1024 + 1500, policy.remembered_bytes());
     }
 

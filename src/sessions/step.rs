@@ -20,7 +20,8 @@ use crate::answer::Answer;
 #[derive(Debug)]
 #[must_use = "the request waits for it"]
 pub enum Step {
-    /// Read the body of the request, then tell [`body_read`](super::Run::body_read).
+    /// Read the body of the request, then tell [`body_read`](super::Run::body_read). While it is
+    /// not whole, it [gives way](crate::server::UnfinishedBodies) where there is no room for another.
     Read {
         /// How many bytes are of use at most.
         at_most: usize,
@@ -171,8 +172,7 @@ pub enum Patience {
     /// No longer than a client should be kept waiting. Without the body, its id is not known.
     Short,
     /// A minute where that is five seconds: until then nothing can be done with it. Not longer, as
-    /// what never ends would hold for ever what all bodies may take together; and where there is
-    /// no room for another, it [gives way](crate::server::UnfinishedBodies).
+    /// what never ends would hold for ever what all bodies may take together.
     Long,
 }
 
@@ -183,12 +183,6 @@ impl Patience {
             Self::Short => 1,
             Self::Long => 12,
         }
-    }
-
-    /// Whether it gives way where there is no room for another body. Its client is told to come
-    /// again; of a session that is named, the request goes on without.
-    pub fn gives_way(self) -> bool {
-        self == Self::Long
     }
 }
 

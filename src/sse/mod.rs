@@ -133,7 +133,7 @@ impl EventReader {
     /// assert!(!reader.is_between_events());
     /// ```
     pub fn read_in_place<'r>(&'r mut self, piece: &'r [u8]) -> EventsInPlace<'r> {
-        EventsInPlace { reader: self, piece, at: 0, held: None }
+        EventsInPlace { reader: self, piece, at: 0, looked_at: 0, held: None }
     }
 
     /// The ID of the last event that bore one, even without data; empty at first, and
@@ -173,13 +173,12 @@ impl EventReader {
         self.limit.min(Self::ID_LIMIT)
     }
 
-    /// The event that these bytes begin with, if it can be read where it lies.
-    fn plain<'b>(&self, bytes: &'b [u8]) -> Option<PlainEvent<'b>> {
-        let first = bytes.first()?;
-        let is_apart = self.is_between_events()
+    /// Whether these bytes may begin with an event that can be read where it lies.
+    fn is_apart(&self, bytes: &[u8]) -> bool {
+        let Some(first) = bytes.first() else { return false };
+        self.is_between_events()
             && !(self.after_return && *first == b'\n')
-            && !(self.at_start && BYTE_ORDER_MARK.starts_with(&[*first]));
-        is_apart.then(|| PlainEvent::read(bytes, self.id_limit())).flatten()
+            && !(self.at_start && BYTE_ORDER_MARK.starts_with(&[*first]))
     }
 
     /// Takes bytes of the current line.
@@ -348,6 +347,9 @@ pub struct EventsInPlace<'r> {
     piece: &'r [u8],
     /// What is before this has been read.
     at: usize,
+    /// Before this no event ends that can be read where it lies. It was looked for once: to look
+    /// again from each comment on would take the square of their number.
+    looked_at: usize,
     /// The event that was shown last, if it did not lie in the piece as it was shown.
     held: Option<Event>,
 }
@@ -403,8 +405,7 @@ impl<'r> EventsInPlace<'r> {
     }
 
     fn find_end(&mut self) -> Option<Option<Found<'r>>> {
-        let rest = self.piece.get(self.at..).unwrap_or_default();
-        let Some(plain) = self.reader.plain(rest) else {
+        let Some(plain) = self.plain() else {
             return self.end_of_lines().map(|event| event.map(Found::Whole));
         };
         self.at += plain.length;
@@ -422,6 +423,16 @@ impl<'r> EventsInPlace<'r> {
             }
             Some(data) => Some(Found::InPlace { event, data }),
         })
+    }
+
+    /// The next event, if it can be read where it lies.
+    fn plain(&mut self) -> Option<PlainEvent<'r>> {
+        let rest = self.piece.get(self.at..).unwrap_or_default();
+        if self.at < self.looked_at || !self.reader.is_apart(rest) {
+            return None;
+        }
+        let plain = PlainEvent::read(rest, self.reader.id_limit());
+        plain.inspect_err(|length| self.looked_at = self.at + length).ok()
     }
 
     /// The next end of an event, line by line, each line as it comes.

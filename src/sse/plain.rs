@@ -17,22 +17,25 @@ pub(super) struct PlainEvent<'b> {
 }
 
 impl<'b> PlainEvent<'b> {
-    /// Reads the event that `stream` begins with. `None` says nothing about it.
-    pub(super) fn read(stream: &'b [u8], id_limit: usize) -> Option<Self> {
+    /// Reads the event that `stream` begins with. An error says nothing about it but how far it was
+    /// looked for: of what is before that, no line ends it.
+    pub(super) fn read(stream: &'b [u8], id_limit: usize) -> Result<Self, usize> {
         let mut plain =
             Self { event: "", data: None, id: None, retry: None, length: 0, ends_in_return: false };
         let mut rest = stream;
         loop {
-            let (line, behind) = rest.split_at_checked(line_length(rest))?;
+            let (line, behind) = rest.split_at_checked(line_length(rest)).unwrap_or((rest, &[]));
             let ([b'\r', b'\n', behind @ ..] | [b'\r' | b'\n', behind @ ..]) = behind else {
-                return None;
+                return Err(stream.len());
             };
             if line.is_empty() {
                 plain.length = stream.len() - behind.len();
                 plain.ends_in_return = behind.is_empty() && stream.ends_with(b"\r");
-                return Some(plain);
+                return Ok(plain);
             }
-            plain.take(line, id_limit)?;
+            if plain.take(line, id_limit).is_none() {
+                return Err(stream.len() - rest.len());
+            }
             rest = behind;
         }
     }

@@ -317,6 +317,19 @@ fn events_after_one_too_long_are_read() {
 }
 
 #[test]
+fn comments_are_read_in_time_that_grows_with_their_length_alone() {
+    // At the square of it, each of these would take minutes.
+    for line in [":\n", "retry: 0\n", "x\r", ":\r\n"] {
+        let stream = line.repeat((1 << 20) / line.len());
+
+        let outcome = read(4, [stream.as_bytes(), b"data: 1\ndata:2\n\ndata\n\n"]);
+
+        let expected = [message("message", "1\n2", ""), message("message", "", "")];
+        assert_eq!(expected.as_slice(), outcome.events, "{line:?}");
+    }
+}
+
+#[test]
 fn an_event_too_long_sets_the_last_event_id() {
     assert_eq!("2", read(4, [&b"id: 1\n\nid: 2\ndata: 12345\n\n"[..]]).last_event_id);
 }

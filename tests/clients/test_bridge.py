@@ -179,6 +179,55 @@ async def test_what_a_client_writes_before_its_session_has_begun_goes_out_in_it(
     assert sorted(it["id"] for it in answers if "result" in it) == list(range(101))
 
 
+async def test_a_reply_to_what_the_server_asks_before_it_answers_initialize_is_not_held_back() -> (
+    None
+):
+    replied = anyio.Event()
+
+    async def asks(exchange: Exchange) -> None:
+        await exchange.begin_events({"mcp-session-id": small.begin_session()})
+        await exchange.send_event({"jsonrpc": "2.0", "id": "question", "method": "ping"})
+        await replied.wait()
+        await exchange.send_event(small.initialize_result(exchange.request))
+        await exchange.finish()
+
+    async def hears(exchange: Exchange) -> None:
+        replied.set()
+        await exchange.answer(202)
+
+    small = SmallServer({"initialize": asks, "reply": hears})
+    async with scripted_server(small) as server, raw(server.url) as bridge:
+        with anyio.fail_after(LIMIT):
+            bridge.write(INITIALIZE)
+            assert (await read_from(bridge))["id"] == "question"
+            bridge.write({"jsonrpc": "2.0", "id": "question", "result": {}})
+            assert "result" in await read_from(bridge)
+
+
+async def test_the_end_does_not_wait_for_what_the_client_has_cancelled() -> None:
+    async def never(exchange: Exchange) -> None:
+        await exchange.until_left()
+
+    small = SmallServer({"tools/call": never})
+    async with scripted_server(small) as server, raw(server.url, "--drain", "300") as bridge:
+        with anyio.fail_after(LIMIT):
+            bridge.write(INITIALIZE)
+            assert "result" in await read_from(bridge)
+            bridge.write(INITIALIZED)
+            bridge.write(call(7, "slow"))
+            await server.until(lambda it: it.seen("tools/call"))
+            params = {"requestId": 7}
+            bridge.write({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+            bridge.stdin.close()
+            status = await anyio.to_thread.run_sync(bridge.process.wait, abandon_on_cancel=True)
+    assert status == 0
+    assert len(server.seen("notifications/cancelled")) == 1
+
+
+async def read_from(bridge: "Raw") -> Any:
+    return await anyio.to_thread.run_sync(bridge.read, abandon_on_cancel=True)
+
+
 async def test_messages_pass_as_they_are_whatever_they_say(
     servers: Servers,
 ) -> None:

@@ -455,6 +455,7 @@ async def reset_events(exchange: Exchange) -> None:
         (refusal(503, b"no"), 3),
         (refusal(429, b"no"), 3),
         (refusal(409, b"no"), 3),
+        (refusal(401, b"no"), 2),
         (refusal(400, b"no"), 1),
     ],
 )
@@ -477,6 +478,36 @@ async def test_a_resumed_stream_that_never_brings_its_answer_ends_with_an_error(
 
         assert (errors[0]["id"], errors[0]["error"]["code"]) == (7, CONNECTION_CLOSED)
         assert len(scene.server.seen("GET")) == times
+
+
+@pytest.mark.parametrize("status", [307, 401])
+async def test_a_resumption_that_is_not_given_at_once_leaves_its_call_to_the_next(
+    status: int,
+) -> None:
+    async def resume(exchange: Exchange) -> None:
+        if len(scene.server.seen("GET")) == 1:
+            await exchange.answer(status, b"", {"location": "/mcp/"})
+        else:
+            scene.script.forget()
+            await scene.script.usual(exchange)
+
+    async with session() as scene:
+        scene.script.parts |= {
+            "tools/call": refusal(200, b"id: e1\ndata: \n\n", **EVENTS),
+            "GET": resume,
+        }
+        await scene.caller.post(call_of(7))
+        async with scene.caller.get("e1") as response:
+            assert response.status_code == status
+            following = response.next_request
+        if following is None:
+            async with scene.caller.get("e1") as response:
+                await response.aread()
+        else:
+            response = await scene.caller.http_client.send(following)
+
+        error = messages_in(response.text)[0]
+        assert (error["id"], error["error"]["code"]) == (7, CONNECTION_CLOSED)
 
 
 # 8: what was called off does not run; nobody is held for ever.
@@ -1029,6 +1060,17 @@ async def test_past_the_bound_calls_end_at_once_and_one_may_lead_when_its_time_h
         del scene.script.parts["tools/call"]
         assert (await scene.caller.current()).startswith("session-")
         assert len(scene.server.seen("initialize")) <= made + 1
+
+
+async def test_past_the_bound_an_error_says_what_came_in_place_of_a_new_session() -> None:
+    async with session() as scene:
+        scene.script.parts["initialize"] = refusal(401, b"no")
+        scene.script.forget()
+        for _ in range(3):
+            error = (await scene.caller.call())["error"]
+
+        assert "affinity" not in error["message"]
+        assert "its answer was 401" in error["message"]
         assert {it.reason for it in scene.events if hasattr(it, "reason")} >= {Reason.BOUND_REACHED}
 
 

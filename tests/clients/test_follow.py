@@ -275,14 +275,17 @@ async def test_what_others_wrapped_around_ours_stays_when_ours_goes() -> None:
 async def test_a_client_that_cannot_follow_is_named_and_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    class NamedOnce(LikeAClient):
+        """Of a class of its own: this test runs on each event loop, in one process."""
+
     mcp_session.install()
     async with scripted_server(SmallServer()) as server, sdk.http.AsyncClient() as inner:
         for _ in range(2):
-            async with sdk.connect(KINDS[0], server.url, http_client=LikeAClient(inner)) as client:
+            async with sdk.connect(KINDS[0], server.url, http_client=NamedOnce(inner)) as client:
                 await client.call("session")
 
     warned = [it for it in caplog.records if it.levelno >= logging.WARNING]
-    assert [it.name for it in warned if "LikeAClient" in it.getMessage()] == ["mcp_session"]
+    assert [it.name for it in warned if "NamedOnce" in it.getMessage()] == ["mcp_session"]
 
 
 @pytest.mark.parametrize("order", ["before", "after"])

@@ -16,7 +16,16 @@ from mcp_session.client import Client, RequestRun
 from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
-from callers import CONNECTION_CLOSED, INITIALIZE, Caller, answer_in, call_of, messages_in, session
+from callers import (
+    CONNECTION_CLOSED,
+    INITIALIZE,
+    Caller,
+    answer_in,
+    call_of,
+    messages_in,
+    reply_to,
+    session,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +105,30 @@ async def test_ten_thousand_messages_of_a_server_take_a_time_that_grows_with_the
         await scene.caller.post(call_of("mine"))
 
         assert time.process_time() - begun < 3.0
+
+
+async def test_a_batch_of_ten_thousand_replies_takes_a_time_that_grows_with_it() -> None:
+    asked = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(10_000)]
+    body = "".join(f"data: {json.dumps(question)}\n\n" for question in asked).encode()
+
+    async with session() as scene:
+        begun = time.process_time()
+        for number in (1, 2):
+            # The second session asks under the ids that are open in the first.
+            scene.script.parts["tools/call"] = stream_of(body + result_for(number))
+            seen = messages_in((await scene.caller.post(call_of(number))).text)
+            replies = [reply_to(it["id"]) for it in seen if it.get("method") == "ping"]
+            assert len(replies) == 10_000
+            if number == 1:
+                scene.script.forget()
+                del scene.script.parts["tools/call"]
+                assert await scene.caller.current() == "session-2"
+        sent = await scene.caller.post(replies)
+
+        assert sent.status_code == 202
+        # Those of the questions that are remembered still, the latest.
+        assert scene.server.requests[-1].message[-1]["id"] == 9_999
+        assert time.process_time() - begun < 10.0
 
 
 async def test_a_long_event_id_costs_nothing_with_each_chunk_that_follows() -> None:

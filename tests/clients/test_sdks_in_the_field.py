@@ -27,6 +27,16 @@ async def call_and_fail(client: sdk.Connected) -> sdk.CallError:
     return raised.value
 
 
+async def until_answered(client: sdk.Connected) -> None:
+    while True:
+        try:
+            assert (await client.call("session")).startswith("session-")
+        except sdk.CallError:
+            await anyio.sleep(0.1)
+        else:
+            return
+
+
 def with_id(body: str) -> Script:
     """Answer with this body; `$id` is the request's."""
 
@@ -198,12 +208,29 @@ async def test_two_replicas_that_misreport_sessions_of_each_other_end_no_client(
                 assert error.message
         small.parts.clear()
         with anyio.fail_after(SOON_SECONDS):
-            while True:
-                try:
-                    assert (await client.call("session")).startswith("session-")
-                    break
-                except sdk.CallError:
-                    await anyio.sleep(0.1)
+            await until_answered(client)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_call_that_is_misreported_in_the_new_session_too_ends_alone(kind: str) -> None:
+    error = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
+
+    async def misreport(exchange: Exchange) -> None:
+        await exchange.answer_json({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+
+    small = SmallServer()
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(kind, server.url, sdk.create_http_client) as client,
+    ):
+        await client.call("session")
+        small.parts["tools/call"] = misreport
+        assert (await call_and_fail(client)).message
+        assert [it.session for it in server.seen("tools/call")[1:]] == ["session-1", "session-2"]
+
+        small.parts.clear()
+        with anyio.fail_after(SOON_SECONDS):
+            await until_answered(client)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -396,6 +423,46 @@ async def test_an_idle_client_whose_stream_is_cut_at_once_asks_no_more_often_tha
     plain, ours = counts
     # The plain one gives up for good; ours goes on, ever more slowly.
     assert ours <= max(plain, 4)
+
+
+@pytest.mark.parametrize(("status", "was_open"), [(404, False), (404, True), (502, True)])
+async def test_push_comes_though_a_gateway_refused_all_for_longer_than_the_sdk_asks(
+    status: int, *, was_open: bool
+) -> None:
+    changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+    small = SmallServer()
+
+    async def refuse(exchange: Exchange) -> None:
+        is_opening = exchange.request.kind == "initialize"
+        await exchange.answer(502 if is_opening else status, b"<html>")
+
+    async def stream(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        await exchange.send_event(changed)
+        await exchange.server.until(lambda _: small.parts["GET"] is refuse)
+        await exchange.finish()
+
+    def is_pushed(client: sdk.Connected) -> bool:
+        return changed["method"] in client.notifications
+
+    small.parts["GET"] = stream if was_open else refuse
+    async with (
+        scripted_server(small) as server,
+        sdk.connect(sdk.SESSION, server.url, sdk.create_http_client) as client,
+    ):
+        with anyio.fail_after(2 * SOON_SECONDS):
+            await server.until(lambda server: server.seen("GET"))
+            if was_open:
+                await client.until(is_pushed)
+            small.parts |= dict.fromkeys(("GET", "initialize", "tools/call"), refuse)
+            await call_and_fail(client)
+            # Either SDK asks a second time after a second, and then never again.
+            await anyio.sleep(2.5)
+            await call_and_fail(client)
+            client.notifications.clear()
+            small.parts = {"GET": stream}
+            await until_answered(client)
+            await client.until(is_pushed)
 
 
 @pytest.mark.skipif(not sdk.MODERN_SDK, reason="the default mode is one of mcp 2.x")

@@ -30,6 +30,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = metafunc.config.getoption("client")
     every = [*CLIENTS, *MINORS]
     clients = [it for it in every if (it.label in named if named else python_of(it).exists())]
+    if "minor" in metafunc.fixturenames:
+        minors = [it for it in clients if it in MINORS]
+        metafunc.parametrize("minor", minors, ids=[it.label for it in minors])
+        return
     if "opening" in metafunc.fixturenames:
         opening = [it for it in clients if it.opens_for_each_call]
         metafunc.parametrize("opening", opening, ids=[it.label for it in opening])
@@ -107,6 +111,18 @@ async def test_a_session_for_each_call_has_none_to_lose_between_two(
         assert [seen.status for seen in calls] == [200, 200]
         # Else the restart was never reached.
         assert calls[0].pid != calls[1].pid
+
+
+def test_the_factory_follows_redirects_where_the_sdks_own_does(minor: Client) -> None:
+    library = "httpx2" if minor.block == "mcp2" else "httpx"
+    code = (
+        "import mcp.shared._httpx_utils as theirs, mcp_session." + library + " as ours;"
+        "print(*(it.create_mcp_http_client().follow_redirects for it in (theirs, ours)))"
+    )
+    command: list[str | Path] = [python_of(minor), "-W", "ignore", "-c", code]
+    theirs, ours = subprocess.check_output(command, encoding="utf-8").split()
+
+    assert ours == theirs
 
 
 async def run(client: Client, mode: str, url: str) -> str:

@@ -95,9 +95,10 @@ def in_modes(results: Results, cells: Iterable[Cell]) -> list[str]:
 KNOWN = (
     "- mcp 1.x: `get_session_id()` shows the first ID for ever; only [inside](adopt.md) can change"
     " that.\n"
-    "- mcp-proxy: it has no hook, it makes its HTTP client by itself.\n"
+    "- mcp-proxy: it has no hook, it makes its HTTP client by itself;"
+    " [`mcp-session run`](integrations.md#programs) is its way.\n"
     "- Everywhere: what the server kept for its session is gone with it.\n"
-    "- The official SDK alone was asked what is `down` without a session, on 2026-11-27."
+    "- The official SDK alone was asked what is `down` without a session."
 )
 
 

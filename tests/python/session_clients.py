@@ -335,7 +335,8 @@ class Simple:
         try:
             is_accepted = (await self.send("POST", INITIALIZED, session_id)).status == 202
         finally:
-            if not is_accepted:
+            # A DELETE that came in between has ended the new one.
+            if not is_accepted and not self.closed:
                 self.session_id = before
         if not is_accepted:
             raise GivenUpError

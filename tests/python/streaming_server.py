@@ -10,6 +10,7 @@ from urllib.parse import quote
 from faulty_server import Handler
 
 SILENT = "silence after an event"
+CUT = "cut, and whole where it is resumed"
 WAYS = {
     "several events": "",
     "small pieces": "",
@@ -17,6 +18,7 @@ WAYS = {
     "first an event without data": "",
     "open after the answer": "",
     "later, where it is resumed": "",
+    CUT: "",
     "other ids and the word alone": "no answer",
     SILENT: "no answer",
     "an end within the answer": "no answer",
@@ -28,7 +30,7 @@ WAYS = {
 """How it answers, and what kind of fault that is."""
 
 RESUMED = (
-    *("later, where it is resumed", "an end that no GET resumes"),
+    *("later, where it is resumed", CUT, "an end that no GET resumes"),
     "an end that is resumed in vain",
 )
 
@@ -75,7 +77,7 @@ class Streaming(Handler):
         if self.way == "another spelling of the id" and isinstance(request_id, str):
             spelled = "".join(f"\\u{ord(it):04x}" for it in request_id)
             return [answer.replace(f'"{request_id}"'.encode(), f'"{spelled}"'.encode())]
-        if self.way == "an end within the answer":
+        if self.way in {"an end within the answer", CUT}:
             return [answer[:-1]]
         if self.way == "credentials in other spellings":
             given = (self.headers["Authorization"] or "").encode()
@@ -93,7 +95,7 @@ class Streaming(Handler):
         type(self).resumed += 1
         self.begin_stream({})
         # The first time there is nothing yet, as a server says that lets its client ask again.
-        if self.resumed > 1 and self.way == "later, where it is resumed":
+        if self.way == CUT or (self.resumed > 1 and self.way == "later, where it is resumed"):
             self.say(self.owed)
         self.end_stream()
 
@@ -112,7 +114,7 @@ class Streaming(Handler):
             # Until the client is gone.
             self.rfile.read(1)
             self.close_connection = True
-        elif self.way == "an end within the answer":
+        elif self.way == "an end within the answer" or (self.way == CUT and self.command == "POST"):
             self.close_connection = True
         else:
             self.wfile.write(b"0\r\n\r\n")

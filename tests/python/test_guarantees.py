@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from mcp_session.testing import events
-from mcp_session.testing.events import EventSeen, Kind, Sent, Settled
+from mcp_session.testing.events import Answered, Began, Event, EventSeen, Kind, Sent, Settled
 from mcp_session.testing.guarantees import GuaranteeBrokenError, Guarantees
 
 from golden import TESTS
@@ -34,6 +35,34 @@ def test_both_judges_say_the_same_of_every_generated_history() -> None:
     assert differing == []
     assert sum(told.values()) == 200
     assert {None, 1, 2, 3, 4, 5, 6, 7, 8, 9} == set(told)
+
+
+@pytest.mark.parametrize(
+    ("deleted", "used", "broken"),
+    [("A", "A", None), ("B", "B", None), ("A", "B", 7), ("B", "A", 7)],
+)
+def test_a_session_whose_handshake_a_delete_overtakes_is_the_deleted_one_or_is_none(
+    deleted: str, used: str, broken: int | None
+) -> None:
+    lost_while_another_is_made: list[Event] = [
+        *(Began(0, Kind.INITIALIZE), Sent(0, 0, Kind.INITIALIZE), Answered(0, 200, "A")),
+        *(Began(1, Kind.CALL), Sent(1, 1, Kind.CALL, "A"), Answered(1, 404)),
+        *(Sent(2, None, Kind.INITIALIZE, cause=1), Answered(2, 200, "B")),
+        Sent(3, None, Kind.INITIALIZED, "B", cause=1),
+    ]
+    ended: list[Event] = [Began(2, Kind.DELETE), Sent(4, 2, Kind.DELETE, deleted), Answered(3, 202)]
+    goes_on: list[Event] = [Began(3, Kind.CALL), Sent(5, 3, Kind.CALL, used)]
+    judge = Guarantees()
+
+    for event in (*lost_while_another_is_made, *ended, goes_on[0]):
+        judge.note(event)
+
+    if broken is None:
+        judge.note(goes_on[1])
+    else:
+        with pytest.raises(GuaranteeBrokenError) as raised:
+            judge.note(goes_on[1])
+        assert raised.value.guarantee == broken
 
 
 def compared(lines: Iterable[str]) -> tuple[Counter[int | None], list[str]]:

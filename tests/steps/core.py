@@ -101,11 +101,12 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, tags=["long"])
 def miri(session: nox.Session) -> None:
-    """The unit tests of the core in Miri; needs a nightly toolchain with that component."""
+    """The unit tests of the core in Miri, a nightly toolchain's: `-- NAME` runs those of a name."""
     # It runs a hundred times slower; what is slow as it is finds nothing more there.
     skipped = ("sixty_four", "nesting", "brackets_within_strings", "no_endless_stream")
     session.run(
         *("cargo", "+nightly", "miri", "test", "-p", "mcp-session-core", "--lib", "--"),
+        *session.posargs,
         *(argument for name in skipped for argument in ("--skip", name)),
         env={"PROPTEST_CASES": "8", "MIRIFLAGS": "-Zmiri-disable-isolation"},
     )

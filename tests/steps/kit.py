@@ -55,7 +55,7 @@ def check(session: nox.Session, half: str) -> None:
         sources = {"MYPYPATH": "tests:tests/clients"}
         session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
     halves = {
-        "faults": ("client_faults", "commands", "hostile_words", "over_tls", "shown"),
+        "faults": ("client_faults", "commands", "hostile_words", "over_tls", "shown", "streams"),
         "peers": ("server_faults", "peers"),
     }
     files = [f"tests/check/test_{name}.py" for name in halves[half]]

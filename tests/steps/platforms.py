@@ -7,13 +7,39 @@ from pathlib import Path
 
 import nox
 
-from steps.common import ENVIRONMENTS, ROOT, copy_tree
+from steps.common import ENVIRONMENTS, ROOT, copy_tree, group, install, scratch
+from steps.package import BARE_TESTS, paths_of
+from steps.sdks import prepare_node
 
 from page_blocks import RUN
 
 # What the README's two commands need there.
 PACKAGES = "python3,python3-venv,gcc,g++,libc6-dev,cargo,rustc,git,ca-certificates"
-PYPY = ",pypy3,pypy3-dev,pypy3-venv"
+# What other sessions need there, by what their command names.
+MORE_PACKAGES = {
+    "pypy3": ",pypy3,pypy3-dev,pypy3-venv",
+    "pyodide": ",emscripten,nodejs,npm,rust-src",
+}
+# The platform that wheels for Pyodide 314 name, and what it has none of, with the tests of that.
+PYODIDE = "2026_0"
+NOT_IN_PYODIDE = {
+    "threads": (
+        "any_input.py::test_functions_and_a_body_that_changes_are_safe_from_many_threads",
+        "any_input.py::test_one_session_and_one_reader_are_safe_from_many_threads",
+        "binding.py::test_large_bodies_are_looked_at_by_several_threads_at_once",
+        "events.py::test_one_reader_may_be_used_by_several_threads",
+        "session.py::test_a_session_can_be_asked_while_it_reads_a_long_body",
+        "session.py::test_a_thousand_404s_in_sixteen_threads_have_one_leader_and_nobody_waits",
+    ),
+    "processes": (
+        "packaging.py::test_importing_the_package_imports_no_third_party",
+        "packaging.py::test_the_rules_are_imported_when_they_are_first_asked_for",
+        "packaging.py::test_a_star_imports_the_rules_too",
+        "packaging.py::test_a_module_of_an_extra_names_it_and_the_command_that_installs_it",
+        "packaging.py::test_a_module_imports_of_ours_and_of_others_no_more_than_what_it_drives",
+        "packaging.py::test_a_library_that_lacks_a_part_of_its_own_is_not_said_to_be_missing",
+    ),
+}
 WITHOUT_GIL, REFUSED = ("3.13", "3.14", "3.15"), ("3.13",)
 # What such a system has from this one, to reach the network.
 SHARED = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
@@ -24,13 +50,15 @@ def debian(session: nox.Session) -> None:
     """The README's first command, and sessions, in a clone on another Debian: `-- sid pytest`.
 
     Without a session, `pytest`. Debian's newest suite has the newest CPython that it packages;
-    `-- trixie bare --force-python pypy3` is PyPy. Needs root, and Debian's `mmdebstrap`.
+    `-- trixie bare --force-python pypy3` is PyPy, `-- sid pyodide` is Pyodide. Needs root, and
+    Debian's `mmdebstrap`.
     """
     suite, *sessions = session.posargs or ("sid",)
-    packages = PACKAGES + (PYPY if "pypy3" in sessions else "")
+    more = [name for name in MORE_PACKAGES if name in sessions]
+    packages = PACKAGES + "".join(MORE_PACKAGES[name] for name in more)
     if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
         session.error("this needs root, and Debian's mmdebstrap")
-    system = ENVIRONMENTS / f"debian-{suite}{'-pypy3' if packages != PACKAGES else ''}"
+    system = ENVIRONMENTS / "-".join(("debian", suite, *more))
     if not (system / "made").exists():
         make_system(session, suite, system, packages)
     clone = system / "clone"
@@ -88,3 +116,32 @@ def without_gil(session: nox.Session) -> None:
                 session.error(f"{version}t is not refused with the reason: {refusal}")
         else:
             session.run(*check, env=env)
+
+
+@nox.session(default=False, tags=["long"])
+def pyodide(session: nox.Session) -> None:
+    """The tests that need no SDK in Pyodide; needs Emscripten, Node 24 and the sources of Rust."""
+    if missing := [name for name in ("emcc", "node", "npm") if shutil.which(name) is None]:
+        session.error(f"{missing}: not on this machine, but in `nox -s debian -- sid pyodide`")
+    install(session, "build")
+    built, packages = scratch(session, "built"), scratch(session, "packages")
+    # A module that is loaded needs the standard library built as it is; emcc has its own linker.
+    target = ("--target", "wasm32-unknown-emscripten", "-Zbuild-std", "-i", "python3.14")
+    rustc = ("--", "-C", "link-self-contained=no")
+    env = {
+        "CARGO_TARGET_DIR": str(ROOT / "target" / "emscripten"),
+        "MATURIN_PYEMSCRIPTEN_PLATFORM_VERSION": PYODIDE,
+        "RUSTC_BOOTSTRAP": "1",
+    }
+    build = ("maturin", "build", "--release", "--locked", "--out", built)
+    session.run(*build, *target, *rustc, env=env)
+    into = ("python", "-m", "pip", "install", "-q", "--target", packages)
+    platform = (f"--platform=pyemscripten_{PYODIDE}_wasm32", "--python-version=3.14")
+    session.run(*into, *platform, "--only-binary=:all:", *built.iterdir(), *group("bare"))
+    prepare_node(session, "pyodide")
+    left_out = (
+        f"--deselect=tests/python/test_{test}" for it in NOT_IN_PYODIDE.values() for test in it
+    )
+    pytest = ("node", ENVIRONMENTS / "node-pyodide" / "pytest.js", ROOT, packages)
+    tests = (*paths_of(BARE_TESTS), *left_out, *session.posargs)
+    session.run(*pytest, *tests, external=True)

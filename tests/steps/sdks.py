@@ -253,7 +253,7 @@ def install_locked(
     lock = (folder / "package-lock.json").read_text(encoding="utf-8")
     installed = folder / "node_modules" / "installed"
     if not installed.exists() or installed.read_text(encoding="utf-8") != lock:
-        session.run(npm, "ci", "--prefix", folder, env=env)
+        session.run(npm, "ci", "--prefix", folder, env=env, external=True)
         installed.write_text(lock, encoding="utf-8")
 
 

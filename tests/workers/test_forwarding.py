@@ -16,8 +16,10 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, Upstream, tls
+from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, NotHttp, Unreached, Upstream, tls
 from mcp_session._asgi._listener import PeerListener
+
+from places import folder
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +88,32 @@ async def test_only_this_user_reaches_the_socket_and_it_goes_with_the_listener()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert folder.stat().st_uid == os.getuid()
     assert not folder.exists()
+
+
+LISTEN_AS_ANOTHER_USER = """
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    os.setuid(65534)
+    listener.listen()
+    os.write(1, b"listens\\n")
+    os.write(1, repr(listener.accept()[0].recv(1000)).encode())
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root has processes of another user"
+)
+async def test_nothing_goes_to_a_socket_of_another_user(tmp_path: Path) -> None:
+    path = str(tmp_path / "peer")
+    command = [sys.executable, "-c", LISTEN_AS_ANOTHER_USER, path]
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, stderr=None) as other:
+            assert other.stdout is not None
+            assert await other.stdout.receive() == b"listens\n"
+            with pytest.raises(Unreached):
+                await exchanged(path)
+            assert await other.stdout.receive() == b"b''"
 
 
 async def test_request_and_answer_are_the_same_on_the_other_side() -> None:
@@ -267,6 +295,28 @@ async def test_a_slow_client_slows_the_other_side() -> None:
         await upstream.aclose()
 
 
+async def test_what_processes_that_were_killed_have_left_is_removed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with folder() as parent, socket.socket(socket.AF_UNIX) as living:
+        kept = {"mcp-session-young", "mcp-session-living", "another"}
+        for name in (*kept, "mcp-session-dead", "mcp-session-empty"):
+            made = parent / name
+            made.mkdir(mode=0o700)
+            if name == "mcp-session-living":
+                living.bind(str(made / "peer"))
+                living.listen()
+            elif name != "mcp-session-empty":
+                with socket.socket(socket.AF_UNIX) as dead:
+                    dead.bind(str(made / "peer"))
+            if name != "mcp-session-young":
+                os.utime(made, (0, 0))
+        monkeypatch.setattr("tempfile.tempdir", str(parent))
+        async with listening(echo) as path:
+            left = {it.name for it in parent.iterdir()}
+            assert left == {*kept, Path(path).parent.name}
+
+
 async def test_where_nobody_listens_nothing_was_sent() -> None:
     async with listening(echo) as path:
         gone = path
@@ -442,6 +492,7 @@ async def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one() -> No
     [
         (b"/", [*HEADERS, (b"x-forged", b"a\r\nmcp-session-hop: b")]),
         (b"/ HTTP/1.1\r\nx: ", HEADERS),
+        (b"/", [*HEADERS, (b"host", b"another")]),
     ],
 )
 async def test_a_request_that_is_no_http_goes_to_nobody(
@@ -452,7 +503,7 @@ async def test_a_request_that_is_no_http_goes_to_nobody(
         listener.bind(path)
         listener.listen()
         upstream = Upstream("http://peer", socket_path=path)
-        with pytest.raises(Unreached):
+        with pytest.raises(NotHttp):
             await upstream.exchange("POST", target, headers, receiving(b"hello")).__aenter__()
         await upstream.aclose()
         with listener.accept()[0] as connection:
@@ -498,6 +549,41 @@ async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
         stranger = Upstream(f"https://{at}")
         with pytest.raises(Unreached):
             await stranger.exchange("POST", b"/", HEADERS, receiving(b"hello")).__aenter__()
+
+
+async def test_an_address_that_is_slow_is_waited_for_where_another_leads_nowhere(
+    trusted: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, dead = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    is_dead = threading.Event()
+
+    def refuse() -> None:
+        dead.accept()[0].close()
+        is_dead.set()
+
+    def serve() -> None:
+        connection, _ = slow.accept()
+        # Until the other was tried in vain.
+        is_dead.wait(60)
+        with trusted.wrap_socket(connection, server_side=True) as wrapped:
+            wrapped.recv(65536)
+            wrapped.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async def both(*_: Any, **_more: Any) -> Any:
+        tcp = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*tcp, it.getsockname()) for it in (slow, dead)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    upstream, sent = Upstream("https://localhost:1", connect_seconds=60), Sent()
+    with slow, dead, anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for thread in (refuse, serve):
+                tasks.start_soon(anyio.to_thread.run_sync, thread)
+            exchange = upstream.exchange("POST", b"/", HEADERS, receiving(b"hello"))
+            async with exchange as answer:
+                await answer.relay(sent)
+    assert sent.body == b"ok"
+    await upstream.aclose()
 
 
 async def test_what_tls_sends_of_its_own_is_no_answer_that_came_unasked(

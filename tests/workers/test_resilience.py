@@ -296,3 +296,33 @@ async def test_what_one_server_has_begun_to_read_the_other_gets_from_its_beginni
     assert got == [CALL] * (2 if len(pieces) == 1 else 1)
     for server in servers:
         server.close()
+
+
+async def test_a_target_that_no_server_takes_is_refused_and_the_servers_count_as_reached() -> None:
+    got, sent = list[bytes](), list[Any]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.read(1))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    outcomes = list[str]()
+
+    def counted(_number: int, outcome: str) -> None:
+        outcomes.append(outcome)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    upstreams = Upstreams([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"], counted, ())
+    scope = {"type": "http", "method": "GET", "raw_path": b"/\x80", "headers": []}
+    with anyio.fail_after(60):
+        await upstreams(scope, receive, send)
+        while not got:  # noqa: ASYNC110 - nobody tells of it
+            await anyio.sleep(0.01)
+    server.close()
+
+    assert (sent[0]["status"], got, outcomes) == (400, [b""], ["answered"])

@@ -219,6 +219,21 @@ async def test_whoever_fills_a_restored_session_is_done_before_anything_runs_in_
     assert order == ["begins", "is done", "answered 200", "answered 200"]
 
 
+async def test_what_no_process_could_be_sent_is_refused_for_itself() -> None:
+    table = MemorySessions()
+    applications = [Application(), Application()]
+    owner, other = [SessionMiddleware(it, sessions=table) for it in applications]
+    session_id = await opened(owner)
+    call = message("tools/call", 7)
+
+    assert (await ask(other, "POST", call, session_id=session_id)).status == 200
+    two_hosts = ((b"host", b"one"), (b"host", b"two"))
+    refused = await ask(other, "POST", call, session_id=session_id, headers=two_hosts)
+
+    assert (refused.status, refused.body) == (400, b"")
+    assert len([asked for _, asked, _, _ in applications[0].seen if asked == "tools/call"]) == 1
+
+
 class Streaming(Application):
     """Answers `initialize` by a stream, and leaves that open."""
 

@@ -45,6 +45,13 @@ class Upload:
         await middleware({**scope, "headers": self.headers}, self.receive, self.send)
 
 
+async def opened(middleware: Any) -> tuple[bytes, bytes]:
+    """The header of a session that was opened."""
+    _, session_id = await ask(middleware, "POST", EVENTS, body=OPENING)
+    assert session_id is not None
+    return b"mcp-session-id", session_id.encode()
+
+
 async def settled(uploads: list[Upload]) -> None:
     """Wait until each is answered, or waits for its client."""
     with anyio.fail_after(60):
@@ -54,13 +61,15 @@ async def settled(uploads: list[Upload]) -> None:
         await anyio.sleep(0.05)
 
 
-def middleware(application: Any, *, bound: int = BOUND) -> SessionMiddleware:
+def middleware(
+    application: Any, *, bound: int = BOUND, request_timeout: float = 60.0
+) -> SessionMiddleware:
     return SessionMiddleware(
         application,
         sessions=MemorySessions(),
         max_request_bytes=PIECE,
         max_remembered_bytes=bound,
-        request_timeout=60.0,
+        request_timeout=request_timeout,
     )
 
 
@@ -124,6 +133,56 @@ async def test_short_bodies_that_never_end_keep_no_new_session_out() -> None:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("is_forged", [True, False])
+async def test_bodies_that_name_a_session_and_never_end_keep_no_new_session_out(
+    is_forged: bool,  # noqa: FBT001
+) -> None:
+    around = middleware(Application(), bound=4 * 1024 * 1024)
+    attached = await opened(around)
+    if is_forged:
+        attached = (b"mcp-session-id", b"forged")
+    uploads = [Upload(attached, pieces=1) for _ in range(2 * 64)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        await settled(uploads)
+
+        # What was read of them is gone: no application can be given them.
+        assert {(it.status, it.answer[b"retry-after"]) for it in uploads[:64]} == {(503, b"1")}
+        for _ in range(20):
+            assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+        tasks.cancel_scope.cancel()
+
+
+async def test_bodies_that_an_application_waits_for_keep_no_new_session_out() -> None:
+    inside = 0
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal inside
+        if dict(scope["headers"]).get(b"x-waits") is None:
+            await application(scope, receive, send)
+            return
+        while (await receive())["type"] == "http.request":
+            inside += 1
+
+    application = Application()
+    around = middleware(waits, bound=4 * 1024 * 1024, request_timeout=0.05)
+    attached = await opened(around)
+    uploads = [Upload(attached, (b"x-waits", b"1"), pieces=1) for _ in range(64)]
+
+    async with anyio.create_task_group() as tasks:
+        for upload in uploads:
+            tasks.start_soon(upload.run, around)
+        with anyio.fail_after(60):
+            # The time for their bodies is over, and the application has what has come.
+            while inside < len(uploads):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        for _ in range(20):
+            assert (await ask(around, "POST", EVENTS, body=OPENING))[0] == 200
+        tasks.cancel_scope.cancel()
+
+
 async def test_what_gives_way_runs_in_the_context_of_its_own_request() -> None:
     seen: list[str | None] = []
     whose = ContextVar[str | None]("whose", default=None)
@@ -154,9 +213,7 @@ async def test_what_gives_way_runs_in_the_context_of_its_own_request() -> None:
 async def test_without_room_a_request_of_a_live_session_is_served_all_the_same() -> None:
     application = Application()
     around = middleware(application)
-    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
-    assert session_id is not None
-    attached = (b"mcp-session-id", session_id.encode())
+    attached = await opened(around)
     uploads = [Upload() for _ in range(UPLOADS)]
 
     async with anyio.create_task_group() as tasks:
@@ -187,9 +244,7 @@ async def test_a_body_counts_no_longer_once_its_answer_has_begun() -> None:
 
     application = Application()
     around = middleware(streams)
-    _, session_id = await ask(around, "POST", EVENTS, body=OPENING)
-    assert session_id is not None
-    attached = (b"mcp-session-id", session_id.encode())
+    attached = await opened(around)
     call = CALL[:-1] + b" " * 512 * 1024 + b"}"
 
     async def stream() -> None:

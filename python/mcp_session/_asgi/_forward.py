@@ -4,12 +4,13 @@ Nothing is collected: pieces of the request go out as they come in, pieces of th
 A client that is slow slows the other process, and one that leaves ends its request there.
 """
 
+import os
 import socket
 import ssl
+import struct
 import sys
-from asyncio import Task, TimerHandle, create_task, get_running_loop
+from asyncio import FIRST_COMPLETED, Task, TimerHandle, create_task, get_running_loop, wait
 from collections.abc import Awaitable, Iterable
-from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import TypeAlias
@@ -28,6 +29,7 @@ __all__ = [
     "CutOff",
     "Exchange",
     "Lost",
+    "NotHttp",
     "Unreached",
     "Upstream",
     "UpstreamAnswer",
@@ -40,10 +42,12 @@ _CONNECT_SECONDS = 1.0
 _IDLE_SECONDS = 1.5
 _LOCAL_IDLE_SECONDS = 30.0
 _IDLE_AT_MOST = 64
-# Of several addresses of a host, how long one is waited for before the next.
+# Of several addresses of a host, how long one is waited for before the next is tried as well.
 _HEAD_START_SECONDS = 0.25
 # An answer that comes at once needs no task that watches whether its client is there.
 _UNWATCHED_SECONDS = 0.1
+# Who has answered and reads no more for so long will not read the rest.
+_STALLED_SECONDS = 5.0
 _Request: TypeAlias = tuple[str, bytes, list[tuple[bytes, bytes]]]
 # What is between two neighbours: the server in front has its own with its client.
 HOP_BY_HOP = frozenset(
@@ -78,6 +82,19 @@ class Unreached(Exception):  # noqa: N818 - what became of a request
         """Say why."""
         super().__init__("refused" if is_refused else "not reached")
         self.is_refused = is_refused
+
+
+class NotHttp(Unreached):
+    """The request went nowhere: nobody who reads HTTP/1.1 would take it.
+
+    Servers in front let pass what has two `Host`, or a control character in a header. "A server
+    MUST respond with a 400 (Bad Request) status code".
+    https://www.rfc-editor.org/rfc/rfc9112.html#section-3.2
+    """
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(is_refused=False)
 
 
 class Lost(Exception):  # noqa: N818 - what became of a request
@@ -124,10 +141,10 @@ class Upstream:
     ) -> "Exchange":
         """Send a request: its target, its headers, and the body that ASGI's `receive` gives.
 
-        To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `Lost` and
+        To be entered, for an `UpstreamAnswer`. Entering raises `Unreached`, `NotHttp`, `Lost` and
         `ClientLeft`.
         """
-        return Exchange(self, (method, target, _framed(method, headers)), _Body(receive))
+        return Exchange(self, (method, target, list(headers)), _Body(receive))
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -147,7 +164,12 @@ class Upstream:
                 return connection
             connection.close()
         with anyio.fail_after(self._connect_seconds):
-            return await self._connected()
+            connection = await self._connected()
+        if connection.has_ended():
+            # It has closed it again, or speaks first, as no server of HTTP does.
+            connection.close()
+            raise ConnectionResetError
+        return connection
 
     async def give_back(self, connection: Http11Connection) -> None:
         """Take back a connection, for the next exchange if it can be used."""
@@ -159,16 +181,42 @@ class Upstream:
     async def _connected(self) -> Http11Connection:
         loop = get_running_loop()
         if self._path is not None:
-            _, connection = await loop.create_unix_connection(Http11Connection, self._path)
+            transport, connection = await loop.create_unix_connection(Http11Connection, self._path)
+            if not _is_of_this_user(transport.get_extra_info("socket")):
+                connection.close()
+                raise PermissionError
             return connection
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        addresses = [(family, address) for family, _, _, _, address in found]
-        for family, (host, port, *_) in addresses[:-1]:
-            # One that leads nowhere is not waited for as long as there is another.
-            with suppress(OSError), anyio.move_on_after(_HEAD_START_SECONDS):
-                return await self._connected_to(family, str(host), int(port))
-        family, (host, port, *_) = addresses[-1]
-        return await self._connected_to(family, str(host), int(port))
+        addresses: list[tuple[int, str, int]] = [
+            (family, str(at[0]), int(at[1])) for family, _, _, _, at in found
+        ]
+        if len(addresses) == 1:
+            return await self._connected_to(*addresses[0])
+        return await self._connected_to_one_of(addresses)
+
+    async def _connected_to_one_of(self, addresses: list[tuple[int, str, int]]) -> Http11Connection:
+        """Connect to whichever answers first. One that is slow goes on while the next is tried.
+
+        https://www.rfc-editor.org/rfc/rfc8305.html#section-5
+        """
+        tasks, failure = set[Task[Http11Connection]](), OSError()
+        try:
+            while addresses or tasks:
+                if addresses:
+                    tasks.add(create_task(self._connected_to(*addresses.pop(0))))
+                seconds = _HEAD_START_SECONDS if addresses else None
+                await wait(tasks, timeout=seconds, return_when=FIRST_COMPLETED)
+                for task in [it for it in tasks if it.done()]:
+                    tasks.remove(task)
+                    try:
+                        return task.result()
+                    except OSError as error:
+                        failure = error
+            raise failure
+        finally:
+            for task in tasks:
+                task.cancel()
+                task.add_done_callback(_let_go)
 
     async def _connected_to(self, family: int, host: str, port: int) -> Http11Connection:
         transport, connection = await get_running_loop().create_connection(
@@ -194,7 +242,7 @@ class UpstreamAnswer:
         """Stand for a response; the client is watched by the body of its request."""
         self._connection, self._body = connection, body
         self.status = response.status_code
-        self.headers = [it for it in response.headers if it[0] != b"transfer-encoding"]
+        self.headers = _unframed(response.headers)
 
     def relay(
         self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None
@@ -227,7 +275,7 @@ _FAILURES = (BrokenConnectionError, h11.ProtocolError)
 class Exchange:
     """One request, from its first byte to the last one of its answer."""
 
-    __slots__ = ("_body", "_connection", "_request", "_upstream", "_watch")
+    __slots__ = ("_body", "_connection", "_failure", "_request", "_upstream", "_watch")
 
     def __init__(self, upstream: Upstream, request: "_Request", body: "_Body") -> None:
         """Made by `Upstream.exchange`."""
@@ -235,7 +283,9 @@ class Exchange:
         # Until it is sent: a stream may be open for long.
         self._request = [request]
         self._connection: Http11Connection | None = None
+        # What goes on while the answer is waited for: the rest of the request, and the watch.
         self._watch: Task[None] | TimerHandle | None = None
+        self._failure: Exception | None = None
 
     async def __aenter__(self) -> UpstreamAnswer:
         try:
@@ -243,18 +293,23 @@ class Exchange:
         except OSError as error:
             raise Unreached(is_refused=isinstance(error, ConnectionRefusedError)) from None
         try:
-            await self._send(connection)
+            piece, more = await self._body.piece()
+            self._send(connection, piece, more=more)
             response = await connection.response()
         except _FAILURES as error:
             await self._end()
+            if self._failure is not None:
+                raise self._failure from None
             if self._body.client_left:
                 raise ClientLeft from None
-            if not self._body.is_sent or (self._upstream.is_local and _left_unread(error)):
+            is_sent = self._body.is_written and not connection.has_unsent
+            if not is_sent or (self._upstream.is_local and _left_unread(error)):
                 raise Unreached(is_refused=False) from None
             raise Lost from None
         except BaseException:
             await self._end()
             raise
+        self._body.is_answered = True
         return UpstreamAnswer(connection, response, self._body)
 
     async def __aexit__(
@@ -265,29 +320,58 @@ class Exchange:
     ) -> None:
         await self._end()
 
-    async def _send(self, connection: Http11Connection) -> None:
+    def _send(self, connection: Http11Connection, piece: bytes, *, more: bool) -> None:
+        if connection.has_ended():
+            # While the client was waited for.
+            raise BrokenConnectionError
         method, target, headers = self._request.pop()
-        head: h11.Request | None = h11.Request(method=method, target=target, headers=headers)
-        del headers
-        more = True
-        while more:
-            piece, more = await self._body.piece()
-            if not await connection.send(head, piece, more=more):
-                return
-            head = None
-        self._body.is_sent = True
-        self._watch = get_running_loop().call_later(_UNWATCHED_SECONDS, self._begin_to_watch)
+        framed = _framed(method, headers, has_body=more or bool(piece))
+        try:
+            head = h11.Request(method=method, target=target, headers=framed)
+        except h11.LocalProtocolError:
+            raise NotHttp from None
+        connection.write(head, piece, more=more)
+        self._body.is_written = not more
+        if more or connection.has_unsent:
+            self._watch = create_task(self._go_on(connection, more=more))
+        else:
+            self._watch = get_running_loop().call_later(_UNWATCHED_SECONDS, self._begin_to_watch)
 
     def _begin_to_watch(self) -> None:
-        self._watch = create_task(self._close_when_the_client_left())
-
-    async def _close_when_the_client_left(self) -> None:
-        while (await self._body.receive())["type"] != "http.disconnect":
-            pass
-        self._body.client_left = True
-        # What is being read ends by it.
         if self._connection is not None:
-            self._connection.close()
+            self._watch = create_task(self._go_on(self._connection, more=False))
+
+    async def _go_on(self, connection: Http11Connection, *, more: bool) -> None:
+        """Send the rest of the request; then see whether the client leaves."""
+        try:
+            while more and await self._is_taken(connection):
+                piece, more = await self._body.piece()
+                connection.write(None, piece, more=more)
+                self._body.is_written = not more
+            while (await self._body.receive())["type"] != "http.disconnect":
+                pass
+            self._body.client_left = True
+        except ClientLeft:
+            pass
+        except h11.LocalProtocolError:
+            # It is not as long as its head says.
+            pass
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits for the answer
+            self._failure = error
+        # What is being read ends by it.
+        connection.close()
+
+    async def _is_taken(self, connection: Http11Connection) -> bool:
+        """Return whether the other process goes on reading, once that is known.
+
+        While it does not, nobody would see that the client leaves. Of what was answered before it
+        was read whole the rest is of no use then.
+        """
+        while True:
+            with anyio.move_on_after(_STALLED_SECONDS):
+                return await connection.taken()
+            if self._body.is_answered:
+                return False
 
     async def _end(self) -> None:
         if self._watch is not None:
@@ -300,11 +384,11 @@ class Exchange:
 class _Body:
     """The body of a request as `receive` gives it; after it, whether the client is there."""
 
-    __slots__ = ("client_left", "is_sent", "receive")
+    __slots__ = ("client_left", "is_answered", "is_written", "receive")
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
-        self.client_left = self.is_sent = False
+        self.client_left = self.is_written = self.is_answered = False
 
     async def piece(self) -> tuple[bytes, bool]:
         """Return the next piece, and whether more follows. Raises `ClientLeft`."""
@@ -313,6 +397,25 @@ class _Body:
             self.client_left = True
             raise ClientLeft
         return bytes(message.get("body", b"")), message.get("more_body", False)
+
+
+def _let_go(task: Task[Http11Connection]) -> None:
+    """Close what was connected when another was already."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+def _is_of_this_user(connected: socket.socket) -> bool:
+    """Whether the process at the other end of a private socket is of this user.
+
+    Its folder is below one that all may write to. Where somebody cleans that, another user may take
+    the place of a folder that was there. Only Linux says who listens, by `struct ucred`.
+    """
+    if sys.platform != "linux" or not hasattr(socket, "SO_PEERCRED"):
+        return True
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * 4)
+    _, user, _ = struct.unpack("iII", credentials)
+    return bool(user == os.geteuid())
 
 
 def _left_unread(error: BaseException) -> bool:
@@ -327,8 +430,13 @@ def _left_unread(error: BaseException) -> bool:
     return cause is not None and sys.platform == "linux"
 
 
-def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers for the next neighbour, which has to know where the body ends."""
+def _framed(
+    method: str, headers: Iterable[tuple[bytes, bytes]], *, has_body: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers for the next neighbour, which has to know where the body ends.
+
+    HTTP/2 has ends of its own, and says no length.
+    """
     pairs = [(name.lower(), value) for name, value in headers]
     kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP]
     names = {name for name, _ in pairs}
@@ -337,13 +445,28 @@ def _framed(method: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[b
         # Transfer-Encoding header field."
         # https://www.rfc-editor.org/rfc/rfc9112.html#section-6.2
         kept = [pair for pair in kept if pair[0] != b"content-length"]
-    if b"transfer-encoding" in names or (method == "POST" and b"content-length" not in names):
+    is_open = b"content-length" not in names and (method == "POST" or has_body)
+    if b"transfer-encoding" in names or is_open:
         kept.append((b"transfer-encoding", b"chunked"))
     if b"host" not in names:
         # HTTP/1.0 knows none, HTTP/1.1 demands it: "with an empty field value".
         # https://www.rfc-editor.org/rfc/rfc9110.html#section-7.2
         kept.insert(0, (b"host", b""))
     return kept
+
+
+def _unframed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer for the server in front, which frames it anew.
+
+    > An intermediary that chooses to forward the message MUST first remove the received
+    > Content-Length field
+    > https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3
+    """
+    pairs = list(headers)
+    framing = {b"transfer-encoding"}
+    if any(name in framing for name, _ in pairs):
+        framing.add(b"content-length")
+    return [pair for pair in pairs if pair[0] not in framing]
 
 
 @cache

@@ -26,14 +26,16 @@ class BrokenConnectionError(Exception):
 class Http11Connection(asyncio.Protocol):
     """Carries one request after the other, and one at a time.
 
-    What is sent and read raises `BrokenConnectionError`, and `h11.ProtocolError` for what is no
-    HTTP.
+    What is read raises `BrokenConnectionError`; what is read and written raises
+    `h11.ProtocolError` for what is no HTTP. Reading goes on while something is written: who answers
+    before all of a request has come may read no more of it.
     """
 
     __slots__ = (
         "_ahead",
         "_cause",
         "_drained",
+        "_has_unsent",
         "_http",
         "_idle_since",
         "_is_over",
@@ -46,7 +48,8 @@ class Http11Connection(asyncio.Protocol):
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
         self._transport: asyncio.Transport | None = None
         self._woken: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[bool] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._has_unsent = False
         self._cause: Exception | None = None
         self._is_over = False
         self._ahead = 0
@@ -54,22 +57,29 @@ class Http11Connection(asyncio.Protocol):
 
     # A request.
 
-    async def send(self, request: h11.Request | None, piece: bytes, *, more: bool) -> bool:
-        """Send a piece of a request, the first with its head, in one write.
-
-        Returns whether the system has taken all of it. Where it has not, the other side reads no
-        more, and may have answered.
-        """
-        # Of TLS, what is there may be its own, as the tickets of a session are.
-        is_plain = self._open_transport().get_extra_info("ssl_object") is None
-        if request is not None and is_plain and self._has_something_unasked():
-            return False
+    def write(self, request: h11.Request | None, piece: bytes, *, more: bool) -> None:
+        """Write a piece of a request, the first with its head, at once."""
         parts = [] if request is None else [self._http.send(request)]
         if piece:
             parts.append(self._http.send(h11.Data(data=piece)))
         if not more:
             parts.append(self._http.send(h11.EndOfMessage()))
-        return await self._write(b"".join(parts))
+        transport = self._open_transport()
+        if not transport.is_closing():
+            transport.write(b"".join(parts))
+        # Where the system refuses what it is given, the transport begins to close.
+        self._has_unsent |= transport.is_closing()
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the system has not taken all that was written."""
+        return self._has_unsent
+
+    async def taken(self) -> bool:
+        """Return whether the system has taken all that was written, once it has or never will."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+        return not self._has_unsent
 
     async def response(self) -> h11.Response:
         """Return the head of the answer."""
@@ -100,7 +110,8 @@ class Http11Connection(asyncio.Protocol):
         """Whether the next request can be sent, once an exchange has ended."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
-        if self._is_spoiled():
+        # It may have been answered before it was read.
+        if self._has_unsent or self._is_spoiled():
             return False
         self._http.start_next_cycle()
         self._idle_since = time.monotonic()
@@ -110,6 +121,14 @@ class Http11Connection(asyncio.Protocol):
         """Whether it was not used for so long, or the other side has closed it meanwhile."""
         is_old = time.monotonic() - self._idle_since > seconds
         return is_old or self._is_spoiled() or self._has_something_unasked()
+
+    def has_ended(self) -> bool:
+        """Whether nothing can be sent any more, or an answer is there to what was not asked."""
+        if self._is_spoiled():
+            return True
+        # Of TLS, what is there may be its own, as the tickets of a session are.
+        is_plain = self._open_transport().get_extra_info("ssl_object") is None
+        return is_plain and self._has_something_unasked()
 
     def close(self) -> None:
         """Close it; whoever waits for it is told that it broke."""
@@ -142,27 +161,19 @@ class Http11Connection(asyncio.Protocol):
         """Take that it is over."""
         self._is_over, self._cause = True, exc
         self._wake()
-        self._let_write(taken=False)
+        self._let_write()
 
     def pause_writing(self) -> None:
         """Let whoever writes wait until the system has taken it."""
+        self._has_unsent = True
         self._drained = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
         """Let it go on."""
-        self._let_write(taken=True)
+        self._has_unsent = False
+        self._let_write()
 
     # Below.
-
-    async def _write(self, data: bytes) -> bool:
-        transport = self._open_transport()
-        if transport.is_closing():
-            return False
-        transport.write(data)
-        if self._drained is not None:
-            return await self._drained
-        # Where the system refuses what it is given, the transport begins to close.
-        return not transport.is_closing()
 
     async def _event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -196,10 +207,10 @@ class Http11Connection(asyncio.Protocol):
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
 
-    def _let_write(self, *, taken: bool) -> None:
+    def _let_write(self) -> None:
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
-            drained.set_result(taken)
+            drained.set_result(None)
 
 
 def _is_readable(descriptor: int) -> bool:

@@ -8,9 +8,12 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
+import anyio.to_thread
 import uvicorn
 
 from mcp_session._asgi import Application
@@ -25,6 +28,12 @@ _HEAD_BYTES = 256 * 1024
 # The path of a socket has 104 bytes at most (macOS); of these, what is below the folder takes 26.
 _FOLDER_BYTES = 104 - 26 - 1
 _OTHER_FOLDERS: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of mode 0700 below it
+
+
+_PREFIX = "mcp-session-"
+# What is there for so long without anybody who listens was left by a process that was killed.
+_LEFT_SECONDS = 3600
+_LOOKED_AT_AT_MOST = 200
 
 
 class PeerListener:
@@ -42,7 +51,7 @@ class PeerListener:
         parent = _folder_for_sockets()
         if parent is None or not hasattr(socket, "AF_UNIX"):
             return None
-        self._folder = tempfile.mkdtemp(prefix="mcp-session-", dir=parent)
+        self._folder = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
         path = str(Path(self._folder, "peer"))
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sockets.append(listener)
@@ -54,6 +63,7 @@ class PeerListener:
             listener.close()
             self.remove_folder()
             raise
+        await anyio.to_thread.run_sync(_remove_what_the_dead_left, parent)
         return path
 
     def is_cut_off(self) -> bool:
@@ -114,6 +124,32 @@ def _folder_for_sockets() -> str | None:
         if is_short and os.access(candidate, os.W_OK | os.X_OK):
             return candidate
     return None
+
+
+def _remove_what_the_dead_left(parent: str) -> None:
+    """Remove the folders of processes of this user that had no time to do so."""
+    with suppress(OSError), os.scandir(parent) as entries:
+        ours = (it for it in entries if it.name.startswith(_PREFIX))
+        for entry in islice(ours, _LOOKED_AT_AT_MOST):
+            if _is_left_behind(entry):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_left_behind(folder: "os.DirEntry[str]") -> bool:
+    try:
+        facts = folder.stat(follow_symlinks=False)
+        is_old = time.time() - facts.st_mtime > _LEFT_SECONDS
+        if not is_old or facts.st_uid != os.getuid() or not folder.is_dir(follow_symlinks=False):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            # One that is too busy to answer lives.
+            connection.settimeout(0)
+            connection.connect(str(Path(folder.path, "peer")))
+    except (ConnectionRefusedError, FileNotFoundError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 async def _started(application: Application, listener: socket.socket) -> uvicorn.Server:

@@ -50,6 +50,7 @@ class RequestReader:
         """Read by the server's `receive`; `make_room` is called before each message counts."""
         self._machine, self._receive, self._make_room = machine, receive, make_room
         self._unseen: list[Message | Exception] = []
+        self._on_seen: Callable[[], None] | None = None
         self._is_read: anyio.Event | None = None
         self._start: Callable[[], object] | None = None
 
@@ -62,6 +63,10 @@ class RequestReader:
     def forget_what_was_read(self) -> None:
         """Leave out what was read so far: it is given in another way, or of no use."""
         self._unseen.clear()
+
+    def tell_once_seen(self, on_seen: Callable[[], None]) -> None:
+        """Call this once the application has seen all that was read before."""
+        self._on_seen = on_seen
 
     def wait_no_longer(self) -> None:
         """Go on as if the time were over, if something is waited for."""
@@ -175,6 +180,8 @@ class RequestReader:
             self._machine.request(message)
             return message
         first = self._unseen.pop(0)
+        if not self._unseen and self._on_seen is not None:
+            self._on_seen()
         if isinstance(first, Exception):
             raise first
         return first

@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from mcp_session._asgi import Application, Message, Receive, Scope, Send
 from mcp_session._asgi._again import GivenAgain, given_first
 from mcp_session._asgi._connection import described, target
-from mcp_session._asgi._forward import ClientLeft, CutOff, Exchange, Lost, Unreached
+from mcp_session._asgi._forward import ClientLeft, CutOff, Exchange, Lost, NotHttp, Unreached
 from mcp_session._asgi._in_process import InProcessAnswer, ask
 from mcp_session._asgi._replica import ServingReplica
 from mcp_session._core import CollectedBody
@@ -48,6 +48,7 @@ _RESTORE_SECONDS = 10.0
 _RESTORE_BYTES = 1024 * 1024
 _HELD_SECONDS = 5.0
 _LAST_WORD_SECONDS = 1.0
+_BAD_REQUEST = 400
 # Of the request at hand, what says nothing of the one that is told again.
 _NOT_RESTORED = frozenset(
     {
@@ -124,7 +125,9 @@ class SessionRequest:
     async def read(self, collected: CollectedBody) -> None:
         """Go on with the body, which was read as far as it is of use."""
         self._body, self._collected = collected.take(), collected
-        if collected.has_no_room:
+        if collected.gave_way:
+            await self.serve(self._told.body_gave_way())
+        elif collected.has_no_room:
             await self.serve(self._told.no_room_for_body())
         else:
             await self.serve(self._told.body_read(self._body))
@@ -349,6 +352,8 @@ class SessionRequest:
                     return next_step
                 answer.headers = [it for it in answer.headers if it[0] != _HOP]
                 await answer.relay(self._answer.send)
+        except NotHttp:
+            await self._answer.whole(_BAD_REQUEST, [(b"content-length", b"0")], b"")
         except Unreached as error:
             is_proven = is_here and error.is_refused
             return self._told.forward_failed(

@@ -117,6 +117,9 @@ class SharedSessions:
         async def go_on() -> None:
             if body.is_whole:
                 reader.forget_what_was_read()
+            else:
+                # From then on it is the application's, as it is without us.
+                reader.tell_once_seen(body.let_go)
             await request.read(body)
 
         seconds = self._policy.request_timeout * step.patience
@@ -126,9 +129,8 @@ class SharedSessions:
             if begun is None:
                 await go_on()
                 return
-            if step.gives_way:
-                number = body.wait()
-                self._waiting[number] = body, reader
+            number = body.wait()
+            self._waiting[number] = body, reader
             await reader.serve(begun, go_on, seconds)
         finally:
             if number is not None:
@@ -166,8 +168,10 @@ class SharedSessions:
     async def _serve(self, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> bool:
         """Run the application; return whether it knew the session, else nothing was sent."""
         machine = AsgiMachine.of(self._policy, scope)
-        if machine is not None and body is not None:
-            machine.request({"type": "http.request", "body": body})
+        if machine is not None:
+            # What is not there by now has taken too long, or is too long, for it as well.
+            whole: Message | None = {"type": "http.request", "body": body}
+            machine.request(None if body is None else whole)
         is_gone = False
 
         async def send_unless_gone(message: Message) -> None:

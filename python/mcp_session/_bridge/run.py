@@ -70,6 +70,8 @@ class Bridge:
         self._sent = 0
         self._waiting = 0
         """How many messages of the client were read and not yet passed on."""
+        self._is_opening = False
+        """Whether an `initialize` is waited for."""
         self._end: End | None = None
         self._is_over = anyio.Event()
         self._progress = anyio.Event()
@@ -136,6 +138,14 @@ class Bridge:
                 message = self._sdk.content(item)
                 if isinstance(message, self._sdk.request):
                     self._open[message.id] = message  # type: ignore[attr-defined]
+                for request_id in self._sdk.called_off(message):
+                    # No answer need come any more.
+                    self._open.pop(request_id, None)
+                    self._progressed()
+                if self._is_opening and isinstance(message, self._sdk.answers):
+                    # The server may ask before it answers, and wait for this.
+                    await write.send(self._headers.put_on(item, message))
+                    continue
                 self._waiting += 1
                 await ahead.send(item)
             self._over(End.CLIENT_LEFT)
@@ -149,10 +159,14 @@ class Bridge:
         async with following:
             async for item in following:
                 message = self._sdk.content(item)
+                is_opening = (
+                    isinstance(message, self._sdk.request) and message.method == "initialize"  # type: ignore[attr-defined]
+                )
+                self._is_opening = is_opening
                 await write.send(self._headers.put_on(item, message))
-                if isinstance(message, self._sdk.request) and message.method == "initialize":  # type: ignore[attr-defined]
-                    while self._open.get(message.id) is message:  # type: ignore[attr-defined]
-                        await self._progress.wait()
+                while is_opening and self._open.get(message.id) is message:  # type: ignore[attr-defined]
+                    await self._progress.wait()
+                self._is_opening = False
                 self._waiting -= 1
                 self._progressed()
 

@@ -47,6 +47,13 @@ class Sdk:
         """Return the JSON-RPC message in what a transport gave."""
         return item.message if self._is_second else item.message.root
 
+    def called_off(self, message: Any) -> list[object]:  # noqa: ANN401 - as above
+        """Return the id of the request that a client calls off, if it does."""
+        is_call_off = getattr(message, "method", None) == "notifications/cancelled"
+        params = _members(message.params) if is_call_off else {}
+        request_id = params.get("requestId")
+        return [request_id] if isinstance(request_id, (int, str)) else []
+
     def error(self, request_id: object, code: int, text: str) -> Any:  # noqa: ANN401 - as above
         """Make the answer to a request that fails."""
         data = self._types.ErrorData(code=code, message=text)

@@ -29,6 +29,14 @@ __all__ = ["Ask", "Opened", "Seen", "Wire"]
 # More of an answer is not read.
 MOST_BYTES = 1 << 20
 
+# How often a stream that ends before its answer is resumed, and how soon where no server says it.
+MOST_RESUMPTIONS = 5
+SHORTEST_RETRY_SECONDS = 0.01
+
+SESSION = "mcp-session-id"
+# Of a POST's headers, what its GET has otherwise, or not.
+NOT_OF_GET = {"accept", "content-type"}
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -50,6 +58,8 @@ class Seen:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     endpoint: str
+    resumed: tuple[bytes, ...] = ()
+    """What the streams said that resumed the one of this answer."""
 
     @property
     def is_success(self) -> bool:
@@ -105,7 +115,11 @@ class Seen:
         """Return the JSON-RPC messages in the answer, whichever way they came."""
         if not self.is_stream:
             return [] if (message := parsed(self.body)) is None else [message]
-        events = EventReader(limit=MOST_BYTES).read(self.body)
+        events = (
+            event
+            for body in (self.body, *self.resumed)
+            for event in EventReader(limit=MOST_BYTES).read(body)
+        )
         read = (parsed(it.data) for it in events if isinstance(it, Event) and it.data)
         return [message for message in read if message is not None]
 
@@ -166,11 +180,46 @@ class Wire:
         self._client = new_client()
 
     async def send(self, ask: Ask) -> Seen:
-        """Send a request and read its answer: all of it, or up to what answers it in a stream."""
+        """Send a request and read its answer: all of it, or up to what answers it in a stream.
+
+        A stream that ends before that is resumed where it has named an event ID: a server may let
+        its client ask again.
+        https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
+        """
+        wanted = as_object(parsed(ask.body)).get("id") if ask.body else None
+        seen = await self._sent(ask, wanted)
+        if wanted is None or not (seen.is_stream and seen.is_success):
+            return seen
+        return await self._resumed(seen, wanted)
+
+    async def _sent(self, ask: Ask, wanted: object) -> Seen:
         async with self._asked(ask) as response:
-            body = await self._read(ask, response)
+            body = await self._read(ask, response, wanted)
         seen = self._seen(ask, response, body)
         self.seen.append(seen)
+        return seen
+
+    async def _resumed(self, seen: Seen, wanted: object) -> Seen:
+        given = [] if seen.session_id is None else [(SESSION, seen.session_id.encode("latin-1"))]
+        kept = [it for it in seen.ask.headers if it[0] not in NOT_OF_GET]
+        headers = (*kept, *given, ("accept", b"text/event-stream"))
+        event_id, retry_seconds = "", SHORTEST_RETRY_SECONDS
+        until = anyio.current_time() + self.seconds
+        for _ in range(MOST_RESUMPTIONS):
+            reader = EventReader(limit=MOST_BYTES)
+            list(reader.read((seen.body, *seen.resumed)[-1]))
+            event_id = reader.last_event_id or event_id
+            if reader.retry is not None:
+                retry_seconds = max(reader.retry / 1000, SHORTEST_RETRY_SECONDS)
+            left = until - anyio.current_time()
+            if seen.answer_to(wanted) is not None or not event_id or left <= 0:
+                break
+            await anyio.sleep(min(retry_seconds, left))
+            named = ("last-event-id", event_id.encode())
+            again = await self._sent(Ask("GET", (*headers, named), None, seen.ask.url), wanted)
+            if not (again.is_stream and again.is_success):
+                break
+            seen = replace(seen, resumed=(*seen.resumed, again.body))
         return seen
 
     @asynccontextmanager
@@ -208,12 +257,11 @@ class Wire:
             with anyio.CancelScope(shield=True), anyio.move_on_after(self.seconds):
                 await response.aclose()
 
-    async def _read(self, ask: Ask, response: httpx2.Response) -> bytes:
+    async def _read(self, ask: Ask, response: httpx2.Response, wanted: object) -> bytes:
         is_stream = is_event_stream(response.headers.get("content-type", ""))
         with self._in_time():
-            if ask.method == "HEAD" or (is_stream and ask.body is None):
+            if ask.method == "HEAD" or (is_stream and ask.body is None and wanted is None):
                 return b""
-            wanted = as_object(parsed(ask.body)).get("id") if ask.body else None
             read, reader = bytearray(), EventReader(limit=MOST_BYTES)
             async for piece in response.aiter_raw():
                 read += piece[: MOST_BYTES - len(read)]

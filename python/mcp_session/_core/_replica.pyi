@@ -177,6 +177,10 @@ class SessionRun:
         """
     def no_room_for_body(self) -> _ReplicaStep:
         """Tell that there was no room for the body of the request, among those of all others."""
+    def body_gave_way(self) -> _ReplicaStep:
+        """Tell that the body of the request has given way to that of another, and that what was read
+        of it is gone.
+        """
     def found(
         self, entry: tuple[int, str, bytes] | None, addresses: bytes | None, /
     ) -> _ReplicaStep:

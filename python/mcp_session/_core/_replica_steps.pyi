@@ -24,22 +24,20 @@ __all__ = [
 class ReadBody:
     """Read the body of the request, at most `limit` (`int`) bytes of it; then `body_read`.
     `patience` (`int`): how long that may take, in times of what a client should be kept waiting.
-    `gives_way` (`bool`): whether it is given up where there is no room for another one.
+    Where there is no room for another one, it gives way; then `body_gave_way`.
 
     >>> from mcp_session.replica import ReadBody
     >>> ReadBody.__match_args__
-    ('limit', 'patience', 'gives_way')
+    ('limit', 'patience')
 
     Source: law 6 of the crate's module `sessions`.
     """
 
-    __match_args__: Final = ("limit", "patience", "gives_way")
+    __match_args__: Final = ("limit", "patience")
     @property
     def limit(self) -> int: ...
     @property
     def patience(self) -> int: ...
-    @property
-    def gives_way(self) -> bool: ...
 
 @final
 class Find:

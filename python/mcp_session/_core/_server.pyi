@@ -295,6 +295,9 @@ class CollectedBody:
     @property
     def has_no_room(self) -> bool:
         """Whether it was given up because all requests together had too much (`bool`)."""
+    @property
+    def gave_way(self) -> bool:
+        """Whether it has given way to another, and what was read of it is gone (`bool`)."""
     def let_go(self) -> None:
         """Tell that nobody has anything of it any more: it does not count from now on."""
     def take(self) -> bytes | None:

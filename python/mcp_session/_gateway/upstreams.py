@@ -6,7 +6,14 @@ from typing import Literal
 from mcp_session._asgi import Message, Receive, Scope, Send
 from mcp_session._asgi._again import GivenAgain
 from mcp_session._asgi._connection import target as target_of
-from mcp_session._asgi._forward import ClientLeft, CutOff, Lost, Unreached, UpstreamAnswer
+from mcp_session._asgi._forward import (
+    ClientLeft,
+    CutOff,
+    Lost,
+    NotHttp,
+    Unreached,
+    UpstreamAnswer,
+)
 from mcp_session._core import (
     Answer,
     no_upstream_response,
@@ -97,6 +104,8 @@ class Upstreams:
         try:
             async with exchange as answer:
                 await self._relay(target, request, answer, send)
+        except NotHttp:
+            await _refuse(send)
         except Unreached:
             outcome = "unreached"
         except Lost:

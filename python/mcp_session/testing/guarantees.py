@@ -287,9 +287,10 @@ its session
         request.last_status = request.waits_for = None
         if event.kind is Kind.INITIALIZE:
             return False
-        # Once it was told of the new session, nothing is said against using it.
+        # Once it was told of the new session, nothing is said against using it, or deleting it.
+        may_begin = event.kind is Kind.DELETE or not self._closed
         is_told = leader is not None and leader.is_welcome and event.session_id is not None
-        if is_told and leader is not None and event.session_id == leader.session_id:
+        if may_begin and is_told and leader is not None and event.session_id == leader.session_id:
             self._stands(leader.session_id)
             request.sent_in[-1] = len(self._sessions) - 1
         newest = self._newest
@@ -370,6 +371,9 @@ its session
             leader.session_id = event.session_id
             if event.session_id is not None:
                 self._given.add(event.session_id)
+        elif self._closed:
+            # No session is made any more: who goes on does so in the one that the DELETE named.
+            self._leader = None
         else:
             self._stands(leader.session_id)
 

@@ -327,6 +327,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         detail: String,
     ) -> Step {
         if client.options.outage_shield == Shield::Down || self.facts.role != Role::Ordinary {
+            self.hand_back(client);
             return Step::Raise;
         }
         match (self.facts.method, &self.facts.posted, outgoing) {

@@ -297,6 +297,11 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         Ok(self.cut_off(client, outgoing, cooldown, reason))
     }
 
+    /// Takes that it ends here: its caller has left, or hears of what is no matter of sessions.
+    pub fn abandon(mut self, client: &mut Client) {
+        self.hand_back(client);
+    }
+
     fn start(&mut self, client: &mut Client, outgoing: Outgoing<B>) -> Step {
         let Some(followed) = self.followed(client) else { return Step::Raise };
         if let Some(wait) = self.wait_before(followed) {

@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::{RequestRun, State};
 use crate::client::followed::FollowedSession;
 use crate::client::head::{Media, ResponseHead};
-use crate::client::interrupted::FAILURES;
+use crate::client::interrupted::{FAILURES, Interrupted};
 use crate::client::local_answer::{CallError, LocalAnswer};
 use crate::client::refusal::{self, gateway};
 use crate::client::step::{Handover, Step, Turn};
@@ -59,15 +59,11 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             && head.status != StatusCode::UNAUTHORIZED
             && (head.status != StatusCode::METHOD_NOT_ALLOWED || self.resumes.is_some());
         if !is_ours || client.options.outage_shield == Shield::Down {
-            return Step::Deliver(handover);
+            return self.refused_to_its_caller(client, head.status, handover);
         }
         let is_outage = refusal::is_outage(head.status) && refusal::server_error(body).is_none();
         if self.resumes.is_some() {
-            let detail = if is_outage {
-                gateway(head.status)
-            } else {
-                format!("the server refused its stream with HTTP status {}", head.status.as_u16())
-            };
+            let detail = if is_outage { gateway(head.status) } else { refused(head.status) };
             return if refusal::may_pass(head.status) {
                 self.wait_for_server(client, request, detail)
             } else {
@@ -88,6 +84,39 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 Step::Wait(delay)
             }
             None => Step::Deliver(handover),
+        }
+    }
+
+    /// Takes a response without a stream that is the caller's. One that resumes may ask again: the
+    /// SDKs follow redirects themselves, and after a refusal they ask once more; then they give up,
+    /// and mcp 1.x says so to nobody.
+    fn refused_to_its_caller(
+        &mut self,
+        client: &mut Client,
+        status: StatusCode,
+        handover: Handover,
+    ) -> Step {
+        if let Some(interrupted) = self.resumes.as_mut().filter(|_| refusal::is_refusal(status)) {
+            let is_second = interrupted.resumptions.has_failed();
+            if is_second && client.options.outage_shield == Shield::Up {
+                return self.lost(&refused(status));
+            }
+            interrupted.resumptions = interrupted.resumptions.broke_off();
+        }
+        self.hand_back(client);
+        Step::Deliver(handover)
+    }
+
+    /// Leaves to another GET what this one was to resume.
+    pub(super) fn hand_back(&mut self, client: &mut Client) {
+        let Some(interrupted) = self.resumes.take() else { return };
+        let resumptions = interrupted.resumptions.once_more();
+        if let (Some(event_id), Some(followed)) =
+            (self.facts.last_event_id.clone(), self.followed(client))
+        {
+            // It was remembered by this ID before.
+            let _noted =
+                followed.interrupted.note(&event_id, Interrupted { resumptions, ..interrupted });
         }
     }
 
@@ -119,4 +148,8 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             None => LocalAnswer::not_found(),
         })
     }
+}
+
+fn refused(status: StatusCode) -> String {
+    format!("the server refused its stream with HTTP status {}", status.as_u16())
 }

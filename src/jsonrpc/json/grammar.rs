@@ -408,7 +408,7 @@ fn special_in(word: [u8; WORD]) -> usize {
 
 /// The bytes at a place, if there are so many.
 #[inline(always)]
-fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> {
+pub(super) fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> {
     text.get(at..at.wrapping_add(N))?.first_chunk()
 }
 

@@ -98,23 +98,14 @@ fn members_at<'a, const N: usize>(
     let mut at = if begins_as_usual { start + USUAL.len() } else { space_end(bytes, start + 1) };
     let mut is_closed = bytes.get(at) == Some(&b'}') && !begins_as_usual;
     while !is_closed {
-        let name = grammar::name(bytes, at).ok()?;
-        let start = space_end(bytes, name.behind);
+        let (which, behind_name) = match asked_for_plainly(bytes, at, &names) {
+            Some(asked_for) => asked_for,
+            None => asked_for(bytes, at, &names)?,
+        };
+        let start = space_end(bytes, behind_name);
         let end = value_end(bytes, start, DEPTH_LIMIT - 1).ok()?;
-        let inner = bytes.get(name.quoted.start + 1..name.quoted.behind - 1)?;
-        let first = name.quoted.has_escape.then(|| spelling::first_byte(inner));
-        for (asked, member) in names.iter().zip(&mut found) {
-            let is_named = match first {
-                None => inner == asked.as_bytes(),
-                // To decode a name for each that is asked for would cost more than the rest.
-                Some(first) => {
-                    first == asked.as_bytes().first().copied() && spelling::stands_for(inner, asked)
-                }
-            };
-            if is_named {
-                *member = member.and(text.get(start..end)?);
-                break;
-            }
+        if let Some(member) = which.and_then(|which| found.get_mut(which)) {
+            *member = member.and(text.get(start..end)?);
         }
         at = space_end(bytes, end);
         is_closed = match bytes.get(at)? {
@@ -125,6 +116,55 @@ fn members_at<'a, const N: usize>(
         at += usize::from(!is_closed);
     }
     Some((found, at + 1))
+}
+
+/// As many bytes as one comparison takes on any machine, and more than most names need.
+const BEGINNING: usize = 16;
+const AROUND_NAME: usize = r#""":"#.len();
+
+/// Which of the names the member at `at` has, and the place behind its colon.
+///
+/// Where a name that is asked for stands as nearly all write it, its colon right behind, it is
+/// known before its end is looked for.
+#[inline(always)]
+fn asked_for_plainly<const N: usize>(
+    text: &[u8],
+    at: usize,
+    names: &[&str; N],
+) -> Option<(Option<usize>, usize)> {
+    // Names that begin otherwise, with an escape above all, are spared the rest.
+    let first = text.get(at + 1)?;
+    if !names.iter().any(|name| name.as_bytes().first() == Some(first)) {
+        return None;
+    }
+    let [b'"', inner @ ..] = grammar::chunk::<BEGINNING>(text, at)? else { return None };
+    for (which, name) in names.iter().enumerate() {
+        let rest = inner.strip_prefix(name.as_bytes());
+        if rest.is_some_and(|rest| rest.starts_with(br#"":"#)) {
+            return Some((Some(which), at + name.len() + AROUND_NAME));
+        }
+    }
+    None
+}
+
+/// The same, however the name is spelled, and if it is none of them.
+#[inline(always)]
+fn asked_for<const N: usize>(
+    text: &[u8],
+    at: usize,
+    names: &[&str; N],
+) -> Option<(Option<usize>, usize)> {
+    let name = grammar::name(text, at).ok()?;
+    let inner = text.get(name.quoted.start + 1..name.quoted.behind - 1)?;
+    let first = name.quoted.has_escape.then(|| spelling::first_byte(inner));
+    let which = names.iter().position(|asked| match first {
+        None => inner == asked.as_bytes(),
+        // To decode a name for each that is asked for would cost more than the rest.
+        Some(first) => {
+            first == asked.as_bytes().first().copied() && spelling::stands_for(inner, asked)
+        }
+    });
+    Some((which, name.behind))
 }
 
 /// The elements of an array.

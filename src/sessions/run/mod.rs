@@ -181,6 +181,19 @@ impl Run {
         Ok(if self.attached.is_none() { self.unavailable() } else { self.decide(replica) })
     }
 
+    /// Takes that the body of the request has given way to that of another, and that what was read
+    /// of it is gone: nobody can be given the request any more, whatever it names. It is to be sent
+    /// again. What an ID that it names is worth is not known before it is there: whoever stalls
+    /// would else name one.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the run does not wait for that.
+    pub fn body_gave_way(&mut self, _replica: &mut Replica) -> Result<Step, Misuse> {
+        let State::Reading = self.state else { return Err(Misuse) };
+        Ok(self.unavailable())
+    }
+
     /// Takes what the table has of the session, and how its owner is reached, if the lease of
     /// that stands.
     ///
@@ -195,7 +208,11 @@ impl Run {
         let (State::Finding, Some(attached)) = (&self.state, self.attached) else {
             return Err(Misuse);
         };
+        // Another run has claimed it while the table was asked.
+        let owned = replica.owned.get(&attached.key);
+        let is_anothers = owned.is_some_and(|owned| owned.record.principal != self.principal);
         let step = match found {
+            _ if is_anothers => self.unknown(),
             Some((entry, addresses)) => self.found_entry(replica, attached, entry, addresses),
             None if replica.owned.get(&attached.key).is_some() => {
                 self.write_anew(replica, attached.key, None)

@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_gave_way_is_to_be_sent_again_whatever_session_it_names() {
+        for name in [None, Some(b"1868a90c")] {
+            let (_, mut replica) = run(Method::Post, CALL);
+            let mut head = RequestHead::new(Method::Post, b"");
+            if let Some(name) = name {
+                head.add_header(b"mcp-session-id", name);
+            }
+            let (mut run, _read) = Run::begin(&mut replica, head, Caller::default());
+            let step = run.body_gave_way(&mut replica).unwrap();
+            assert_eq!(status(&step), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(run.body_gave_way(&mut replica).is_err());
+        }
+    }
+
+    #[test]
     fn what_has_not_run_may_be_asked_again_and_what_may_have_may_not() {
         let (mut run, mut replica) = run(Method::Post, CALL);
         let _ = replica.drain();

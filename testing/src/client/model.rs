@@ -85,7 +85,7 @@ const LAST_WAIT: u64 = 60_000;
 /// How often in a row a stream is refused, out of reach or cut; how often it is resumed in all;
 /// and how often in a row it is if nothing comes and no time was named.
 const FAILURES: u32 = 3;
-const RESUMPTIONS: u32 = 900;
+const RESUMPTIONS: u32 = 750;
 const EMPTY_POLLS: u32 = 60;
 const TRIES_WITHOUT_A_STREAM: u32 = 2;
 
@@ -97,6 +97,8 @@ pub struct Model {
     answered: BTreeSet<u8>,
     requests: Vec<Request>,
     streams: Vec<Stream>,
+    /// The calls whose errors were on their way to a resumption's caller, who went away.
+    left_with: BTreeSet<String>,
 }
 
 struct Followed {
@@ -130,6 +132,8 @@ struct Request {
     /// The id that a reply answers to, as its caller knows it.
     replies_to: Option<String>,
     resumes: Option<Interrupted>,
+    /// The calls whose errors are its answer.
+    brings: Vec<String>,
     /// The open circuit that it met.
     cooldown: usize,
     /// The response in hand.
@@ -229,6 +233,7 @@ impl Model {
             answered: BTreeSet::new(),
             requests: Vec::new(),
             streams: Vec::new(),
+            left_with: BTreeSet::new(),
         }
     }
 
@@ -280,6 +285,7 @@ impl Model {
             tries: 0,
             replies_to: replies_to.map(str::to_owned),
             resumes: None,
+            brings: Vec::new(),
             cooldown: 0,
             head: None,
             is_odd: false,
@@ -384,6 +390,7 @@ impl Model {
             && !matches!(it.what, What::Initialize | What::Malformed)
             && (it.is_followed || it.what != What::Discover);
         if !is_shielded {
+            self.leave_to_the_next(request);
             return Step::Raise;
         }
         let has_answered = it.what.is_post() && self.answered.contains(&it.endpoint);
@@ -449,7 +456,9 @@ impl Model {
     pub fn dropped(&mut self, request: usize) {
         if self.requests[request].is_followed {
             self.let_go(request);
+            self.leave_to_the_next(request);
         }
+        self.left_with.extend(self.requests[request].brings.iter().cloned());
     }
 
     fn start(&mut self, request: usize) -> Step {
@@ -688,7 +697,7 @@ impl Model {
                     status => status < 400,
                 };
                 if is_the_callers || !self.has_outage_shield() {
-                    return as_it_came;
+                    return self.refused_to_its_caller(request, head.status).unwrap_or(as_it_came);
                 }
                 let may_pass = matches!(head.status, 408 | 409 | 425 | 429 | 500..);
                 let is_resumption = self.requests[request].resumes.is_some();
@@ -706,6 +715,30 @@ impl Model {
                 self.ended(request, Cause::Refused).unwrap()
             }
             _ => self.ended(request, cause).unwrap(),
+        }
+    }
+
+    /// What is done for a resumption in place of the response that is its caller's, if anything:
+    /// it is for the next to resume, but if it was refused twice.
+    fn refused_to_its_caller(&mut self, request: usize, status: u16) -> Option<Step> {
+        let is_refused = status >= 400;
+        let history = &mut self.requests[request].resumes.as_mut()?.history;
+        let is_second = is_refused && history.ends.last() == Some(&Ended::Badly);
+        if is_refused {
+            history.ends.push(Ended::Badly);
+        }
+        if is_second && self.has_outage_shield() {
+            return Some(self.lost(request));
+        }
+        self.leave_to_the_next(request);
+        None
+    }
+
+    fn leave_to_the_next(&mut self, request: usize) {
+        let What::Resume(event) = self.requests[request].what else { return };
+        if let Some(mut interrupted) = self.requests[request].resumes.take() {
+            interrupted.history.in_all += 1;
+            self.session(request).interrupted.push((event, interrupted));
         }
     }
 
@@ -773,7 +806,10 @@ impl Model {
 
     fn lost(&mut self, request: usize) -> Step {
         Step::Answer(match self.requests[request].resumes.take() {
-            Some(interrupted) => Local::Stream(CLOSED, interrupted.ids),
+            Some(interrupted) => {
+                self.requests[request].brings.clone_from(&interrupted.ids);
+                Local::Stream(CLOSED, interrupted.ids)
+            }
             None => Local::NotFound,
         })
     }
@@ -907,10 +943,10 @@ impl Model {
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch | Content::MixedBatch
                 if it.has_failed =>
             {
-                if answers.is_empty() {
-                    Fate::AsItCame
-                } else {
-                    Fate::LeftOut
+                match content {
+                    _ if answers.is_empty() => Fate::AsItCame,
+                    Content::MixedBatch => Fate::OthersAlone,
+                    _ => Fate::LeftOut,
                 }
             }
             Content::Answer(_) | Content::LongAnswer(_) | Content::Batch | Content::MixedBatch => {
@@ -1029,11 +1065,11 @@ impl Model {
     }
 
     /// The calls whose reader is out of reach of any answer: their session was forgotten, or
-    /// their resumption has ended with its caller, or with what is its caller's own.
+    /// whoever resumed went away with their errors in hand.
     pub fn out_of_reach(&self) -> BTreeSet<String> {
-        let interrupted = self.sessions.iter().flat_map(|it| &it.interrupted).map(|it| &it.1);
-        let unresumed = self.requests.iter().filter_map(|it| it.resumes.as_ref());
-        interrupted.chain(unresumed).flat_map(|it| it.ids.iter().cloned()).collect()
+        let interrupted = self.sessions.iter().flat_map(|it| &it.interrupted);
+        let forgotten = interrupted.flat_map(|(_, it)| &it.ids);
+        forgotten.chain(&self.left_with).cloned().collect()
     }
 
     /// Whether a request opens a session, or replaces that of its caller.

@@ -146,11 +146,19 @@ impl Output {
                     self.take_without_data(event);
                     continue;
                 }
+                Fate::OthersAlone => {
+                    self.take_without_data(event);
+                    self.take(&notification_event());
+                    continue;
+                }
                 Fate::Replaced(ids) => {
                     self.take_without_data(event);
                     self.take_errors(ids);
                     continue;
                 }
+            }
+            if event.retry_at.is_some() && self.take_time(event, &mut found) {
+                continue;
             }
             let rest = &self.bytes[self.checked..];
             if rest.starts_with(&event.bytes[..event.complete_at]) {
@@ -192,15 +200,35 @@ impl Output {
     /// else it has.
     fn take_alone(&mut self, event: &Written) {
         let before = match event.frame.content {
-            Content::MixedBatch => format!("event: message\ndata: {NOTIFICATION}\n\n"),
+            Content::MixedBatch => notification_event(),
             _ => String::new(),
         };
         let id = id_line(event.frame.event_id);
         let expected = format!("{before}{id}data: {}\n\n", answer_to(&event.answers[0]));
-        let rest = &self.bytes[self.checked..];
-        assert!(rest.starts_with(expected.as_bytes()), "law 6: the answer in a batch is another");
-        self.checked += expected.len();
+        self.take(&expected);
         self.owes_line_feed = event.complete_at < event.bytes.len();
+    }
+
+    /// A time to ask again is no part of an event: notices may stand behind its line.
+    fn take_time(&mut self, event: &Written, found: &mut Found) -> bool {
+        let (whole, line_feed) = event.bytes.split_at(event.complete_at);
+        let (time, behind) = whole.split_at(RETRY.len() + 1 + line_feed.len());
+        let begins = |output: &Self, part| output.bytes[output.checked..].starts_with(part);
+        if !begins(self, time) {
+            return false;
+        }
+        self.checked += time.len();
+        self.take_notices(found);
+        let goes_on = begins(self, behind);
+        self.checked += behind.len();
+        self.owes_line_feed = !line_feed.is_empty();
+        goes_on
+    }
+
+    fn take(&mut self, expected: &str) {
+        let rest = &self.bytes[self.checked..];
+        assert!(rest.starts_with(expected.as_bytes()), "law 6: what a batch has is another");
+        self.checked += expected.len();
     }
 
     /// Of an event that is left out, nothing but its ID goes out.
@@ -283,6 +311,10 @@ impl Output {
             self.checked += length;
         }
     }
+}
+
+fn notification_event() -> String {
+    format!("event: message\ndata: {NOTIFICATION}\n\n")
 }
 
 fn text(event: &Written) -> String {

@@ -259,6 +259,8 @@ pub enum Fate {
     Alone,
     /// All but its data.
     LeftOut,
+    /// All but its data, and what is no answer in its batch.
+    OthersAlone,
     /// All but its data, and an error for each of these calls.
     Replaced(Vec<String>),
 }

@@ -528,7 +528,9 @@ impl World {
             self.model.lead_dropped(self.model.session_of(number)?);
         }
         drop(stage);
-        self.requests[number].run = None;
+        if let Some(run) = self.requests[number].run.take() {
+            run.abandon(&mut self.client);
+        }
         self.model.dropped(number);
         self.ledger.ended(number, Outcome::Dropped);
         Some(())
@@ -752,7 +754,7 @@ impl World {
                 Fate::AsItCame | Fate::Alone => {
                     written.answers.iter().for_each(|id| self.ledger.call_answered(id));
                 }
-                Fate::LeftOut => {}
+                Fate::LeftOut | Fate::OthersAlone => {}
                 Fate::Replaced(ids) => ids.iter().for_each(|id| self.ledger.call_failed(id)),
             }
             if let Some(own) = &written.asks {

@@ -147,7 +147,9 @@ impl Transcript {
                     self.leads(cause, "other", id);
                 }
             }
-            Happened::Failed { reason, .. } => match reason {
+            Happened::Failed { reason, issued_id, .. } => match reason {
+                // What came after the DELETE was an answer as good as any.
+                Reason::Closed => self.leader_is_answered_too_late(issued_id.clone()),
                 Reason::InitializeRefused
                 | Reason::IllFormedSessionId
                 | Reason::ModernOnlyServer
@@ -248,6 +250,12 @@ impl Transcript {
         let (wire, cause) = self.leader.take().unwrap();
         self.show(Seen::Answered { wire, status, session_id: None, is_accepted });
         (wire, cause)
+    }
+
+    fn leader_is_answered_too_late(&mut self, session_id: Option<String>) {
+        if let Some((wire, _)) = self.leader.take() {
+            self.show(Seen::Answered { wire, status: 200, session_id, is_accepted: true });
+        }
     }
 
     fn leader_is_lost(&mut self, by_client: bool) {

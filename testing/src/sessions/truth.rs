@@ -110,6 +110,8 @@ pub(super) struct Session {
     pub(super) level: Option<u8>,
     /// Its entry was thrown away, and those who know of it have not settled since.
     pub(super) is_evicted: bool,
+    /// Which process has written last, or was to, that it is over.
+    pub(super) ended_by: Option<String>,
     /// How often each process has renewed its lease while the table did not have it.
     pub(super) missed: BTreeMap<usize, u32>,
 }

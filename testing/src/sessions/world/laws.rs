@@ -23,6 +23,11 @@ impl World {
             self.processes[place].app.refuses = false;
         }
         self.settle();
+        for place in 0..self.processes.len() {
+            self.renew(place, true);
+        }
+        // Before its owner has been silent for as long as it takes to be unknown.
+        self.find_what_was_evicted();
         for _renewal in 0..8 {
             for place in 0..self.processes.len() {
                 self.renew(place, true);
@@ -112,6 +117,10 @@ impl World {
             self.fail("a request runs at another process than the one that it was forwarded to");
         }
         let entry = self.table.entries.get(&truth.key);
+        // A former owner that was cut off has served a DELETE, and written that over this claim.
+        let was_ended_elsewhere = truth.ended_by.as_ref().is_some_and(|it| *it != identity)
+            && process.replica.owns(&truth.key);
+        let knows = knows && !was_ended_elsewhere;
         if knows && entry.is_none_or(|(entry, _)| *entry.owner != *identity) {
             self.fail("a request runs where its session is not owned");
         }
@@ -184,6 +193,16 @@ impl World {
         }
     }
 
+    /// Law 7: whom a session is not for disturbs nobody with its ID.
+    pub(super) fn check_whom(&self, number: u64, step: &Step) {
+        let open = &self.runs[&number];
+        let is_for = open.session.map(|session| self.sessions[session].who);
+        let disturbs = matches!(step, Step::Forward(_) | Step::Swap(_) | Step::Restore(_));
+        if disturbs && is_for.is_some_and(|who| who != open.who) {
+            self.fail("a session is touched for somebody else");
+        }
+    }
+
     /// Law 9: an `initialize` that is refused leaves no session in the application.
     pub(super) fn check_left_behind(&self, number: u64) {
         let open = &self.runs[&number];
@@ -231,6 +250,7 @@ impl World {
                     state: State::Live,
                     level: None,
                     is_evicted: false,
+                    ended_by: None,
                     missed: BTreeMap::new(),
                 });
                 if let Some(opened) = self.processes[place].app.sessions.get_mut(&inner) {
@@ -252,13 +272,15 @@ impl World {
     pub(super) fn note_terminated(&mut self, number: u64, state: State) {
         let open = &self.runs[&number];
         let Step::Swap(swap) = &open.step else { return };
-        let key = swap.key;
+        let (key, ended_by) = (swap.key, open.identity.clone());
         let may_end = open.what == What::Delete
             || self.was_refused
             || self.setting.restore == Restore::Refused;
         let truth = self.sessions.iter_mut().find(|it| it.key == key);
-        let was_live =
-            truth.is_some_and(|it| core::mem::replace(&mut it.state, state) == State::Live);
+        let was_live = truth.is_some_and(|it| {
+            it.ended_by = Some(ended_by);
+            core::mem::replace(&mut it.state, state) == State::Live
+        });
         if was_live && !may_end {
             self.fail("a live session is terminated");
         }

@@ -42,8 +42,9 @@ impl World {
         if let Some(session) = session {
             head.add_header(b"mcp-session-id", &self.sessions[session].id);
         }
-        let forged = "1-9-0000000000000000000000000000000000000000000000000000000000000000";
-        let hop = hop.or_else(|| (what == What::ForgedHop).then(|| forged.to_owned()));
+        // Whom a request can be forwarded to nobody has to guess: it stands in the hops.
+        let forged = || format!("1-9-{}-{}", "0".repeat(64), self.processes[place].identity);
+        let hop = hop.or_else(|| (what == What::ForgedHop).then(forged));
         if let Some(hop) = hop {
             head.add_header(HOP_HEADER.as_bytes(), hop.as_bytes());
         }
@@ -198,11 +199,18 @@ impl World {
             // It came too late by the clock of the process.
             Reply::Renewed(..) => self.table_fails(number, false),
             Reply::Swapped(won) => {
-                self.open(number).was_written = won;
+                self.open(number).was_written = won && self.is_kept(number);
                 let won = if won { Won::Yes } else { Won::No };
                 self.tell(number, |run, replica| run.swapped(replica, won))
             }
         }
+    }
+
+    /// Whether the table still has what a request has written: it may have gone back since.
+    fn is_kept(&self, number: u64) -> bool {
+        let Step::Swap(swap) = &self.runs[&number].step else { return false };
+        let entry = self.table.entries.get(&swap.key);
+        entry.is_some_and(|(entry, _)| entry.claim >= swap.entry.claim)
     }
 
     pub(super) fn table_fails(&mut self, number: u64, is_done: bool) -> bool {
@@ -442,6 +450,7 @@ impl World {
     /// A step has come: it is looked at, and stands as what is to be done.
     pub(super) fn arrive(&mut self, number: u64, step: Step) {
         self.check_secrets(number, &step);
+        self.check_whom(number, &step);
         match &step {
             Step::RunApp(run_app) => {
                 let header = run_app.header.clone();
