@@ -128,6 +128,19 @@ def test_a_folder_that_cannot_be_written_is_misuse_before_anything_is_sent(
     assert b"--out: " in done.stderr
 
 
+def test_the_command_leaves_nothing_but_what_it_found(tmp_path: Path) -> None:
+    with CommandServer([*SERVER, "no stream"]) as server:
+        done = subprocess.run(
+            [PROGRAM, "fuzz", server.url, "--seconds", "3", "--seed", "5"],
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"mcp-session: seed 5\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_exchanges_of_a_long_case_are_read_in_their_order(tmp_path: Path) -> None:
     options = ["--seconds", "120", "--shrink-seconds", "1", "--most", "1", "--json"]
 

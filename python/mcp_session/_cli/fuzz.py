@@ -6,6 +6,7 @@ import secrets
 import ssl
 import sys
 import tempfile
+import warnings
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -192,6 +193,9 @@ def _check_reached(target: Target) -> None:
 
 
 def _run(search: Callable[[BoundsType], Search], options: dict[str, Any]) -> None:
+    from hypothesis.configuration import set_hypothesis_home_dir  # noqa: PLC0415 - as below
+    from hypothesis.errors import HypothesisWarning  # noqa: PLC0415 - as below
+
     from mcp_session._fuzz import report  # noqa: PLC0415 - an extra may be missing
     from mcp_session._fuzz.search import Bounds  # noqa: PLC0415 - as above
 
@@ -199,7 +203,12 @@ def _run(search: Callable[[BoundsType], Search], options: dict[str, Any]) -> Non
     _check_writable(out)
     seed: int = secrets.randbits(32) if options["seed"] is None else options["seed"]
     click.echo(f"mcp-session: seed {seed}", err=True)
-    told = search(Bounds(seed, *(options[name] for name in ("seconds", "shrink_seconds", "most"))))
+    bounds = Bounds(seed, *(options[name] for name in ("seconds", "shrink_seconds", "most")))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # What it keeps for the next run, and says to who writes tests, is of no use here.
+        set_hypothesis_home_dir(folder)
+        warnings.simplefilter("ignore", HypothesisWarning)
+        told = search(bounds)
     folders = report.write(told.findings, out, seed)
     if options["as_json"]:
         click.echo(report.as_json(told, folders, seed))

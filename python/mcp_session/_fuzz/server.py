@@ -94,7 +94,7 @@ def fuzz_server(target: Target, bounds: Bounds) -> Search:
 
     def run(case: list[Ask | Step], known: Collection[str]) -> Finding | None:
         one = _Run(target, known, is_first=memory.cases == 0)
-        return one.through(case) or memory.grown(case, known)
+        return one.through(case) or memory.grown(known)
 
     return search(cases(), run, bounds)
 
@@ -115,7 +115,7 @@ class _Memory:
     cases: int = 0
     warm: int | None = None
 
-    def grown(self, case: Sequence[Ask | Step], known: Collection[str]) -> Finding | None:
+    def grown(self, known: Collection[str]) -> Finding | None:
         """Return the finding that it has grown."""
         command = self.target.command
         self.cases += 1
@@ -126,7 +126,8 @@ class _Memory:
             self.warm = now
         elif now - self.warm > self.target.growth and "memory" not in known:
             what = f"grew from {self.warm >> 20} to {now >> 20} MiB in {self.cases} cases"
-            return Finding("memory", what, [], "\n".join(map(str, case)), len(case))
+            # No case does it alone, so there is none to show.
+            return Finding("memory", what, [], "all cases together")
         return None
 
 
