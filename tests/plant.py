@@ -335,7 +335,7 @@ BUGS = [
         "an event ID in the middle of a piece is lost",
         *("client", "client", "src/client/watch.rs"),
         "if !event_id.is_empty() {",
-        "if !event_id.is_empty() && events.remaining() == 0 {",
+        "if !event_id.is_empty() && end == piece.len() {",
     ),
     Bug(
         "an error of a server names the session's ID",
