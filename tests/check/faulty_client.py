@@ -72,7 +72,11 @@ class Client:
     ) -> None:
         """Send a body once the server has answered 100 to the head."""
         connection.putrequest("POST", target)
-        for name, value in {**sent, "expect": "100-continue", "content-length": len(body)}.items():
+        for name, value in {
+            **sent,
+            "expect": "100-continue",
+            "content-length": str(len(body)),
+        }.items():
             connection.putheader(name, value)
         connection.endheaders()
         told = b""
