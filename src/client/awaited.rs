@@ -7,7 +7,7 @@ use super::Shield;
 use super::followed::FollowedSession;
 use super::large_event::LargeEvent;
 use super::local_answer::{CallError, event};
-use super::server_message::{Heard, PendingAnswers, beside_answers, said, unanswered};
+use super::server_message::{Heard, PendingAnswers, said, unanswered};
 use crate::session::Stream;
 use crate::sse::message_event;
 
@@ -38,7 +38,7 @@ pub(super) enum Fate {
     },
     /// Its data does not; these events do.
     Replaced {
-        /// What else of the server's stood in the same batch.
+        /// What else stood in the same batch, an event for each.
         others: Vec<u8>,
         /// What ends the requests that wait.
         errors: Vec<u8>,
@@ -74,6 +74,11 @@ impl Awaited {
         if self.said.is_none() {
             self.said = said(data).map(|text| followed.shown(&text));
         }
+        let others = self.pending.others_in(data).into_iter().flat_map(|other| {
+            let seen = followed.saw_message(stream, other.as_bytes());
+            message_event(seen.as_deref().unwrap_or(other.as_bytes()))
+        });
+        let others = others.collect();
         let mut errors = Vec::new();
         if heard == Heard::ErrorOfNone && !self.has_failed {
             self.has_failed = true;
@@ -82,11 +87,7 @@ impl Awaited {
             let error = CallError::connection_closed(unanswered(said));
             errors = pending.unanswered().flat_map(|id| event(&error, id)).collect();
         }
-        let others = beside_answers(data).into_iter().flat_map(|other| {
-            let seen = followed.saw_message(stream, other.as_bytes());
-            message_event(seen.as_deref().unwrap_or(other.as_bytes()))
-        });
-        Fate::Replaced { others: others.collect(), errors }
+        Fate::Replaced { others, errors }
     }
 
     /// Whether an event that is too long to be held back is to be left out, by its beginning.

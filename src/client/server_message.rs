@@ -2,11 +2,10 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::shown::READ_BYTES;
 pub(super) use crate::jsonrpc::{Heard, PendingAnswers, Readable};
-use crate::jsonrpc::{JsonRpcError, Kind, json, peek};
+use crate::jsonrpc::{JsonRpcError, json};
 
 /// Whatever a body says of a failure: a JSON-RPC error's message, or its own text.
 pub(super) fn said(body: &[u8]) -> Option<String> {
@@ -19,13 +18,6 @@ pub(super) fn said(body: &[u8]) -> Option<String> {
         }
     };
     text.filter(|it| !it.is_empty())
-}
-
-/// The requests and notifications in a batch.
-pub(super) fn beside_answers(data: &[u8]) -> Vec<&str> {
-    let is_none = |kind: Kind| matches!(kind, Kind::Request | Kind::Notification);
-    let members = peek(data).members_with_text();
-    members.filter(|(_, member)| is_none(member.kind())).map(|(text, _)| text).collect()
 }
 
 /// What is said of an answer that answers nothing; `said` is fit to be shown.

@@ -4,6 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+#[cfg(feature = "client")]
+use super::peek;
 use super::{Kind, Message, RequestId, RequestIdKey, json, range_of, readable, spliced};
 
 /// The requests of one POST that wait for their answers.
@@ -145,6 +147,19 @@ impl PendingAnswers {
         let place = range_of(whole.read.as_bytes(), part.as_bytes());
         let own = place.and_then(|place| whole.own.as_bytes().get(place)).unwrap_or_default();
         spliced(own, edits)
+    }
+
+    /// The members of a batch that answer none of those whose ids are known: its requests and
+    /// notifications, and what may be an answer to one whose id is too long to be remembered.
+    #[cfg(feature = "client")]
+    pub(crate) fn others_in<'d>(&self, data: &'d [u8]) -> Vec<&'d str> {
+        let members = peek(data).members_with_text();
+        let others = members.filter(|(_, member)| match member.kind() {
+            Kind::Request | Kind::Notification => true,
+            Kind::Response => member.id().is_some_and(|id| self.may_await(id)),
+            Kind::Batch | Kind::Malformed => false,
+        });
+        others.map(|(text, _)| text).collect()
     }
 
     #[cfg(feature = "client")]
@@ -311,6 +326,17 @@ mod tests {
             let seen = pending(&[asked]).saw(answer(other).as_bytes());
             assert_eq!((Heard::OthersAnswer, None), seen, "{other} to {asked}");
         }
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn what_may_answer_an_id_too_long_to_be_remembered_is_not_left_out_with_its_batch() {
+        let long = answer(&format!(r#""{:0>1100}""#, 7));
+        let batch = format!("[{},{long}]", answer("99"));
+        let mut pending = pending(&["7", "8"]);
+
+        assert_eq!(Heard::OthersAnswer, pending.saw(batch.as_bytes()).0);
+        assert_eq!([long.as_str()].as_slice(), pending.others_in(batch.as_bytes()));
     }
 
     #[test]
