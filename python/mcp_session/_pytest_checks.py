@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mcp_session._cli.files import reason
 from mcp_session._extras import how_to_install, missing_module
 
 if TYPE_CHECKING:
@@ -152,8 +153,7 @@ class _Run:
         try:
             self._server.start()
         except (OSError, RuntimeError) as error:
-            told = error.strerror if isinstance(error, OSError) else str(error)
-            self._cannot_start = told or type(error).__name__
+            self._cannot_start = reason(error)
             pytest.fail(f"--mcp-session-command: {self._cannot_start}", pytrace=False)
 
 

@@ -19,6 +19,7 @@ from mcp_session._check.subject import (
     PING,
     Who,
 )
+from mcp_session._cli.files import reason
 from mcp_session.testing.processes import PortTakenError
 
 if TYPE_CHECKING:
@@ -411,8 +412,7 @@ async def _restarted(subject: Subject) -> None:
     except PortTakenError:
         skip("it could not be killed: what --command starts ends, and the server does not")
     except (OSError, RuntimeError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        breach(f"it could not be restarted: {told or type(error).__name__}")
+        breach(f"it could not be restarted: {reason(error)}")
     await subject.restarted()
 
 

@@ -25,6 +25,7 @@ from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, count
 from mcp_session._check.server_run import Asked, check_server
 from mcp_session._check.subject import Options, Tool
+from mcp_session._cli.files import reason
 from mcp_session._cli.given import checked_headers, checked_url, must_be_writable
 from mcp_session._cli.terminal import console_for_output, named, route
 from mcp_session.testing.processes import CommandServer
@@ -59,8 +60,7 @@ def check(asked: Asked, **shown: Any) -> None:  # noqa: ANN401 - how it is shown
     except (OSError, RuntimeError) as error:
         if process is None or process.is_running:
             raise
-        named_error = error.strerror if isinstance(error, OSError) else str(error)
-        message = f"--command: {named_error or type(error).__name__}"
+        message = f"--command: {reason(error)}"
         raise click.UsageError(message) from None
     finally:
         if process is not None:

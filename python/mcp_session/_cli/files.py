@@ -73,9 +73,10 @@ class Reader:
             raise UnreadableError(message)
 
 
-def reason(error: OSError) -> str:
+def reason(error: OSError | RuntimeError) -> str:
     """Say why, without the path: it stands before."""
-    return error.strerror or type(error).__name__
+    told = error.strerror if isinstance(error, OSError) else str(error)
+    return told or type(error).__name__
 
 
 def is_folder(path: Path) -> bool:

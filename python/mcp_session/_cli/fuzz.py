@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mcp_session._cli.ending import whatever_ends_it
+from mcp_session._cli.files import reason
 from mcp_session._cli.given import Seconds, checked_headers, checked_url
 from mcp_session._extras import how_to_install
 
@@ -131,7 +132,7 @@ def fuzz(  # noqa: PLR0913, PLR0917 - options come by name
             try:
                 started = stack.enter_context(CommandServer(command, url=url))
             except OSError as error:
-                _misused(f"--command: {error.strerror or type(error).__name__}")
+                _misused(f"--command: {reason(error)}")
             except (RuntimeError, ValueError) as error:
                 _misused(f"--command: {error}")
         target = Target(
@@ -236,7 +237,7 @@ def _check_writable(out: Path) -> None:
         if is_new:
             out.rmdir()
     except OSError as error:
-        _misused(f"--out: {error.strerror or type(error).__name__}")
+        _misused(f"--out: {reason(error)}")
 
 
 def _misused(what: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcp_session._cli.files import reason
 from mcp_session._urls import server_url_parts
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def must_be_writable(file: Path, option: str) -> None:
         if is_new:
             file.unlink()
     except OSError as error:
-        message = f"{option}: {error.strerror or type(error).__name__}"
+        message = f"{option}: {reason(error)}"
         raise click.UsageError(message) from None
 
 

@@ -14,6 +14,7 @@ import h11
 from hypothesis import strategies as st
 
 from mcp_session import Action, classify_exchange
+from mcp_session._cli.files import reason
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
 from mcp_session.testing._errors import leaves
@@ -190,7 +191,7 @@ class _Run:
                     start_new_session=True,
                 )
             except OSError as error:
-                self.cannot_start = error.strerror or type(error).__name__
+                self.cannot_start = reason(error)
                 return None
             try:
                 has_ended = await self._watch(process)

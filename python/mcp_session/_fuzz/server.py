@@ -11,6 +11,7 @@ import h11
 
 from mcp_session import Action, Side, admit, classify_exchange, peek
 from mcp_session._check.messages import parsed
+from mcp_session._cli.files import reason
 from mcp_session._fuzz.answers import AnswerReader
 from mcp_session._fuzz.requests import Ask, Attached, Framing, Step, cases, written
 from mcp_session._fuzz.search import (
@@ -406,8 +407,7 @@ def _start(command: CommandServer) -> None:
     try:
         command.start()
     except (OSError, RuntimeError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        message = f"the server could not be started again: {told or type(error).__name__}"
+        message = f"the server could not be started again: {reason(error)}"
         raise CannotGoOnError(message) from None
 
 
