@@ -69,13 +69,20 @@ fn elements_by_serde(text: &str) -> Option<Vec<&str>> {
 }
 
 /// A number that is cut off is not "the end of the input" to `serde_json` but an error, so
-/// that it has no answer where the text ends in what may be one.
+/// that it has no answer where the text ends in what may be one. An escape that is cut off is
+/// the end to it whatever its digits are, so that it is asked with the missing ones.
 fn begins_object_by_serde(start: &str) -> Option<bool> {
     let may_be_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     if start.as_bytes().last().is_some_and(may_be_number) {
         return None;
     }
-    let error = serde_json::from_str::<IgnoredAny>(start).err();
+    let is_cut_escape = |at: usize| {
+        let backslashes = start[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        backslashes % 2 == 1 && start.len() - at <= 4
+    };
+    let cut = start.match_indices('u').map(|(at, _)| at).find(|at| is_cut_escape(*at));
+    let text = format!("{start}{}", "0".repeat(cut.map_or(0, |at| at + 5 - start.len())));
+    let error = serde_json::from_str::<IgnoredAny>(&text).err();
     Some(start.starts_with('{') && error.is_none_or(|error| error.is_eof()))
 }
 
@@ -413,8 +420,20 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(4096)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    #[test]
+    fn a_string_that_is_cut_in_an_escape_is_read_as_serde_json_reads_it(
+        before in "(\\\\|[a-z]){0,3}", behind in "[0-9a-gA-G\"}\\\\é]{0,4}",
+    ) {
+        assert_agrees(&format!("{{\"{before}\\u{behind}"));
+        assert_agrees(&format!("{{\"id\":\"{before}\\u{behind}"));
+    }
 
     #[test]
     fn any_tokens_are_read_as_serde_json_reads_them(
