@@ -12,6 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from mcp_session import Reason
+from mcp_session._client.options import FAILURES_TOLD_AT_ONCE
 from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
@@ -1616,6 +1617,28 @@ async def meet_a_cancellation() -> None:
     waited_for = asyncio.ensure_future(asyncio.sleep(3600))
     waited_for.cancel()
     await waited_for
+
+
+async def test_a_hook_whose_own_calls_fail_is_told_of_them_from_within_no_more_than_a_bound() -> (
+    None
+):
+    told: list[object] = []
+
+    async def on_event(event: object) -> None:
+        told.append(event)
+        answer = await callers[0].call()
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+
+    callers: list[Caller] = []
+    async with session(on_event=on_event) as scene:
+        callers.append(scene.caller)
+        assert await scene.caller.current() == "session-1"
+        scene.server.down()
+
+        with anyio.fail_after(SOON_SECONDS):
+            for number in (1, 2):
+                assert (await scene.caller.call())["error"]["code"] == CONNECTION_CLOSED
+                assert len(told) == number * FAILURES_TOLD_AT_ONCE
 
 
 HARMS = ["hangs", "raises", "is cancelled"]
