@@ -154,11 +154,12 @@ async def test_a_hook_that_calls_a_server_that_is_down_is_told_no_deeper_than_a_
         told.append(event)
         client.post(caller.url, json=call_of(len(told)), headers={"mcp-session-id": "session-1"})
 
+    client = sdk.ours().Client(on_event=on_event)
     async with (
         scripted_server(SmallServer()) as server,
-        threads.create_http_client(on_event=on_event) as http_client,
+        threads.Threaded(client) as http_client,
     ):
-        client, caller = http_client._client, Caller(http_client, server.url)  # noqa: SLF001
+        caller = Caller(http_client, server.url)
         await caller.open()
         server.down()
 
