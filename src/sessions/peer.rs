@@ -290,6 +290,11 @@ pub struct PeerRequest<'a> {
 }
 
 impl PeerRequest<'_> {
+    /// The same, of which nobody else has the bytes.
+    pub fn into_owned(self) -> PeerRequest<'static> {
+        PeerRequest { head: Cow::Owned(self.head.into_owned()) }
+    }
+
     /// Its method.
     pub fn method(&self) -> &str {
         let method = Fields(&self.head).next_within(HEAD_LIMIT);
@@ -327,6 +332,11 @@ pub struct PeerAnswer<'a> {
 }
 
 impl PeerAnswer<'_> {
+    /// The same, of which nobody else has the bytes.
+    pub fn into_owned(self) -> PeerAnswer<'static> {
+        PeerAnswer { status: self.status, head: Cow::Owned(self.head.into_owned()) }
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
