@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -196,6 +197,23 @@ def test_a_signal_that_comes_within_a_task_group_ends_a_command_without_a_traceb
 
     assert told.stderr.decode() == f"mcp-session: ended by {ending.name}\n"
     assert told.returncode == 128 + ending
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_pytest_is_ended_by_ctrl_c_while_a_check_waits_for_its_server(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(60)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--mcp-session-url", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path)
+    asked, _ = listener.accept()
+    with listener, asked:
+        assert asked.recv(1)
+
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=300)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, told.decode()
 
 
 def test_pytest_that_a_signal_ends_leaves_no_server(tmp_path: Path) -> None:
