@@ -8,6 +8,8 @@ use mcp_session_core::sessions::{
     write_request,
 };
 
+use crate::stream::pieces;
+
 /// Asserts the invariant of the target `peer`: of each pair of bytes that `data` begins with as
 /// many cuts as its first byte says, the rest is what another process says.
 ///
@@ -97,15 +99,4 @@ impl Message {
         }
         bytes
     }
-}
-
-fn pieces<'a>(mut said: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
-    let mut pieces = Vec::new();
-    for cut in cuts {
-        let (piece, rest) = said.split_at(usize::from(*cut).min(said.len()));
-        pieces.push(piece);
-        said = rest;
-    }
-    pieces.push(said);
-    pieces
 }

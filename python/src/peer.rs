@@ -94,14 +94,18 @@ impl PeerReader {
         py: Python<'py>,
         data: &Bound<'py, PyBytes>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let (mut events, mut data) = (Vec::new(), data.as_bytes());
-        let mut reader = lock(&self.0);
-        while let Some(event) =
-            reader.read(&mut data).map_err(|error| PyValueError::new_err(error.to_string()))?
+        let (mut events, mut unread) = (Vec::new(), data.as_bytes());
         {
-            events.push(event_object(py, event)?);
+            // No Python runs while it is locked.
+            let mut reader = lock(&self.0);
+            while let Some(event) = reader
+                .read(&mut unread)
+                .map_err(|error| PyValueError::new_err(error.to_string()))?
+            {
+                events.push(event);
+            }
         }
-        Ok(events)
+        events.into_iter().map(|event| event_object(py, event)).collect()
     }
 
     /// Whether the last message is whole, and nothing of another has come (`bool`).
