@@ -109,7 +109,7 @@ fn text_of<'a>(value: &'a Bound<'_, PyBytes>) -> Cow<'a, str> {
 
 /// As text; what is no UTF-8 is replaced. Nearly all of it is, and then it is asked only that.
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Without the space around it, as Python's `bytes.strip` has it: a vertical tab is one too.
