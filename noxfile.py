@@ -15,7 +15,7 @@ import nox
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
 # Importing them registers their sessions, in this order.
-from steps import checks, core, package, sdks, platforms, kit, fuzzing, release  # noqa: I001 - see above
+from steps import checks, core, package, sdks, kit, fuzzing, release, platforms  # noqa: I001 - see above
 
 __all__ = ["checks", "core", "fuzzing", "kit", "package", "platforms", "release", "sdks"]
 

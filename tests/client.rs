@@ -18,14 +18,13 @@ mod enumeration;
 #[path = "client/found.rs"]
 mod found;
 
-use std::env;
-
 use mcp_session_core::client::{Options, Shield};
 use mcp_session_core::session::{self, ResendPolicy};
 use mcp_session_core::{Misreports, Quirks};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use mcp_session_testing::cases;
 use mcp_session_testing::client::words::{
     Answered, Bears, Content, End, EventId, Frame, Head, Header, Media, Operation, Refused, Sender,
     Welcome, What,
@@ -38,7 +37,7 @@ proptest! {
     #![proptest_config(Config {
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        ..Config::with_cases(cases())
+        ..Config::with_cases(cases(CASES))
     })]
 
     #[test]
@@ -52,10 +51,6 @@ proptest! {
         world.drain();
         world.check_ended();
     }
-}
-
-fn cases() -> u32 {
-    env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES)
 }
 
 fn options() -> impl Strategy<Value = Options> {

@@ -15,12 +15,11 @@
 #[path = "ownership/enumeration.rs"]
 mod enumeration;
 
-use std::env;
-
 use mcp_session_core::sessions::{Durability, Restore};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use mcp_session_testing::cases;
 use mcp_session_testing::sessions::operations::{Operation, What, Who};
 use mcp_session_testing::sessions::world::{Setting, World};
 
@@ -30,7 +29,7 @@ proptest! {
     #![proptest_config(Config {
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        ..Config::with_cases(cases())
+        ..Config::with_cases(cases(CASES))
     })]
 
     #[test]
@@ -42,10 +41,6 @@ proptest! {
         world.run(&operations);
         world.check_ended();
     }
-}
-
-fn cases() -> u32 {
-    env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
 }
 
 fn setting() -> impl Strategy<Value = Setting> {

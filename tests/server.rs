@@ -7,6 +7,7 @@ use mcp_session_core::server::{
     EchoId, Effect, Exchange, Options, Outcome, Policy, RequestHead, ResponseHead, Rest, Step,
 };
 use mcp_session_core::{Method, Rule};
+use mcp_session_testing::cases;
 use mcp_session_testing::server::world::{Answered, Asked, Event, World};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -120,8 +121,10 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+const CASES: u32 = 10_000;
+
 proptest! {
-    #![proptest_config(Config { failure_persistence: None, ..Config::with_cases(10_000) })]
+    #![proptest_config(Config { failure_persistence: None, ..Config::with_cases(cases(CASES)) })]
 
     #[test]
     fn the_laws_hold_by_chance(

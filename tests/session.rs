@@ -17,13 +17,12 @@ mod enumeration;
 #[path = "session/scenarios.rs"]
 mod scenarios;
 
-use std::env;
-
 use mcp_session_core::Quirks;
 use mcp_session_core::session::{Options, ResendPolicy};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use mcp_session_testing::cases;
 use mcp_session_testing::session::words::What;
 use mcp_session_testing::session::world::{
     Answered, Header, Operation, Restoration, Status, Welcome, World,
@@ -42,7 +41,7 @@ proptest! {
     #![proptest_config(Config {
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        ..Config::with_cases(cases())
+        ..Config::with_cases(cases(CASES))
     })]
 
     #[test]
@@ -65,10 +64,6 @@ proptest! {
         world.check();
         world.check_ended();
     }
-}
-
-fn cases() -> u32 {
-    env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(CASES)
 }
 
 fn options() -> impl Strategy<Value = Options> {

@@ -2,6 +2,11 @@
 
 `SessionMiddleware` drives the server machine for each request: it reads and sends what that says.
 Everything else passes as it is: the same messages in the same order, none of them kept back.
+
+>>> from mcp_session.asgi import SessionMiddleware
+>>> async def application(scope, receive, send):
+...     ...
+>>> application = SessionMiddleware(application)
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable

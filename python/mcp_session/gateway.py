@@ -2,6 +2,9 @@
 
 `Gateway` is an ASGI application; the command `mcp-session gateway` serves it. Needs the extra
 `gateway`.
+
+>>> from mcp_session.gateway import Gateway
+>>> application = Gateway(["http://127.0.0.1:8001", "http://127.0.0.1:8002"])
 """
 
 from collections.abc import Collection, Sequence

@@ -22,6 +22,13 @@ use crate::server::each_header;
 /// which is `step` as well. A context manager: leaving it ends the request, however it went.
 /// Raises `AlreadyUsedError` where it does not wait for what it is told.
 ///
+/// >>> from mcp_session.replica import Replica
+/// >>> replica = Replica("8b2f0c5e", b"sixteen bytes or more")
+/// >>> replica.renewed(lapsed=True)
+/// >>> with replica.begin("GET", [(b"mcp-session-id", b"1868a90c")]) as run:
+/// ...     run.step, run.found(None, None)
+/// (<Find>, <Reply>)
+///
 /// Source: the laws at the head of the crate's module `sessions`.
 #[pyclass(frozen, module = "mcp_session.replica")]
 pub(crate) struct SessionRun {

@@ -9,3 +9,11 @@ pub mod client;
 pub mod server;
 pub mod session;
 pub mod sessions;
+
+/// How many random cases a test runs: so many, or what `PROPTEST_CASES` says.
+///
+/// A seed is proptest's to read, from `PROPTEST_RNG_SEED`.
+#[must_use]
+pub fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(usual)
+}

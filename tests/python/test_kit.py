@@ -1,6 +1,7 @@
 """The kit for authors: what is packaged, the plugin, the servers that are killed."""
 
 import doctest
+import inspect
 import re
 import shlex
 import socket
@@ -37,15 +38,29 @@ FAULTY_SERVER = TESTS / "check" / "faulty_server.py"
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
+KIT = [
+    "mcp_session.testing",
+    *("mcp_session.testing.assertions", "mcp_session.testing.client"),
+    *("mcp_session.testing.events", "mcp_session.testing.guarantees"),
+    *("mcp_session.testing.machine", "mcp_session.testing.processes"),
+    *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
+]
+DOCUMENTED: list[object] = [
+    documented
+    for module in map(import_module, KIT)
+    for documented in map(vars(module).get, module.__all__)
+    if isinstance(documented, type) or inspect.isroutine(documented)
+]
+
+
+@pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda it: it.__qualname__)
+def test_every_public_docstring_of_the_kit_has_an_example(documented: object) -> None:
+    assert ">>> " in (documented.__doc__ or "")
+
+
 @pytest.mark.parametrize(
     "name",
-    [
-        *("mcp_session._corpus", "mcp_session._secrets", "mcp_session.testing"),
-        "mcp_session.testing._virtual_loop",
-        *("mcp_session.testing.assertions", "mcp_session.testing.client"),
-        *("mcp_session.testing.guarantees", "mcp_session.testing.processes"),
-        *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
-    ],
+    [*("mcp_session._corpus", "mcp_session._secrets", "mcp_session.testing._virtual_loop"), *KIT],
 )
 def test_what_a_docstring_of_the_kit_shows_holds(name: str) -> None:
     told = doctest.testmod(import_module(name))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipapp
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,97 @@ def test_a_module_is_run_as_python_m_would(program: Path) -> None:
 
     assert result.stdout.split() == ["__main__", "--verbose", "True", "found"]
     assert result.returncode == 7
+
+
+GOES_ON = """
+import atexit
+import pickle
+import threading
+
+
+class Thing:
+    pass
+
+
+def later():
+    threading.main_thread().join()
+    print("thread", len(pickle.dumps(Thing())) > 0)
+
+
+threading.Thread(target=later).start()
+atexit.register(lambda: print("atexit", len(pickle.dumps(Thing())) > 0))
+print("over")
+"""
+
+
+@pytest.mark.parametrize("is_module", [False, True])
+def test_what_a_program_leaves_running_finds_its_own_main(
+    tmp_path: Path, *, is_module: bool
+) -> None:
+    (tmp_path / "goes_on.py").write_text(GOES_ON)
+
+    result = run("goes_on" if is_module else "goes_on.py", cwd=tmp_path)
+
+    assert result.stdout.splitlines() == ["over", "thread True", "atexit True"]
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+SPAWNS = """
+import multiprocessing
+
+
+def double(number):
+    return 2 * number
+
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(double, [1, 2]))
+"""
+
+
+@pytest.mark.parametrize("name", ["spawns.py", "spawns", "package"])
+def test_the_processes_that_a_program_spawns_find_its_functions(name: str, tmp_path: Path) -> None:
+    (tmp_path / "spawns.py").write_text(SPAWNS)
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__main__.py").write_text("import work\n\nwork.main()\n")
+    (tmp_path / "package" / "work.py").write_text(
+        SPAWNS.replace('if __name__ == "__main__"', "def main()")
+    )
+    if name == "package":
+        # As a folder, which is where it looks for what lies beside it.
+        name = f".{os.sep}{name}"
+
+    result = run(name, cwd=tmp_path)
+
+    assert (result.stdout, result.returncode, result.stderr) == ("[2, 4]\n", 0, "")
+
+
+def test_an_archive_is_run(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "__main__.py").write_text(
+        "import beside, sys\nprint(__name__, sys.argv[1:], beside.VALUE)"
+    )
+    (folder / "beside.py").write_text("VALUE = 'found'")
+    zipapp.create_archive(folder, tmp_path / "program.pyz")
+
+    result = run("program.pyz", "x", cwd=tmp_path)
+
+    assert (result.stdout, result.returncode) == ("__main__ ['x'] found\n", 0)
+
+
+def test_a_package_without_a_main_is_named(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+
+    result = run("package", cwd=tmp_path)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert (
+        result.stderr
+        == "mcp-session: package is a package that cannot be run: it has no __main__\n"
+    )
 
 
 def test_a_console_script_is_called_by_its_name() -> None:

@@ -18,6 +18,13 @@ OF_A_MACHINE = {
     *(f"measure-{what}" for what in ("tables", "beside", "forwarding", "workers")),
 }
 
+# The lockfiles that nobody is asked to update, by the folder.
+AS_THEY_ARE = {
+    "/benches/empty": "it depends on nothing",
+    "/tests/peers/rmcp-old": "an old version is what it is for",
+    "/tests/pyodide/node": "with its version goes the platform that session pyodide builds for",
+}
+
 
 class Tool(NamedTuple):
     """A program that has to be there, or without which something is not tested."""
@@ -99,6 +106,11 @@ def lints(session: nox.Session) -> None:
     session.run(*checker, "vendor.github-workflows", *workflows, *to_copy)
     dependabot = ROOT / ".github" / "dependabot.yml"
     session.run(*checker, "vendor.dependabot", dependabot)
+    listed = output(session, "git", "ls-files", "*Cargo.lock", "*package-lock.json").split()
+    locked = {Path("/", lockfile).parent.as_posix() for lockfile in listed}
+    updated = re.findall(r" (/[\w/-]*)$", dependabot.read_text(encoding="utf-8"), re.MULTILINE)
+    if locked - AS_THEY_ARE.keys() != set(updated):
+        session.error(f"dependabot.yml names {sorted(updated)}, locked are {sorted(locked)}")
     forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
     session.run(*checker, "vendor.github-issue-forms", *forms)
     pedantic = ("--offline", "--no-progress", "--persona", "pedantic")

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import nox
 
-from steps.common import ENVIRONMENTS, ROOT, copy_tree, group, install, scratch
+from steps.common import ENVIRONMENTS, ROOT, copy_tree, group, install, output, scratch
 from steps.package import BARE_TESTS, paths_of
+from steps.release import build_release, release_tree, time_of_commit
 from steps.sdks import prepare_node
 
 from page_blocks import RUN
 
 # What the README's two commands need there.
 PACKAGES = "python3,python3-venv,gcc,g++,libc6-dev,cargo,rustc,git,ca-certificates"
+# The word that stands for the README's second command.
+EVERYTHING = "everything"
 # What other sessions need there, by what their command names.
 MORE_PACKAGES = {
+    EVERYTHING: ",npm,redis-server,rust-clippy,rustfmt,valgrind",
     "pypy3": ",pypy3,pypy3-dev,pypy3-venv",
     "pyodide": ",emscripten,nodejs,npm,rust-src",
 }
@@ -40,6 +44,12 @@ NOT_IN_PYODIDE = {
         "packaging.py::test_a_library_that_lacks_a_part_of_its_own_is_not_said_to_be_missing",
     ),
 }
+# The wheel for musl, and the compiler that CPython is built with for it: gcc, which by itself names
+# the folders of another libc.
+MUSL, MUSL_PLATFORM = "x86_64-unknown-linux-musl", "musllinux_1_2_x86_64"
+MUSL_COMPILER = """#!/bin/sh
+case "$1" in --print-multiarch) echo x86_64-linux-musl ;; *) exec musl-gcc "$@" ;; esac
+"""
 WITHOUT_GIL, REFUSED = ("3.13", "3.14", "3.15"), ("3.13",)
 # What such a system has from this one, to reach the network.
 SHARED = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
@@ -49,9 +59,9 @@ SHARED = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"
 def debian(session: nox.Session) -> None:
     """The README's first command, and sessions, in a clone on another Debian: `-- sid pytest`.
 
-    Without a session, `pytest`. Debian's newest suite has the newest CPython that it packages;
-    `-- trixie bare --force-python pypy3` is PyPy, `-- sid pyodide` is Pyodide. Needs root, and
-    Debian's `mmdebstrap`.
+    Without a session, `pytest`; `-- sid everything` is the README's second command. Debian's newest
+    suite has the newest CPython that it packages; `-- trixie bare --force-python pypy3` is PyPy,
+    `-- sid pyodide` is Pyodide. Needs root, and Debian's `mmdebstrap`.
     """
     suite, *sessions = session.posargs or ("sid",)
     more = [name for name in MORE_PACKAGES if name in sessions]
@@ -68,9 +78,10 @@ def debian(session: nox.Session) -> None:
     for command in (("init", "-q"), ("add", "--all")):
         session.run("git", "-C", clone, *command, external=True)
     (first,) = RUN["readme"]
-    named = shlex.join(sessions or ("pytest",))
     run_in(session, system, f"cd /clone && python3 -VV && {first}")
-    run_in(session, system, f"cd /clone && python3 tests/all.py -s {named}")
+    # What is left of the names are options of nox's.
+    named = sessions[1:] if EVERYTHING in sessions[:1] else ["-s", *(sessions or ["pytest"])]
+    run_in(session, system, f"cd /clone && {shlex.join(['python3', 'tests/all.py', *named])}")
 
 
 def make_system(session: nox.Session, suite: str, system: Path, packages: str) -> None:
@@ -92,7 +103,7 @@ def run_in(session: nox.Session, system: Path, command: str) -> None:
         *("PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "bash", "-c", command),
     )
     root = shlex.quote(str(system))
-    mounted = f"mount --bind /proc {root}/proc && mount --bind /dev {root}/dev"
+    mounted = f"mount --bind /proc {root}/proc && mount --rbind /dev {root}/dev"
     inside = f"{mounted} && exec chroot {root} {shlex.join(clean)}"
     # They are mounted for this command alone, and are gone when it ends.
     session.run("unshare", "--mount", "sh", "-c", inside, external=True)
@@ -145,3 +156,70 @@ def pyodide(session: nox.Session) -> None:
     pytest = ("node", ENVIRONMENTS / "node-pyodide" / "pytest.js", ROOT, packages)
     tests = (*paths_of(BARE_TESTS), *left_out, *session.posargs)
     session.run(*pytest, *tests, external=True)
+
+
+@nox.session(default=False, tags=["platform"])
+def musl(session: nox.Session) -> None:
+    """The wheel for musl as it is published, on a CPython that is built for it here."""
+    needed = ("apt-get", "dpkg-source", "make", "musl-gcc")
+    if missing := [name for name in needed if shutil.which(name) is None]:
+        session.error(f"{missing}: not on this machine; Debian's dpkg-dev and musl-tools have them")
+    python = python_for_musl(session)
+    install(session, "release")
+    built, environment = scratch(session, "built"), scratch(session, "environment")
+    tree, seconds = release_tree(session), time_of_commit(session)
+    # Any CPython of this machine will do: a wheel for abi3 is of none.
+    build_release(session, tree, MUSL, ("python3",), built, seconds)
+    session.run(python, "-m", "venv", "--without-pip", environment, external=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    version = packages.parent.name.removeprefix("python")
+    into = ("python", "-m", "pip", "install", "-q", "--target", packages)
+    platform = (f"--platform={MUSL_PLATFORM}", f"--python-version={version}")
+    session.run(*into, *platform, "--only-binary=:all:", *built.iterdir(), *group("bare"))
+    installed = environment / "bin" / "python"
+    loaded = "import mcp_session; assert '/ld-musl-' in open('/proc/self/maps').read()"
+    session.run(installed, "-I", "-c", loaded, external=True)
+    pytest = ("-m", "pytest", *paths_of(BARE_TESTS), *session.posargs)
+    session.run(installed, *pytest, external=True)
+
+
+def python_for_musl(session: nox.Session) -> Path:
+    """Build the CPython that this Debian packages, and zlib, against musl, unless it is there."""
+    folder = ENVIRONMENTS / "python-for-musl"
+    python, compiler = folder / "installed" / "bin" / "python3", folder / "cc"
+    if python.exists():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "lists" / "partial").mkdir(parents=True)
+    compiler.write_text(MUSL_COMPILER, encoding="utf-8")
+    compiler.chmod(0o755)
+    # Which CPython: a Debian has the source of the one that it packages.
+    shown = "import sys; print('python%d.%d' % sys.version_info[:2])"
+    name = output(session, "/usr/bin/python3", "-c", shown).strip()
+    # The suite itself, not what amends it: a mirror need not have the sources of that.
+    listed = ("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)")
+    packaged = output(session, *listed, "Created-By: Packages").splitlines()
+    suites = {(suite, uri) for suite, uri in map(str.split, packaged) if "-" not in suite}
+    lines = [f"deb-src {uri} {suite} main\n" for suite, uri in sorted(suites)]
+    (folder / "sources.list").write_text("".join(lines), encoding="utf-8")
+    apt_get = (
+        *("apt-get", "-qq", "-o", f"Dir::Etc::SourceList={folder}/sources.list"),
+        *("-o", "Dir::Etc::SourceParts=/dev/null", "-o", f"Dir::State::Lists={folder}/lists"),
+    )
+    env = {
+        "CC": str(compiler),
+        "CPPFLAGS": f"-I{folder}/installed/include",
+        "LDFLAGS": f"-L{folder}/installed/lib",
+        # The libraries that it would find are built for another libc.
+        "PKG_CONFIG": "false",
+    }
+    prefix = f"--prefix={folder}/installed"
+    with session.chdir(folder):
+        session.run(*apt_get, "update", external=True)
+        session.run(*apt_get, "source", name, "zlib", external=True)
+    for source, options in (("zlib", ["--static"]), (name, ["-q", "--without-ensurepip"])):
+        (unpacked,) = folder.glob(f"{source}-*/")
+        with session.chdir(unpacked):
+            session.run("./configure", prefix, *options, env=env, external=True)
+            session.run("make", "-s", "install", env=env, external=True, silent=True)
+    return python

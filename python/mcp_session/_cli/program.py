@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import runpy
+import pkgutil
 import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from types import CodeType, ModuleType
+from typing import Any, NoReturn, TypeAlias
 
 __all__ = ["NoSuchProgramError", "Program", "find_program"]
 
@@ -49,13 +51,7 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
     if _is_of_python(scripts / name):
         return _of_file(scripts / name, arguments)
     if _is_module(name):
-
-        def run_module() -> NoReturn:
-            _prepare(Path.cwd(), name, arguments)
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
-            sys.exit()
-
-        return run_module
+        return _of_module(name, arguments)
     message = f"{name} is no file, and no console script and no module of {sys.prefix}"
     if (elsewhere := shutil.which(name)) is not None:
         message += f"; {elsewhere} needs mcp-session in its own environment"
@@ -64,11 +60,50 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
 
 def _of_file(path: Path, arguments: Sequence[str]) -> Program:
     def run_file() -> NoReturn:
+        # A folder or an archive is looked into for a module of this name.
+        inside: Any = pkgutil.get_importer(str(path))
+        if inside is not None and (spec := inside.find_spec("__main__")) is not None:
+            _prepare(path, str(path), arguments)
+            _run_found(spec)
         _prepare(path.resolve().parent, str(path), arguments)
-        runpy.run_path(str(path), run_name="__main__")
-        sys.exit()
+        loader = SourceFileLoader("__main__", str(path))
+        _run(loader.source_to_code(loader.get_data(str(path)), str(path)), loader, str(path))
 
     return run_file
+
+
+def _of_module(name: str, arguments: Sequence[str]) -> Program:
+    def run_module() -> NoReturn:
+        _prepare(Path.cwd(), name, arguments)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+        if spec is None or spec.origin is None:
+            sys.exit(f"mcp-session: {name} is a package that cannot be run: it has no __main__")
+        sys.argv[0] = spec.origin
+        _run_found(spec)
+
+    return run_module
+
+
+def _run_found(spec: ModuleSpec) -> NoReturn:
+    loader: Any = spec.loader
+    _run(loader.get_code(spec.name), loader, spec.origin, spec)
+
+
+def _run(
+    code: CodeType, loader: object, file: str | None, spec: ModuleSpec | None = None
+) -> NoReturn:
+    """Run it as Python runs what it was called with: in a `__main__` that is there to the end.
+
+    Threads and `atexit` functions go on in it; `runpy` would have taken it away by then.
+    """
+    main = ModuleType("__main__")
+    names = {"__file__": file, "__loader__": loader, "__spec__": spec, "__cached__": None}
+    vars(main).update(names, __package__=None if spec is None else spec.parent)
+    sys.modules["__main__"] = main
+    exec(code, vars(main))  # noqa: S102 - to run it is what was asked for
+    sys.exit()
 
 
 def _prepare(folder: Path, name: str, arguments: Sequence[str]) -> None:

@@ -156,6 +156,13 @@ class SessionRun:
     which is `step` as well. A context manager: leaving it ends the request, however it went.
     Raises `AlreadyUsedError` where it does not wait for what it is told.
 
+    >>> from mcp_session.replica import Replica
+    >>> replica = Replica("8b2f0c5e", b"sixteen bytes or more")
+    >>> replica.renewed(lapsed=True)
+    >>> with replica.begin("GET", [(b"mcp-session-id", b"1868a90c")]) as run:
+    ...     run.step, run.found(None, None)
+    (<Find>, <Reply>)
+
     Source: the laws at the head of the crate's module `sessions`.
     """
 

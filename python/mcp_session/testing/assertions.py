@@ -119,6 +119,22 @@ def assert_recovered(requests: Sequence[Request], dead: str, fresh: str) -> None
     `requests` are a `ScriptedServer`'s, in order. After the first that bore `dead` and no other
     came before the new session: one `initialize` without any ID, `notifications/initialized`
     with the new one before any other request with it, and nothing with the dead one after that.
+
+    >>> from mcp_session.testing import Request, assert_recovered
+    >>> def request(method, session=None):
+    ...     headers = [] if session is None else [("mcp-session-id", session)]
+    ...     body = f'{{"jsonrpc":"2.0","id":1,"method":"{method}"}}'.encode()
+    ...     return Request("POST", "/mcp", headers, body, raw=b"...", connection=0)
+    >>> told = request("tools/call", "dead")
+    >>> begun = [request("initialize"), request("notifications/initialized", "fresh")]
+    >>> assert_recovered([told, *begun, request("tools/call", "fresh")], "dead", "fresh")
+    >>> assert_recovered([told, *begun, request("tools/call", "dead")], "dead", "fresh")
+    Traceback (most recent call last):
+    AssertionError: a request did not bear the new ID after the new session began
+      POST "tools/call" session 1
+      POST "initialize" no session
+      POST "notifications/initialized" session 2
+      POST "tools/call" session 1
     """
     told = next((at for at, it in enumerate(requests) if it.session == dead), None)
     if told is None:

@@ -55,7 +55,12 @@ def write_request(  # noqa: PLR0913 - facts come by name
 
 @dataclass
 class Response:
-    """A response as far as it was read: its bytes, and what they say."""
+    """A response as far as it was read: its bytes, and what they say.
+
+    >>> from mcp_session.testing import Response
+    >>> Response().status, Response().is_whole
+    (0, False)
+    """
 
     raw: bytes = b""
     status: int = 0
@@ -69,10 +74,23 @@ class Response:
 
 
 class RawExchange:
-    """One request on a connection of its own, and the response as far as it was read.
+    r"""One request on a connection of its own, and the response as far as it was read.
 
     A response that is no HTTP raises `h11.RemoteProtocolError`, one that does not come in time
     `TimeoutError`, a server that is not there, or with which there is no TLS, `OSError`.
+
+    >>> import socket
+    >>> from mcp_session.testing import RawExchange, write_request
+    >>> with socket.create_server(("127.0.0.1", 0)) as server:
+    ...     request = write_request("DELETE", session_id="1868a90c")
+    ...     with RawExchange(server.getsockname(), request) as exchange:
+    ...         accepted, _ = server.accept()
+    ...         _ = accepted.recv(65536)
+    ...         accepted.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 3\r\n\r\ngo")
+    ...         accepted.close()
+    ...         response = exchange.read()
+    ...         response.status, response.body, response.ended_early
+    (404, b'go', True)
     """
 
     def __init__(

@@ -24,7 +24,12 @@ __all__ = [
 
 
 class Kind(str, Enum):
-    """What a request is, as far as the guarantees tell them apart."""
+    """What a request is, as far as the guarantees tell them apart.
+
+    >>> from mcp_session.testing.events import Kind
+    >>> str(Kind.CALL), Kind("reply").is_one_way
+    ('call', True)
+    """
 
     CALL = "call"
     """`tools/call`, or any request that may be sent again in a new session."""
@@ -51,7 +56,12 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Began:
-    """A caller asked the client to send a request."""
+    """A caller asked the client to send a request.
+
+    >>> from mcp_session.testing.events import Began, Kind, transcript
+    >>> print(transcript([Began(3, Kind.CALL)]))
+      3 begins: call
+    """
 
     request: int
     kind: Kind
@@ -63,7 +73,12 @@ class Began:
 
 @dataclass(frozen=True)
 class Sent:
-    """The client put a request on the wire."""
+    """The client put a request on the wire.
+
+    >>> from mcp_session.testing.events import Kind, Sent, transcript
+    >>> print(transcript([Sent(0, None, Kind.INITIALIZE)]))
+      the client sends: initialize, no session
+    """
 
     wire: int
     """Its number, in the order of sending."""
@@ -78,7 +93,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class Answered:
-    """The server answered what was sent."""
+    """The server answered what was sent.
+
+    >>> from mcp_session.testing.events import Answered, transcript
+    >>> print(transcript([Answered(0, 200, "1868a90c")]))
+      wire 0: 200, gives session 1
+    """
 
     wire: int
     status: int
@@ -90,7 +110,12 @@ class Answered:
 
 @dataclass(frozen=True)
 class Lost:
-    """No answer came to what was sent."""
+    """No answer came to what was sent.
+
+    >>> from mcp_session.testing.events import Lost, transcript
+    >>> print(transcript([Lost(4)]))
+      wire 4: no answer
+    """
 
     wire: int
     by_client: bool = False
@@ -99,7 +124,12 @@ class Lost:
 
 @dataclass(frozen=True)
 class EventSeen:
-    """The server gave out an event ID in a session."""
+    """The server gave out an event ID in a session.
+
+    >>> from mcp_session.testing.events import EventSeen, transcript
+    >>> print(transcript([EventSeen("17", "1868a90c")]))
+      an event ID was given out in session 1
+    """
 
     event_id: str
     session_id: str | None
@@ -107,7 +137,12 @@ class EventSeen:
 
 @dataclass(frozen=True)
 class Ended:
-    """A caller got an answer, or an error: then the status is None."""
+    """A caller got an answer, or an error: then the status is None.
+
+    >>> from mcp_session.testing.events import Ended, transcript
+    >>> print(transcript([Ended(3, None)]))
+      3 ends: an error
+    """
 
     request: int
     status: int | None
@@ -115,26 +150,48 @@ class Ended:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """A caller left."""
+    """A caller left.
+
+    >>> from mcp_session.testing.events import Cancelled, transcript
+    >>> print(transcript([Cancelled(3)]))
+      3 is cancelled
+    """
 
     request: int
 
 
 @dataclass(frozen=True)
 class Passed:
-    """So much time went by."""
+    """So much time went by.
+
+    >>> from mcp_session.testing.events import Passed, transcript
+    >>> print(transcript([Passed(1.5)]))
+      1.5 s pass
+    """
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Settled:
-    """The client has done all that it does before the next thing happens."""
+    """The client has done all that it does before the next thing happens.
+
+    A transcript is silent about it.
+
+    >>> from mcp_session.testing.events import Cancelled, Settled, transcript
+    >>> print(transcript([Cancelled(3), Settled()]))
+      3 is cancelled
+    """
 
 
 @dataclass(frozen=True)
 class Rested:
-    """Nothing is under way, and more time than any back-off takes went by."""
+    """Nothing is under way, and more time than any back-off takes went by.
+
+    >>> from mcp_session.testing.events import Rested, transcript
+    >>> print(transcript([Rested()]))
+      nothing more happens
+    """
 
 
 Event: TypeAlias = (
@@ -143,7 +200,15 @@ Event: TypeAlias = (
 
 
 def transcript(events: list[Event]) -> str:
-    """Return what happened, a line for each, with sessions by number and no ID."""
+    """Return what happened, a line for each, with sessions by number and no ID.
+
+    >>> from mcp_session.testing.events import Answered, Began, Kind, Sent, transcript
+    >>> events = [Began(0, Kind.CALL), Sent(0, 0, Kind.CALL, "1868a90c"), Answered(0, 404)]
+    >>> print(transcript(events))
+      0 begins: call
+      0 sends: call, session 1
+      wire 0: 404
+    """
     names: dict[str, str] = {}
     return "\n".join(f"  {_line(event, names)}" for event in events if not _is_silent(event))
 

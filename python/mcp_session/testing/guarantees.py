@@ -52,7 +52,18 @@ SUCCESSES = range(200, 300)
 
 
 class GuaranteeBrokenError(AssertionError):
-    """A client broke a guarantee; the message has the number, the reason and the transcript."""
+    """A client broke a guarantee; the message has the number, the reason and the transcript.
+
+    >>> from mcp_session.testing.events import Began, Kind, Sent
+    >>> from mcp_session.testing.guarantees import GuaranteeBrokenError, Guarantees
+    >>> judge = Guarantees()
+    >>> judge.note(Began(0, Kind.INITIALIZE))
+    >>> try:
+    ...     judge.note(Sent(0, 0, Kind.INITIALIZE, "1868a90c"))
+    ... except GuaranteeBrokenError as error:
+    ...     (error.guarantee, error.what, len(error.events))
+    (7, 'an `initialize` with a session ID', 2)
+    """
 
     def __init__(self, guarantee: int, what: str, events: list[Event]) -> None:
         """Take which was broken, how, and by what that was shown."""

@@ -56,7 +56,12 @@ _CALLER: ContextVar[int | None] = ContextVar("caller", default=None)
 
 @dataclass(frozen=True)
 class WireResponse:
-    """What the server of the test answers."""
+    """What the server of the test answers.
+
+    >>> from mcp_session.testing.machine import WireResponse
+    >>> WireResponse(404, {"content-type": "application/json"}, b"{}").status
+    404
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -65,7 +70,16 @@ class WireResponse:
 
 
 class Transport(Protocol):
-    """How a client sends a request; raises `ConnectionError` where no answer comes."""
+    """How a client sends a request; raises `ConnectionError` where no answer comes.
+
+    >>> import asyncio
+    >>> from mcp_session.testing.machine import Transport, WireResponse
+    >>> async def gone(method, headers, body):
+    ...     return WireResponse(404, {}, b"")
+    >>> transport: Transport = gone
+    >>> asyncio.run(transport("DELETE", {"mcp-session-id": "1868a90c"}, b"")).status
+    404
+    """
 
     async def __call__(
         self, method: str, headers: Mapping[str, str], body: bytes, /
@@ -75,7 +89,21 @@ class Transport(Protocol):
 
 
 class SessionClient(Protocol):
-    """The session code under test, as its callers see it."""
+    """The session code under test, as its callers see it.
+
+    >>> import asyncio
+    >>> from mcp_session.testing.machine import SessionClient, WireResponse
+    >>> class Sessionless:
+    ...     def __init__(self, transport):
+    ...         self.transport = transport
+    ...     async def request(self, method, body, *, last_event_id=None):
+    ...         return (await self.transport(method, {}, body)).status
+    >>> async def gone(method, headers, body):
+    ...     return WireResponse(404, {}, b"")
+    >>> client: SessionClient = Sessionless(gone)
+    >>> asyncio.run(client.request("POST", b"{}"))
+    404
+    """
 
     async def request(
         self, method: str, body: bytes, *, last_event_id: str | None = None
@@ -134,6 +162,22 @@ class SessionMachine(RuleBasedStateMachine):
     to be made, then so many seconds pass before it makes another. `errors` are what its callers
     may be raised; anything else is a fault of the client and fails the test. `kinds` are the
     requests that it offers to its callers.
+
+    >>> from hypothesis import Phase, settings
+    >>> from hypothesis.stateful import run_state_machine_as_test
+    >>> from mcp_session.testing.machine import SessionMachine
+    >>> class Sessionless:
+    ...     def __init__(self, transport):
+    ...         self.transport = transport
+    ...     async def request(self, method, body, *, last_event_id=None):
+    ...         return (await self.transport(method, {}, body)).status
+    >>> class SessionlessMachine(SessionMachine):
+    ...     def make_client(self, transport):
+    ...         return Sessionless(transport)
+    >>> unshrunk = settings(phases=[Phase.generate], report_multiple_bugs=False, database=None)
+    >>> run_state_machine_as_test(SessionlessMachine, settings=unshrunk)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    mcp_session.testing.guarantees.GuaranteeBrokenError: guarantee 7: ...
     """
 
     bound: ClassVar[int] = 2

@@ -31,14 +31,32 @@ KIBIBYTE = 1024
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a port of 127.0.0.1 that nobody listens on.
+
+    >>> import socket
+    >>> from mcp_session.testing import free_port
+    >>> with socket.create_server(("127.0.0.1", free_port())) as listener:
+    ...     listener.getsockname()[0]
+    '127.0.0.1'
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 class PortTakenError(RuntimeError):
-    """Somebody listens where a server was to be started."""
+    """Somebody listens where a server was to be started.
+
+    >>> import socket
+    >>> from mcp_session.testing import CommandServer, PortTakenError
+    >>> with socket.create_server(("127.0.0.1", 0)) as other:
+    ...     url = f"http://127.0.0.1:{other.getsockname()[1]}/mcp"
+    ...     try:
+    ...         CommandServer("my-server", url=url).start()
+    ...     except PortTakenError:
+    ...         print("there is one already")
+    there is one already
+    """
 
 
 class CommandServer:

@@ -72,7 +72,15 @@ async def scripted_server(script: Script) -> AsyncGenerator[ScriptedServer]:
 
 @dataclass(frozen=True)
 class Request:
-    """A request, as it came in."""
+    """A request, as it came in.
+
+    >>> from mcp_session.testing import Request
+    >>> headers = [("mcp-session-id", "1868a90c")]
+    >>> body = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    >>> request = Request("POST", "/mcp", headers, body, raw=b"...", connection=0)
+    >>> request.session, request.kind, request.message["id"]
+    ('1868a90c', 'ping', 1)
+    """
 
     method: str
     target: str
@@ -116,6 +124,15 @@ class ScriptedServer:
 
     `requests` are those that were complete, in order; `connections` counts what was accepted.
     `scripted_server` makes one, and ends it.
+
+    >>> import anyio, httpx2
+    >>> from mcp_session.testing import SmallServer, scripted_server
+    >>> async def main():
+    ...     async with scripted_server(SmallServer()) as server, httpx2.AsyncClient() as client:
+    ...         await client.delete(server.url)
+    ...         return len(server.seen("DELETE")), server.connections
+    >>> anyio.run(main)
+    (1, 1)
     """
 
     def __init__(self, script: Script, tasks: anyio.abc.TaskGroup) -> None:
@@ -191,7 +208,23 @@ class ScriptedServer:
 
 
 class Connection:
-    """One accepted connection, and where HTTP/1.1 is on it."""
+    """One accepted connection, and where HTTP/1.1 is on it.
+
+    An `Exchange` has it, for what is no answer at all.
+
+    >>> import anyio, httpx2
+    >>> from mcp_session.testing import scripted_server
+    >>> async def resets(exchange):
+    ...     exchange.connection.reset()
+    >>> async def main():
+    ...     async with scripted_server(resets) as server, httpx2.AsyncClient() as client:
+    ...         try:
+    ...             await client.delete(server.url)
+    ...         except httpx2.NetworkError:
+    ...             return "reset"
+    >>> anyio.run(main)
+    'reset'
+    """
 
     def __init__(self, accepted: socket.socket) -> None:
         """Take an accepted socket."""
@@ -272,7 +305,21 @@ class Connection:
 
 @dataclass
 class Exchange:
-    """One request, and the means to answer it, well or badly."""
+    """One request, and the means to answer it, well or badly.
+
+    >>> import anyio, httpx2
+    >>> from mcp_session.testing import scripted_server
+    >>> async def cuts(exchange):
+    ...     await exchange.begin_events()
+    ...     await exchange.send_event({"jsonrpc": "2.0", "id": 1, "result": {}}, event_id="17")
+    ...     exchange.hang_up()
+    >>> async def main():
+    ...     async with scripted_server(cuts) as server, httpx2.AsyncClient() as client:
+    ...         async with client.stream("POST", server.url, json={}) as response:
+    ...             return await anext(response.aiter_lines()), response.status_code
+    >>> anyio.run(main)
+    ('event: message', 200)
+    """
 
     server: ScriptedServer
     connection: Connection
@@ -349,7 +396,19 @@ class Exchange:
 
 
 async def relay(port: int, exchange: Exchange) -> None:
-    """Answer as the server on this port does, which is sent the very bytes that came in."""
+    """Answer as the server on this port does, which is sent the very bytes that came in.
+
+    >>> import anyio, httpx2
+    >>> from mcp_session.testing import SmallServer, relay, scripted_server
+    >>> async def main():
+    ...     async with scripted_server(SmallServer()) as server:
+    ...         async def passes_on(exchange):
+    ...             await relay(server.port, exchange)
+    ...         async with scripted_server(passes_on) as before, httpx2.AsyncClient() as client:
+    ...             return (await client.delete(before.url)).status_code, len(server.requests)
+    >>> anyio.run(main)
+    (404, 1)
+    """
     request, http = exchange.request, h11.Connection(h11.CLIENT)
     headers = [(name, value) for name, value in request.headers if name != "expect"]
     head = h11.Request(method=request.method, target=request.target, headers=headers)

@@ -46,12 +46,24 @@ STATUSES = (200, 202, 400, 401, 403, 404, 405, 406, 409, 410, 415, 429, 500, 502
 
 
 def session_ids() -> st.SearchStrategy[str]:
-    """Draw session IDs as the specification has them: visible ASCII."""
+    """Draw session IDs as the specification has them: visible ASCII.
+
+    >>> from hypothesis import find
+    >>> from mcp_session.testing import strategies
+    >>> find(strategies.session_ids(), lambda it: "~" in it)
+    '~'
+    """
     return st.text(VISIBLE, min_size=1, max_size=40)
 
 
 def ill_formed_session_ids() -> st.SearchStrategy[str]:
-    """Draw what fits into a header and is no session ID."""
+    """Draw what fits into a header and is no session ID.
+
+    >>> from hypothesis import find
+    >>> from mcp_session.testing import strategies
+    >>> find(strategies.ill_formed_session_ids(), lambda it: it.startswith("a"))
+    'a 0'
+    """
     inner = st.text(VISIBLE + " \t", min_size=1, max_size=20).filter(
         lambda it: it == it.strip() and not set(it) <= set(VISIBLE)
     )
@@ -59,7 +71,13 @@ def ill_formed_session_ids() -> st.SearchStrategy[str]:
 
 
 def messages() -> st.SearchStrategy[dict[str, Any]]:
-    """Draw JSON-RPC messages: requests, notifications, results and errors."""
+    """Draw JSON-RPC messages: requests, notifications, results and errors.
+
+    >>> from hypothesis import find
+    >>> from mcp_session.testing import strategies
+    >>> find(strategies.messages(), lambda it: "error" in it)
+    {'jsonrpc': '2.0', 'id': 0, 'error': {'code': 0, 'message': ''}}
+    """
     ids = st.integers(-3, 2**53) | st.text(string.printable, max_size=12)
     leaf = st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=8)
     params = st.dictionaries(
@@ -79,7 +97,13 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def malformed_bodies() -> st.SearchStrategy[bytes]:
-    """Draw bodies that are hardly JSON-RPC: from the fuzzers' corpus, cut, doubled, spoiled."""
+    """Draw bodies that are hardly JSON-RPC: from the fuzzers' corpus, cut, doubled, spoiled.
+
+    >>> from hypothesis import find
+    >>> from mcp_session.testing import strategies
+    >>> find(strategies.malformed_bodies(), lambda it: it.startswith(b"["))
+    b'['
+    """
     seeds = st.sampled_from(corpus_bodies()) | messages().map(_written)
     token = st.sampled_from(words())
     return st.one_of(
@@ -93,14 +117,31 @@ def malformed_bodies() -> st.SearchStrategy[bytes]:
 
 
 def bodies() -> st.SearchStrategy[bytes]:
-    """Draw bodies of requests: good messages, batches of them, and what is malformed."""
+    """Draw bodies of requests: good messages, batches of them, and what is malformed.
+
+    >>> from hypothesis import find
+    >>> from mcp_session import Kind, peek
+    >>> from mcp_session.testing import strategies
+    >>> find(strategies.bodies(), lambda it: peek(it).kind is Kind.BATCH)
+    b'[]'
+    """
     message = messages().map(_written)
     batches = st.lists(messages(), max_size=4).map(_written)
     return message | batches | malformed_bodies()
 
 
 def exchanges() -> st.SearchStrategy[tuple[bytes, bytes]]:
-    """Draw raw requests and responses, for `mcp_session.classify_exchange` and for servers."""
+    """Draw raw requests and responses, for `mcp_session.classify_exchange` and for servers.
+
+    >>> from hypothesis import find
+    >>> from mcp_session import Action, classify_exchange
+    >>> from mcp_session.testing import strategies
+    >>> def ends_it(exchange):
+    ...     return classify_exchange(*exchange).action is Action.CLEAR_AND_REINIT
+    >>> request, response = find(strategies.exchanges(), ends_it)
+    >>> response.splitlines()[0]
+    b'HTTP/1.1 404 '
+    """
     attached = st.none() | session_ids()
     requests = st.builds(
         write_request,
