@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncGenerator
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -975,7 +976,9 @@ async def test_streams_that_die_young_are_asked_for_at_growing_intervals(
             return unpatched(delay)
 
         waiting = replace(driver.wire.library.waits, move_on_after=note)
-        driver.wire = replace(driver.wire, library=replace(driver.wire.library, waits=waiting))
+        library = copy(driver.wire.library)
+        library.waits = waiting
+        driver.wire = replace(driver.wire, library=library)
         scene.script.parts["GET"] = refusal(200, b"", **EVENTS)
         for _ in range(13):
             async with scene.caller.get() as response:
