@@ -331,6 +331,8 @@ class RequestDriver:
             case CircuitOpen():
                 is_over = session.has_cooled(step.number, step.seconds)
                 return run.circuit_cooled() if is_over else run.circuit_stands()
+            case _:
+                pass
         message = "the machine asks for what only a session can do"
         raise RuntimeError(message)
 
