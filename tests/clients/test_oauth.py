@@ -222,6 +222,19 @@ def authorized(protected: Protected, user: User) -> Any:
     )
 
 
+@asynccontextmanager
+async def lost(protected: Protected, user: User) -> AsyncGenerator[tuple[sdk.Connected, Any]]:
+    """Connect, log in, call once and lose the session; give the client and what logged it in."""
+    async with served(protected):
+        auth = authorized(protected, user)
+        connected = sdk.connect(sdk.SESSION, protected.url, sdk.create_http_client, auth=auth)
+        with anyio.fail_after(SOON_SECONDS):
+            async with connected as client:
+                assert await client.call("echo", text="before") == "before"
+                protected.live.clear()
+                yield client, auth
+
+
 Loss = Callable[[Protected, Any], None]
 
 
@@ -249,23 +262,16 @@ def at_its_notification(protected: Protected, _auth: Any) -> None:
     "expires", [at_the_client, at_the_server, at_the_new_initialize, at_its_notification]
 )
 async def test_a_token_that_expires_as_a_session_is_lost_costs_no_call(expires: Loss) -> None:
-    protected, user = Protected(), User()
-    async with served(protected):
-        auth = authorized(protected, user)
-        connected = sdk.connect(sdk.SESSION, protected.url, sdk.create_http_client, auth=auth)
-        with anyio.fail_after(SOON_SECONDS):
-            async with connected as client:
-                assert await client.call("echo", text="before") == "before"
-                protected.live.clear()
-                expires(protected, auth)
-                texts: list[str] = []
+    protected, user, texts = Protected(), User(), list[str]()
+    async with lost(protected, user) as (client, auth):
+        expires(protected, auth)
 
-                async def call(number: int) -> None:
-                    texts.append(await client.call("echo", text=str(number)))
+        async def call(number: int) -> None:
+            texts.append(await client.call("echo", text=str(number)))
 
-                async with anyio.create_task_group() as tasks:
-                    for number in range(CALLS):
-                        tasks.start_soon(call, number)
+        async with anyio.create_task_group() as tasks:
+            for number in range(CALLS):
+                tasks.start_soon(call, number)
 
     assert sorted(texts) == [str(number) for number in range(CALLS)]
     assert sorted(protected.ran) == [*sorted(texts), "before"]
@@ -274,28 +280,21 @@ async def test_a_token_that_expires_as_a_session_is_lost_costs_no_call(expires: 
 
 
 async def test_a_login_that_fails_in_a_recovery_fails_the_calls_that_waited_and_no_other() -> None:
-    protected, user = Protected(), User()
-    async with served(protected):
-        auth = authorized(protected, user)
-        connected = sdk.connect(sdk.SESSION, protected.url, sdk.create_http_client, auth=auth)
-        with anyio.fail_after(SOON_SECONDS):
-            async with connected as client:
-                assert await client.call("echo", text="before") == "before"
-                protected.live.clear()
-                protected.expires_at, protected.provider.fails = "initialize", True
-                errors: list[sdk.CallError] = []
+    protected, errors = Protected(), list[sdk.CallError]()
+    async with lost(protected, User()) as (client, _auth):
+        protected.expires_at, protected.provider.fails = "initialize", True
 
-                async def call() -> None:
-                    with pytest.raises(sdk.CallError) as raised:
-                        await client.call("echo", text="lost")
-                    errors.append(raised.value)
+        async def call() -> None:
+            with pytest.raises(sdk.CallError) as raised:
+                await client.call("echo", text="lost")
+            errors.append(raised.value)
 
-                async with anyio.create_task_group() as tasks:
-                    for _ in range(CALLS):
-                        tasks.start_soon(call)
-                protected.provider.fails = False
+        async with anyio.create_task_group() as tasks:
+            for _ in range(CALLS):
+                tasks.start_soon(call)
+        protected.provider.fails = False
 
-                assert await client.call("echo", text="after") == "after"
+        assert await client.call("echo", text="after") == "after"
 
     assert [error.code for error in errors] == [CONNECTION_CLOSED] * CALLS
     assert all(error.message.endswith("OAuthTokenError") for error in errors)
