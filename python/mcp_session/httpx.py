@@ -72,7 +72,7 @@ class AsyncClient(FollowsSessions[httpx.Request, httpx.Response], httpx.AsyncCli
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
-    _library: ClassVar = Library.of(httpx, status_shield=True)
+    _library: ClassVar = Library(httpx, status_shield=True)
 
 
 class Client(FollowsSessionsBlocking[httpx.Request, httpx.Response], httpx.Client):

@@ -70,7 +70,7 @@ class AsyncClient(FollowsSessions[httpx2.Request, httpx2.Response], httpx2.Async
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
     """
 
-    _library: ClassVar = Library.of(httpx2, status_shield=False)
+    _library: ClassVar = Library(httpx2, status_shield=False)
 
 
 class Client(FollowsSessionsBlocking[httpx2.Request, httpx2.Response], httpx2.Client):

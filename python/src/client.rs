@@ -21,7 +21,7 @@ use crate::arguments::{
 };
 use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
 use crate::client_steps::{Beside, step_object};
-use crate::headers::{Value, values};
+use crate::headers::{Value, lossy, values};
 
 /// The sessions of one HTTP client.
 ///
@@ -188,6 +188,7 @@ pub(crate) struct RequestRun {
     run: Mutex<Option<Box<CoreRun<PyBackedBytes>>>>,
     step: Mutex<Py<PyAny>>,
     is_encoded: AtomicBool,
+    is_success: AtomicBool,
 }
 
 impl RequestRun {
@@ -202,6 +203,7 @@ impl RequestRun {
             run: Mutex::new(Some(run)),
             step: Mutex::new(step),
             is_encoded: AtomicBool::new(false),
+            is_success: AtomicBool::new(false),
         }
     }
 
@@ -224,6 +226,7 @@ impl RequestRun {
         let mut client = self.client.lock();
         let step = tell(run, &mut client)?;
         let is_quiet = !run.is_initialize() && run.has_no_events(&mut client);
+        let is_quiet = is_quiet && self.is_success.load(Ordering::Relaxed);
         Ok((step, if is_quiet { Beside::Nothing } else { Beside::Something }))
     }
 
@@ -325,6 +328,7 @@ impl RequestRun {
     ) -> PyResult<Py<PyAny>> {
         with_head(&status, headers, |head, is_encoded| {
             self.is_encoded.store(is_encoded, Ordering::Relaxed);
+            self.is_success.store(head.status.is_success(), Ordering::Relaxed);
             self.tell(py, |run, client| run.response(client, head))
         })
     }
@@ -432,7 +436,7 @@ fn place<'a>(host: &'a str, authority: Option<&[u8]>) -> Cow<'a, str> {
 
 /// The path of a target, without its query.
 fn path_of(target: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(target.split(|byte| *byte == b'?').next().unwrap_or(target))
+    lossy(target.split(|byte| *byte == b'?').next().unwrap_or(target))
 }
 
 fn shield(flag: FlagArgument) -> Shield {

@@ -23,7 +23,8 @@ use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beside {
     Nothing,
-    /// There are events to hand out, or there is an opening to be remembered.
+    /// There are events to hand out, there is an opening to be remembered, or the response is no
+    /// success: a time may begin in which no new session is made, or its caller may be redirected.
     Something,
 }
 

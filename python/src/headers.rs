@@ -72,7 +72,8 @@ pub(crate) fn repeated_headers<'py>(
     Ok(repeated)
 }
 
-fn pairs<'py>(
+/// Headers that are all pairs of `bytes`.
+pub(crate) fn pairs<'py>(
     headers: &Bound<'py, PyAny>,
 ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
     let bytes_of = |pair: &Bound<'py, PyAny>, index| {
@@ -104,7 +105,12 @@ impl<'py> Value<'py> {
 }
 
 fn text_of<'a>(value: &'a Bound<'_, PyBytes>) -> Cow<'a, str> {
-    String::from_utf8_lossy(stripped(value.as_bytes()))
+    lossy(stripped(value.as_bytes()))
+}
+
+/// As text; what is no UTF-8 is replaced. Nearly all of it is, and then it is asked only that.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Without the space around it, as Python's `bytes.strip` has it: a vertical tab is one too.

@@ -151,12 +151,12 @@ impl Registry {
             *other != slot && self.sessions.get(other).is_some_and(|it| !it.session.is_closed())
         });
         if !is_taken {
-            self.add_name(slot, key, Whose::Callers);
+            self.add_name(slot, key.into(), Whose::Callers);
             return id.to_owned();
         }
         let (seed, number) = (self.seed, self.tick());
         let alias = format!("{id}-{seed:016x}{number:x}");
-        self.add_name(slot, name(endpoint, &alias), Whose::Callers);
+        self.add_name(slot, name(endpoint, &alias).into(), Whose::Callers);
         alias
     }
 
@@ -164,7 +164,7 @@ impl Registry {
     pub(super) fn also_named(&mut self, slot: Slot, endpoint: Endpoint<'_>, id: &str) {
         let key = name(endpoint, id);
         if !self.by_name.contains_key(&*key) {
-            self.add_name(slot, key, Whose::Servers);
+            self.add_name(slot, key.into(), Whose::Servers);
         }
     }
 
@@ -188,10 +188,10 @@ impl Registry {
 
     pub(super) fn note_answered(&mut self, endpoint: Endpoint<'_>) {
         let key = name(endpoint, "");
-        if self.answered_by_use.last_key_value().is_some_and(|(_, newest)| *newest == key) {
+        if self.answered_by_use.last_key_value().is_some_and(|(_, newest)| **newest == *key) {
             return;
         }
-        let now = self.tick();
+        let (now, key) = (self.tick(), Name::from(key));
         if let Some(before) = self.answered.insert(Arc::clone(&key), now) {
             self.answered_by_use.remove(&before);
         }
@@ -299,10 +299,10 @@ impl Entry {
     }
 }
 
-fn name(endpoint: Endpoint<'_>, id: &str) -> Name {
+fn name(endpoint: Endpoint<'_>, id: &str) -> String {
     let path = endpoint.path.strip_suffix('/').unwrap_or(endpoint.path);
     // None of the parts has a line feed in it.
-    [endpoint.scheme, endpoint.host, path, id].join("\n").into()
+    [endpoint.scheme, endpoint.host, path, id].join("\n")
 }
 
 #[cfg(test)]

@@ -10,14 +10,21 @@ import math
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp_session._client.library import Library
 from mcp_session._client.waiting import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterator,
+    )
     from types import TracebackType
 
     from typing_extensions import Self
@@ -47,7 +54,7 @@ def run(awaitable: Awaitable[T]) -> T:
 def blocking_library(http: Any, *, status_shield: bool) -> Library:  # noqa: ANN401 - one of two
     """Take a library by its module, so that what is read of it can be read with `for` too."""
     stream = type("Stream", (Stream, http.AsyncByteStream, http.SyncByteStream), {})
-    return Library.of(http, status_shield=status_shield, byte_stream=stream, waits=WAITS)
+    return Library(http, status_shield=status_shield, byte_stream=stream, waits=WAITS)
 
 
 def blocking_send(
@@ -97,8 +104,8 @@ def blocking_source(
         source.close()
 
     if response is None:
-        return library.body(Afresh(source), close)
-    return library.body(chunks_of(source, response, timeouts), close, source)
+        return library.body(Afresh(source), None, close)
+    return library.body(chunks_of(source, response, timeouts), source, close)
 
 
 class Afresh:
@@ -176,8 +183,8 @@ LIMITS = Limits()
 class Scope:
     """A cancel scope of a thread: it ends what blocks, by a time limit or from another thread."""
 
-    def __init__(self, seconds: float = math.inf) -> None:
-        """Begin now; without seconds only `cancel` ends it."""
+    def __init__(self, seconds: float) -> None:
+        """Begin now."""
         self.deadline = time.monotonic() + seconds
         self.cancelled_caught = False
         self._is_cancelled = False
@@ -218,21 +225,17 @@ class Scope:
         return self.cancelled_caught
 
 
-class interrupted_by:  # noqa: N801 - read as the function it stands for
+@contextmanager
+def interrupted_by(interrupt: Callable[[], object]) -> Generator[None]:
     """Let the innermost scope of this thread end what blocks within."""
-
-    def __init__(self, interrupt: Callable[[], object]) -> None:
-        """Take what ends it."""
-        self._interrupt = interrupt
-        self._scope = LIMITS.scopes[-1] if LIMITS.scopes else None
-
-    def __enter__(self) -> None:
-        if self._scope is not None:
-            self._scope.interrupted_by(self._interrupt)
-
-    def __exit__(self, *_: object) -> None:
-        if self._scope is not None:
-            self._scope.interrupted_by(None)
+    innermost = LIMITS.scopes[-1:]
+    for scope in innermost:
+        scope.interrupted_by(interrupt)
+    try:
+        yield
+    finally:
+        for scope in innermost:
+            scope.interrupted_by(None)
 
 
 class Event:
@@ -252,20 +255,9 @@ class Event:
             end_if_over()
 
 
-class Token:
-    """Stands for any thread: it needs no way in from another."""
-
-    def call_soon_threadsafe(self, function: Callable[[], object]) -> None:
-        """Call it here."""
-        function()
-
-
-TOKEN = Token()
-
-
-def token() -> Token:
-    """Give what stands for this thread."""
-    return TOKEN
+def entrance() -> Callable[[Callable[[], object]], object]:
+    """Give what calls a function: a thread needs no way in from another."""
+    return lambda function: function()
 
 
 async def call_here(function: Callable[[], Awaitable[None]]) -> None:
@@ -290,9 +282,8 @@ def end_if_over() -> None:
 waits: Any = Waits
 WAITS: Waits = waits(
     move_on_after=Scope,
-    cancel_scope=Scope,
     event=Event,
-    current_token=token,
+    entrance=entrance,
     call_apart=call_here,
     can_await=False,
 )

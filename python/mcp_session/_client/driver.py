@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from functools import cached_property
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,8 @@ class Driver:
     ) -> None:
         """Take the client, and how it sends a request on the wire."""
         self.wire = Wire(client, send, library, options)
+        self.guarded = streams.of_library(streams.GuardedStream, library.byte_stream)
+        self.standing = streams.of_library(streams.StandingStream, library.byte_stream)
         self.machine = options.machine(status_shield=library.status_shield)
         self._has_warned = False
         self.sessions: dict[int, FollowedSession] = {}
@@ -92,6 +95,14 @@ class RequestDriver:
     """One request on its way, in its session if it has one that is followed."""
 
     _run: RequestRun
+    _is_begun = False
+    _opening: Opening | None = None
+    _raised: Exception | None = None
+    """What an event hook has raised for the status of the response in hand."""
+    _is_trial = False
+    """Whether others wait for what comes of it."""
+    _held = 0.0
+    """For how many seconds it has been held."""
 
     def __init__(
         self, driver: Driver, request: httpx2.Request, send_options: dict[str, Any]
@@ -101,21 +112,12 @@ class RequestDriver:
         self._wire = driver.wire
         self._request = request
         self._send_options = send_options
-        self._is_begun = False
-        self._opening: Opening | None = None
-        self._raised: Exception | None = None
-        """What an event hook has raised for the status of the response in hand."""
-        self._is_trial = False
-        """Whether others wait for what comes of it."""
-        self._held = 0.0
-        """For how many seconds it has been held."""
 
     async def send(self, *, stream: bool) -> httpx2.Response:
         """Take it to its end: the server's answer, or one that says why there is none."""
         if not self._is_begun and (other_way := self._begin(stream=stream)):
             return await other_way
         run, wire, response = self._run, self._wire, None
-        raw_headers = wire.library.raw_headers
         step = run.step
         try:
             while response is None or not isinstance(step, Handover):
@@ -128,15 +130,14 @@ class RequestDriver:
                     except Exception as error:  # noqa: BLE001 - raised again there
                         step, response = self._failed(error, request)
                     else:
-                        step = run.response(response.status_code, raw_headers(response.headers))
+                        step = self._responded(request, response)
                 elif isinstance(step, LocalAnswer):
                     response = await self._answer(step)
                     break
                 else:
                     step = await self._before_it_goes_out(await self._wait(step))
             else:
-                is_plain = step.is_plain and response.is_success
-                if not is_plain or self._is_trial or self._raised:
+                if not step.is_plain or self._is_trial or self._raised:
                     await self._hand_over(step, response)
                 self._guard(response, step.watch)
         except BaseException:
@@ -212,13 +213,20 @@ class RequestDriver:
             return run.body_read(await streams.read_refusal(response, step, library)), response
         await streams.drain(response, library)
         self._raised = None
-        self._was_sent(None)
+        self._was_sent()
         return await self._before_it_goes_out(step), None
 
     @cached_property
     def _session(self) -> FollowedSession | None:
         number = self._run.session
         return None if number is None else self._driver.sessions.get(number)
+
+    def _responded(self, request: httpx2.Request, response: httpx2.Response) -> Step:
+        if response.status_code == HTTPStatus.NOT_FOUND and not is_answer_to(request, response):
+            # The library was led to a page that is not there. The server said where to look.
+            return self._run.response(HTTPStatus.FOUND, ())
+        headers = self._wire.library.raw_headers(response.headers)
+        return self._run.response(response.status_code, headers)
 
     def _failed(
         self, error: Exception, request: httpx2.Request
@@ -229,24 +237,23 @@ class RequestDriver:
             is_unsent = isinstance(error, library.unsent)
             step = run.failed(type(error).__name__, is_unsent=is_unsent)
             if not isinstance(step, Raise):
-                self._was_sent(None)
+                self._was_sent()
                 return step, None
         elif isinstance(error, library.refused):
             if is_answer_to(request, error.response):
                 # An event hook raised for the status, which may be the end of the session.
-                self._raised, response = error, error.response
-                headers = library.raw_headers(response.headers)
-                return run.response(response.status_code, headers), response
+                self._raised = error
+                return self._responded(request, error.response), error.response
         else:
             self._driver.warn_of_hooks()
         raise error
 
-    def _was_sent(self, response: httpx2.Response | None) -> None:
-        """Let go who waits for what came of it; nothing may have, or no success."""
+    def _was_sent(self) -> None:
+        """Let go who waits for what came of it; that may be the beginning of a cool-down."""
         if self._is_trial:
             self._is_trial = False
             self._wake_all()
-        if self._session is not None and (response is None or not response.is_success):
+        if self._session is not None:
             self._session.note_cooldown(self._run.cooldown)
 
     def _wake_all(self) -> None:
@@ -260,18 +267,17 @@ class RequestDriver:
         """
         if watch is None or response.is_stream_consumed:
             return
-        library, is_encoded = self._wire.library, self._run.is_encoded
+        driver, is_encoded = self._driver, self._run.is_encoded
         if self._request.method != "GET":
-            guarded = streams.of_library(streams.GuardedStream, library.byte_stream)
-            response.stream = guarded(response, watch, library, is_encoded)
+            response.stream = driver.guarded(response, watch, self._wire.library, is_encoded)
         elif self._session is not None:
-            standing = streams.of_library(streams.StandingStream, library.byte_stream)
-            response.stream = stream = standing(response, watch, library, is_encoded)
+            stream = driver.standing(response, watch, self._wire.library, is_encoded)
+            response.stream = stream
             stream.end_with(self._session.waiting)
 
     async def _hand_over(self, handover: Handover, response: httpx2.Response) -> None:
         """Do what is to be done before the caller gets a response."""
-        self._was_sent(response)
+        self._was_sent()
         if self._raised is not None:
             raise self._raised
         wire, session, run, request = self._wire, self._session, self._run, self._request
@@ -303,33 +309,30 @@ class RequestDriver:
     async def _wait(self, step: Step) -> Step:
         run, session = self._run, self._session
         match step:
-            case Recover() if session is not None:
+            case _ if session is None:
+                pass
+            case Recover():
                 leader = Leader(self._request, self._send_options)
                 await recovery.recover(self._wire, session, step.recovery, leader)
                 session.note_cooldown(run.cooldown)
                 return run.hold_over()
-            case HeldBack() if session is not None:
-                return await self._hold(session)
-            case Wait(seconds=seconds) if session is not None:
+            case HeldBack():
+                timed_out = await self._waits_in_vain(
+                    session, lambda: run.is_settled and self._is_released()
+                )
+                return run.hold_over(timed_out=timed_out)
+            case Wait(seconds=seconds):
                 await self._wire.options.tell(run.events(), self._wire.library.waits)
                 # Many clients lose one server together; they should not come back together.
                 jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
                 with self._wire.library.waits.move_on_after(seconds * jitter):
                     await session.waiting.for_a_new_session()
                 return run.wait_over()
-            case CircuitOpen() if session is not None:
+            case CircuitOpen():
                 is_over = session.has_cooled(step.number, step.seconds)
                 return run.circuit_cooled() if is_over else run.circuit_stands()
-            case _:
-                message = "the machine asks for what only a session can do"
-                raise RuntimeError(message)
-
-    async def _hold(self, session: FollowedSession) -> Step:
-        run = self._run
-        timed_out = await self._waits_in_vain(
-            session, lambda: run.is_settled and self._is_released()
-        )
-        return run.hold_over(timed_out=timed_out)
+        message = "the machine asks for what only a session can do"
+        raise RuntimeError(message)
 
     async def _before_it_goes_out(self, step: Step) -> Step:
         """Wait for the application's hook; give what is to be done if it is not sent any more."""
@@ -368,7 +371,7 @@ class RequestDriver:
             with step.recovery:
                 pass
             session.waiting.wake_all()
-        self._was_sent(None)
+        self._was_sent()
         if response is not None:
             await response.aclose()
 
@@ -400,7 +403,7 @@ class RequestDriver:
 
 
 def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
-    """Say whether a response is to this request, which may have been redirected.
+    """Say whether a response is to this request, which may have been redirected within its origin.
 
     An auth flow sends requests of its own, and raises for their status.
     """
@@ -412,4 +415,4 @@ def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
     if sent is request:
         return True
     is_of_session = name in request.headers and sent.headers.get(name) == request.headers[name]
-    return is_of_session and sent.method == request.method
+    return is_of_session and recovery.sent_to(sent) == recovery.sent_to(request)

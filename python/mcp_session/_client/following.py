@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -31,6 +33,8 @@ class Following:
     """The options of all clients; it stands before the library's class among the bases."""
 
     _library: ClassVar[Library]
+    _sent: ClassVar[Callable[..., Any]]
+    """Sends a request by a driver."""
     _driver: Driver
 
     def __init__(  # noqa: PLR0913 - options come by name
@@ -104,16 +108,13 @@ class Following:
 
     @classmethod
     def _follow(cls, client: Any, checked: Options) -> None:  # noqa: ANN401 - as above
-        given: object = client
-        kind = type(given)
-        send = cls._send_by(cls._drive(client, client.send, checked))
-        try:
+        send: Any = partial(cls._sent, cls._drive(client, client.send, checked))
+        # So that it is not put upon another of ours.
+        send.of_mcp_session = True
+        with suppress(Exception):  # a class may refuse attributes in its own way
             client.send = send
-        except Exception:  # noqa: BLE001 - a class may refuse attributes in its own way
-            refused = True
-        else:
-            refused = client.send is not send
-        if refused:
+        if client.send is not send:
+            kind: type = type(client)
             message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
             raise TypeError(message)
 
@@ -121,13 +122,36 @@ class Following:
     def _drive(cls, client: Any, send: Callable[..., Any], options: Options) -> Driver:  # noqa: ANN401
         return Driver(client, send, cls._library, options)
 
-    @classmethod
-    def _send_by(cls, driver: Driver) -> Callable[..., Any]:
-        raise NotImplementedError
+
+async def sent(
+    driver: Driver,
+    request: Any,  # noqa: ANN401 - of either library
+    *,
+    stream: bool = False,
+    **send_options: Any,  # noqa: ANN401 - the library's
+) -> Any:  # noqa: ANN401 - as above
+    """Send a request of either library."""
+    return await RequestDriver(driver, request, send_options).send(stream=stream)
+
+
+def sent_by_thread(
+    driver: Driver,
+    request: Any,  # noqa: ANN401 - as above
+    *,
+    stream: bool = False,
+    **send_options: Any,  # noqa: ANN401 - as above
+) -> Any:  # noqa: ANN401 - as above
+    """Send a request in this thread."""
+    if not hasattr(request.stream, "__aiter__"):
+        # Its body only says `for`.
+        request.stream = blocking_source(request.stream, driver.wire.library)
+    return run(sent(driver, request, stream=stream, **send_options))
 
 
 class FollowsSessions(Following, Generic[RequestT, ResponseT]):
     """A client with `async` that follows its sessions."""
+
+    _sent = staticmethod(sent)
 
     def send(
         self,
@@ -141,16 +165,11 @@ class FollowsSessions(Following, Generic[RequestT, ResponseT]):
         response: Any = RequestDriver(self._driver, of_library, send_options).send(stream=stream)
         return response  # type: ignore[no-any-return]
 
-    @classmethod
-    def _send_by(cls, driver: Driver) -> Callable[..., Any]:
-        async def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
-            return await RequestDriver(driver, request, send_options).send(stream=stream)
-
-        return marked(send)
-
 
 class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
     """A client without `async` that does so, for any number of threads."""
+
+    _sent = staticmethod(sent_by_thread)
 
     def send(
         self,
@@ -160,7 +179,7 @@ class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
         **send_options: Any,  # noqa: ANN401 - as above
     ) -> ResponseT:
         """Send a request, in the session that stands now, if it is of one."""
-        response: Any = blocking(self._driver, request, send_options, stream=stream)
+        response: Any = self._sent(self._driver, request, stream=stream, **send_options)
         return response  # type: ignore[no-any-return]
 
     @classmethod
@@ -170,33 +189,6 @@ class FollowsSessionsBlocking(Following, Generic[RequestT, ResponseT]):
             raise TypeError(message)
         library = cls._library
         return Driver(client, blocking_send(send, library), library, options)
-
-    @classmethod
-    def _send_by(cls, driver: Driver) -> Callable[..., Any]:
-        def send(request: Any, *, stream: bool = False, **send_options: Any) -> Any:  # noqa: ANN401
-            return blocking(driver, request, send_options, stream=stream)
-
-        return marked(send)
-
-
-def blocking(
-    driver: Driver,
-    request: Any,  # noqa: ANN401 - of either library
-    send_options: dict[str, Any],
-    *,
-    stream: bool,
-) -> Any:  # noqa: ANN401 - as above
-    """Send a request in this thread."""
-    if not hasattr(request.stream, "__aiter__"):
-        # Its body only says `for`.
-        request.stream = blocking_source(request.stream, driver.wire.library)
-    return run(RequestDriver(driver, request, send_options).send(stream=stream))
-
-
-def marked(send: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a `send` as ours, so that it is not put upon another of ours."""
-    vars(send)["of_mcp_session"] = True
-    return send
 
 
 def sdk_follows_redirects() -> bool:

@@ -30,73 +30,48 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Library", "Wire", "end_reading"]
 
 
-@dataclass(frozen=True)
 class Library:
     """What is used of an HTTP library: its classes, and its errors by what they mean."""
 
-    request: type[httpx2.Request]
-    response: type[httpx2.Response]
-    byte_stream: Any
-    """What an asynchronous stream of bytes has to be."""
-    body: Callable[..., httpx2.AsyncByteStream]
-    """A subclass of `Body` and of that."""
-    whole_body: type[httpx2.ByteStream]
-    """What a message streams whose body is there whole."""
-    sendable: type
-    """What the library can send of a message."""
-    unsent: tuple[type[Exception], ...]
-    """Errors that leave no doubt: the server has not seen the request."""
-    outages: tuple[type[Exception], ...]
-    """Errors of a server or a network that is not there."""
-    cuts: tuple[type[Exception], ...]
-    """These, and errors of a body that cannot be decoded."""
-    refused: type[httpx2.HTTPStatusError]
-    timeout: type[httpx2.ReadTimeout]
-    raw_headers: Callable[[httpx2.Headers], Iterable[tuple[bytes, ...]]]
-    """What headers hold, each a tuple of the name first and the value last."""
-    raw_reader: str
-    """By which name a response is read raw."""
-    status_shield: bool
-    """Whether the SDKs of this library end with an HTTP status."""
-    client_auth: object
-    """What a request is sent with that has no `auth` of its own."""
-    waits: Waits
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         http: Any,  # noqa: ANN401 - one of the two
         *,
         status_shield: bool,
         byte_stream: Any = None,  # noqa: ANN401 - of either
         waits: Waits | None = None,
-    ) -> Library:
-        """Take the library by its module; without an event loop, what stands in its place."""
-        byte_stream = byte_stream or http.AsyncByteStream
-        outages = (
-            http.NetworkError,
-            http.TimeoutException,
-            http.RemoteProtocolError,
-            http.ProxyError,
-        )
-        return cls(
-            request=http.Request,
-            response=http.Response,
-            byte_stream=byte_stream,
-            body=type("Body", (Body, byte_stream), {}),
-            whole_body=http.ByteStream,
-            sendable=http.AsyncByteStream if waits is None else http.SyncByteStream,
-            unsent=(http.ConnectError, http.ConnectTimeout, http.PoolTimeout),
-            outages=outages,
-            cuts=(*outages, http.DecodingError),
-            refused=http.HTTPStatusError,
-            timeout=http.ReadTimeout,
-            raw_headers=attrgetter("_list" if keeps_tuples(http) else "raw"),
-            raw_reader="aiter_raw" if waits is None else "iter_raw",
-            status_shield=status_shield,
-            client_auth=http.USE_CLIENT_DEFAULT,
-            waits=waits or Waits(),
-        )
+    ) -> None:
+        """Take the library by its module; without an event loop, what stands in its place.
+
+        `status_shield` is whether the SDKs of this library end with an HTTP status.
+        """
+        self.status_shield = status_shield
+        self.waits = waits or Waits()
+        self.request: type[httpx2.Request] = http.Request
+        self.response: type[httpx2.Response] = http.Response
+        self.raw_headers: Callable[[httpx2.Headers], Iterable[tuple[bytes, ...]]]
+        self.raw_headers = attrgetter("_list" if keeps_tuples(http) else "raw")
+        # By which name a response is read raw.
+        self.raw_reader = "aiter_raw" if waits is None else "iter_raw"
+        # What a request is sent with that has no `auth` of its own.
+        self.client_auth: object = http.USE_CLIENT_DEFAULT
+        # What an asynchronous stream of bytes has to be, and what the library can send.
+        self.byte_stream: Any = byte_stream or http.AsyncByteStream
+        self.sendable: type = http.AsyncByteStream if waits is None else http.SyncByteStream
+        # What a message streams whose body is there whole, and any other of ours.
+        self.whole_body: type[httpx2.ByteStream] = http.ByteStream
+        self.body: Callable[..., httpx2.AsyncByteStream]
+        self.body = type("Body", (Body, self.byte_stream), {})
+        # Errors that leave no doubt: the server has not seen the request.
+        self.unsent = http.ConnectError, http.ConnectTimeout, http.PoolTimeout
+        # Errors of a server or a network that is not there.
+        self.outages: tuple[type[Exception], ...]
+        self.outages = http.NetworkError, http.TimeoutException
+        self.outages += http.RemoteProtocolError, http.ProxyError
+        # These, and errors of a body that cannot be decoded.
+        self.cuts = *self.outages, http.DecodingError
+        self.refused: type[httpx2.HTTPStatusError] = http.HTTPStatusError
+        self.timeout: type[httpx2.ReadTimeout] = http.ReadTimeout
 
 
 def keeps_tuples(http: Any) -> bool:  # noqa: ANN401 - one of the two
@@ -151,20 +126,20 @@ class Wire:
 class Body:
     """An asynchronous stream of bytes; each HTTP library has a class of its own for these.
 
-    `chunks` is where the bytes come from, `close` gives back what they come over, `of` is the
-    library's own stream in whose place this one is.
+    `chunks` is where the bytes come from, `of` the library's own stream in whose place this one
+    is, `close` gives back what they come over.
     """
 
     def __init__(
         self,
         chunks: AsyncIterable[bytes],
-        close: Callable[[], Awaitable[None]],
         of: object = None,
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Read from `chunks`, and end by `close`."""
         self._chunks = chunks
-        self._close = close
         self._stream = of
+        self._close = close
 
     @property
     def elapsed(self) -> object:
@@ -179,7 +154,8 @@ class Body:
         try:
             await end_reading(self._chunks)
         finally:
-            await self._close()
+            if self._close is not None:
+                await self._close()
 
 
 async def end_reading(chunks: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import aclosing, suppress
 from datetime import timedelta
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
 from mcp_session._client.library import end_reading
-from mcp_session._client.waiting import call_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
@@ -109,7 +109,7 @@ class StandingStream(GuardedStream):
     def end_with(self, waiting: Waiting) -> None:
         """End when those are woken who wait for another session in place of its own."""
         self._begun = time.monotonic()
-        self._token = self._library.waits.current_token()
+        self._call_there = self._library.waits.entrance()
         self._next = self._next_in_time
         self._waiting = waiting
         waiting.add(self, self.end_if_outlived)
@@ -131,11 +131,11 @@ class StandingStream(GuardedStream):
         """End the stream under its reader, of any thread, if another session stands."""
         if self._watch is not None and self._watch.is_outlived:
             self._is_outlived = True
-            call_in(self._token, self._stop_waiting)
+            self._call_there(self._stop_waiting)
 
     async def _next_in_time(self) -> bytes:
         try:
-            with self._library.waits.cancel_scope() as self._scope:
+            with self._library.waits.move_on_after(math.inf) as self._scope:
                 if not self._is_outlived:
                     return await self._chunks.__anext__()
         finally:
@@ -178,9 +178,8 @@ async def read_refusal(response: httpx2.Response, read: Read, library: Library) 
             return await _decoded(bytes(beginning), response, limit, library)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
             failed, is_in_time = error, True
-    following = rest if is_in_time else _nothing_more()
-    replayed = _replayed(bytes(beginning), following, failed)
-    response.stream = library.body(replayed, stream.aclose, stream)
+    replayed = _replayed(bytes(beginning), rest if is_in_time else None, failed)
+    response.stream = library.body(replayed, stream, stream.aclose)
     return None
 
 
@@ -229,7 +228,7 @@ def pieces(response: httpx2.Response, library: Library) -> AsyncGenerator[bytes]
     if encoding not in BOUNDED_ENCODINGS:
         message = "the body is encoded in a way that is not read here"
         raise ValueError(message)
-    small = library.body(_in_small_pieces(_stream(response)), _nothing)
+    small = library.body(_in_small_pieces(_stream(response)))
     return library.response(200, headers=_encoding(response), stream=small).aiter_bytes()
 
 
@@ -305,7 +304,7 @@ def _in_place_of(stream: object, body: bytes, library: Library) -> httpx2.ByteSt
 
 
 def _decoded_stream(response: httpx2.Response, library: Library) -> AsyncIterable[bytes]:
-    stream = library.body(_stream(response), _nothing)
+    stream = library.body(_stream(response))
     encoded = library.response(200, headers=_encoding(response), stream=stream)
     del response.headers["content-encoding"]
     try:
@@ -343,21 +342,17 @@ async def _in_small_pieces(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes
             yield chunk[start : start + PIECE_BYTES]
 
 
-async def _nothing_more() -> AsyncGenerator[bytes]:
-    return
-    yield b""
-
-
 async def _replayed(
-    beginning: bytes, rest: AsyncIterator[bytes], failure: Exception | None
+    beginning: bytes, rest: AsyncIterator[bytes] | None, failure: Exception | None
 ) -> AsyncGenerator[bytes]:
-    """Give what was read already, then the rest, or how it went on."""
+    """Give what was read already, then how it went on, and the rest if there is time for it."""
     if beginning:
         yield beginning
     if failure is not None:
         raise failure
-    async for chunk in rest:
-        yield chunk
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk
 
 
 async def _reset(at: httpx2.AsyncByteStream) -> None:
@@ -373,7 +368,3 @@ async def _reset(at: httpx2.AsyncByteStream) -> None:
         connection, number = stream._connection, stream._stream_id  # noqa: SLF001
         connection._h2_state.reset_stream(number, error_code=CANCEL)  # noqa: SLF001
         await connection._write_outgoing_data(stream._request)  # noqa: SLF001
-
-
-async def _nothing() -> None:
-    pass

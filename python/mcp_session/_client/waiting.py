@@ -14,7 +14,7 @@ from anyio.lowlevel import current_token
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-__all__ = ["Waiting", "Waits", "call_in"]
+__all__ = ["Waiting", "Waits"]
 
 # What those wait for who need another session, whoever makes it.
 NEW_SESSION = object()
@@ -26,14 +26,32 @@ async def call_apart(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         tasks.start_soon(function)
 
 
+def entrance() -> Callable[[Callable[[], object]], object]:
+    """Give what calls a function in this event loop."""
+    return partial(call_in, current_token())
+
+
+def call_in(token: object, function: Callable[[], object]) -> None:
+    """Call a function in the event loop that has this token."""
+    with suppress(Exception):  # outside any event loop there is no token of one's own
+        if token == current_token():
+            function()
+            return
+    # asyncio's event loop and trio's token have each a way in for other threads.
+    loop: Any = getattr(token, "native_token", token)
+    enter = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    with suppress(RuntimeError):  # it has come to its end, and nobody waits there
+        enter(function)
+
+
 @dataclass(frozen=True)
 class Waits:
     """How it is waited: as anyio has it where there is an event loop, or in its place."""
 
     move_on_after: Callable[[float], anyio.CancelScope] = anyio.move_on_after
-    cancel_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
     event: Callable[[], anyio.Event] = anyio.Event
-    current_token: Callable[[], object] = current_token
+    entrance: Callable[[], Callable[[Callable[[], object]], object]] = entrance
+    """Gives what calls a function in the event loop where it was given, from any thread."""
     call_apart: Callable[[Callable[[], Coroutine[Any, Any, None]]], Awaitable[None]] = call_apart
     can_await: bool = True
     """Whether there is an event loop."""
@@ -94,7 +112,7 @@ class Waiting:
 
     async def _woken(self, is_settled: Callable[[], bool], key: object) -> bool:
         event = self._waits.event()
-        self.add(event, partial(call_in, self._waits.current_token(), event.set), key)
+        self.add(event, partial(self._waits.entrance(), event.set), key)
         try:
             # Asked once it can be woken, so that no other thread comes in between.
             if is_settled():
@@ -109,16 +127,3 @@ class Waiting:
             wakes = tuple(self._waiters.get(key, {}).values())
         for wake in wakes:
             wake()
-
-
-def call_in(token: object, function: Callable[[], object]) -> None:
-    """Call a function in the event loop that has this token."""
-    with suppress(Exception):  # outside any event loop there is no token of one's own
-        if token == current_token():
-            function()
-            return
-    # asyncio's event loop and trio's token have each a way in for other threads.
-    loop: Any = getattr(token, "native_token", token)
-    enter = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-    with suppress(RuntimeError):  # it has come to its end, and nobody waits there
-        enter(function)
