@@ -17,7 +17,7 @@ def certify(folder: Path, name: str) -> None:
     forms: Any = importlib.import_module("cryptography.hazmat.primitives.serialization")
     now = datetime.now(timezone.utc)
 
-    def certificate(subject: str, key: Any, issuer: str, signer: Any, extension: Any) -> bytes:
+    def certificate(subject: str, key: Any, issuer: str, signer: Any, *extensions: Any) -> bytes:
         def named(common: str) -> Any:
             return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
 
@@ -25,7 +25,8 @@ def certify(folder: Path, name: str) -> None:
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(hours=1))
         builder = builder.not_valid_after(now + timedelta(hours=1))
-        builder = builder.add_extension(extension, critical=True)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
         known = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         builder = builder.add_extension(known, critical=False)
         by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
@@ -35,8 +36,13 @@ def certify(folder: Path, name: str) -> None:
 
     authority, key = (curves.generate_private_key(curves.SECP256R1()) for _ in range(2))
     of_authority = x509.BasicConstraints(ca=True, path_length=None)
+    # CPython wants it of an authority from 3.13 on.
+    signs = dict.fromkeys(("key_cert_sign", "crl_sign"), True)
+    others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+    others += ("key_agreement", "encipher_only", "decipher_only")
+    usage = x509.KeyUsage(**signs, **dict.fromkeys(others, False))
     of_server = x509.SubjectAlternativeName([x509.DNSName(name)])
-    own = certificate("an authority", authority, "an authority", authority, of_authority)
+    own = certificate("an authority", authority, "an authority", authority, of_authority, usage)
     (folder / "authority.pem").write_bytes(own)
     served = certificate(name, key, "an authority", authority, of_server)
     (folder / "server.pem").write_bytes(served)

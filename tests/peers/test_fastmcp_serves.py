@@ -96,6 +96,7 @@ def answer(port: int, path: str) -> tuple[int, object]:
         with urlopen(Request(url, body, headers), timeout=LIMIT_SECONDS) as response:
             return response.status, json.load(response)
     except HTTPError as refusal:
-        return refusal.code, json.load(refusal)
+        with refusal:
+            return refusal.code, json.load(refusal)
     except URLError as error:
         return 0, repr(error)

@@ -534,6 +534,7 @@ async def test_a_server_behind_tls_is_asked_if_its_certificate_is_right(
         await reader.readuntil(b"hello")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
         await writer.drain()
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=trusted)
     at = f"localhost:{server.sockets[0].getsockname()[1]}"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Opened", "Seen", "Wire"]
 
+# What the head of an answer is kept by.
+_HEAD = "mcp_session.head"
 # More of an answer is not read.
 MOST_BYTES = 1 << 20
 
@@ -275,7 +277,8 @@ class Wire:
         return _InTime(self.seconds)
 
     def _seen(self, ask: Ask, response: httpx2.Response, body: bytes) -> Seen:
-        headers = [(name.decode("latin-1").lower(), value) for name, value in response.headers.raw]
+        head: list[tuple[bytes, bytes]] = response.extensions[_HEAD]
+        headers = [(name.decode("latin-1").lower(), value) for name, value in head]
         return Seen(
             ask,
             response.status_code,
@@ -286,8 +289,21 @@ class Wire:
 
 
 def new_client() -> httpx2.AsyncClient:
-    # Bodies are read as they came: what is compressed would be no JSON.
-    return httpx2.AsyncClient(follow_redirects=False, headers={"accept-encoding": "identity"})
+    return httpx2.AsyncClient(
+        follow_redirects=False,
+        # Bodies are read as they came: what is compressed would be no JSON.
+        headers={"accept-encoding": "identity"},
+        event_hooks={"response": [_keep_head]},
+    )
+
+
+async def _keep_head(response: httpx2.Response) -> None:
+    """Keep the head as it came, and hide where it leads to.
+
+    The last httpx2 for CPython 3.10 raises where that is no URL, though it does not follow it.
+    """
+    response.extensions[_HEAD] = response.headers.raw
+    response.headers.pop("location", None)
 
 
 class _InTime:

@@ -304,15 +304,14 @@ impl World {
         let Some(head) = self.head else { return };
         let (rule, action, is_applied, answer) = self.decided.clone().expect("law 2: decided");
         let told = head_of(head);
-        let body = Some(&self.body[..]).filter(|_| self.body_is_whole && !self.is_too_long());
-        let message_bytes = Some(&self.request_body[..])
-            .filter(|_| {
-                self.may_matter()
-                    && self.request_is_whole
-                    && self.request_cost <= self.options.max_request_bytes
-            })
+        let body = (self.body_is_whole && !self.is_too_long()).then_some(&self.body[..]);
+        let is_read = self.may_matter()
+            && self.request_is_whole
+            && self.request_cost <= self.options.max_request_bytes;
+        let message_bytes = is_read
+            .then_some(&self.request_body[..])
             // What begins with anything but a brace has no id, however it goes on.
-            .or_else(|| Some(&b""[..]).filter(|_| self.may_matter() && self.request_is_no_object));
+            .or_else(|| (self.may_matter() && self.request_is_no_object).then_some(&b""[..]));
         let ids = self.asked.session_ids.join(", ");
         let request = Request {
             session_id: Some(ids.as_bytes()).filter(|id| !id.is_empty() && !self.withheld),
