@@ -9,6 +9,7 @@ pub mod client;
 pub mod exchange;
 mod independent_reader;
 pub mod peek;
+pub mod peer;
 pub mod server;
 pub mod session;
 pub mod sessions;

@@ -166,8 +166,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The stream in pieces of these lengths, over and over.
-fn pieces<'a>(mut stream: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
+/// The stream in pieces of these lengths, and what is left of it.
+pub(crate) fn pieces<'a>(mut stream: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for length in lengths {
         let (piece, rest) = stream.split_at(usize::from(*length).min(stream.len()));

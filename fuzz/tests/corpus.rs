@@ -8,7 +8,7 @@ use mcp_session_core::Rule;
 use mcp_session_core::wire::{RawRequest, RawResponse};
 use mcp_session_fuzz::peek::Difference;
 use mcp_session_fuzz::{
-    answer, classify, client, exchange, peek, server, session, sessions, stream,
+    answer, classify, client, exchange, peek, peer, server, session, sessions, stream,
 };
 
 #[test]
@@ -50,6 +50,11 @@ fn every_sequence_of_the_corpus_keeps_the_laws_of_the_client() {
 #[test]
 fn every_world_of_the_corpus_keeps_the_laws_of_ownership() {
     replay("sessions", sessions::check);
+}
+
+#[test]
+fn all_that_processes_say_in_the_corpus_is_read_the_same_however_it_is_cut() {
+    replay("peer", peer::check);
 }
 
 #[test]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,14 +134,13 @@ class _Run:
     def result(self, name: str, chosen: list[str]) -> Result:
         """Return what came of a check; `chosen` are the names of all that are wanted."""
         if name not in self._results:
-            import anyio  # noqa: PLC0415 - an extra
-
             from mcp_session._check.server_run import check_server  # noqa: PLC0415 - an extra
+            from mcp_session._cli import event_loop  # noqa: PLC0415 - an extra
 
             self._start()
             asked = replace(self._asked, process=self._server)
             table = [self._table[it] for it in chosen if it not in self._results]
-            results = anyio.run(check_server, asked, table)
+            results = event_loop.run(partial(check_server, asked, table))
             self._results |= {it.entry.id: it for it in results}
         return self._results[name]
 

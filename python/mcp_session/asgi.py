@@ -137,7 +137,7 @@ class SessionMiddleware:
         except ModuleNotFoundError as error:
             from mcp_session._extras import missing_extra  # noqa: PLC0415 - for this alone
 
-            raise missing_extra(error, "sessions", "h11", "uvicorn") from None
+            raise missing_extra(error, "sessions", "h11") from None
         self._shared = SharedSessions(
             ReplicaOptions(
                 sessions=sessions,

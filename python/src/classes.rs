@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::{
-    asgi, client, client_steps, collected_body, diagnose, events, replica, replica_run,
+    asgi, client, client_steps, collected_body, diagnose, events, peer, replica, replica_run,
     replica_steps, server, session, values, verdict_event,
 };
 
@@ -64,6 +64,7 @@ classes! {
     collected_body { CollectedBody }
     diagnose { Finding RecordedExchange RecordedSession Story }
     events { Event EventReader EventTooLong }
+    peer { PeerAnswer PeerPiece PeerReader PeerRequest }
     replica { Replica }
     replica_run { SessionRun }
     replica_steps {

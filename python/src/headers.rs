@@ -72,7 +72,8 @@ pub(crate) fn repeated_headers<'py>(
     Ok(repeated)
 }
 
-fn pairs<'py>(
+/// Headers that are all pairs of `bytes`.
+pub(crate) fn pairs<'py>(
     headers: &Bound<'py, PyAny>,
 ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
     let bytes_of = |pair: &Bound<'py, PyAny>, index| {

@@ -14,6 +14,7 @@ mod enums;
 mod events;
 mod fingerprint;
 mod headers;
+mod peer;
 mod replica;
 mod replica_run;
 mod replica_steps;
@@ -46,6 +47,8 @@ mod _core {
     use crate::diagnose::diagnose;
     #[pymodule_export]
     use crate::headers::repeated_headers;
+    #[pymodule_export]
+    use crate::peer::{peer_answer, peer_piece, peer_request};
     #[pymodule_export]
     use crate::server::without_session_id;
     #[pymodule_export]

@@ -446,7 +446,7 @@ pub(crate) fn without_session_id<'py>(
 const DETACH_FROM: usize = 64 * 1024;
 
 /// A piece of a body.
-struct PieceArgument<'a>(Body<'a>);
+pub(crate) struct PieceArgument<'a>(pub(crate) Body<'a>);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for PieceArgument<'a> {
     type Error = PyErr;

@@ -156,23 +156,32 @@ pub(super) fn kept_body(body: &[u8]) -> Box<[u8]> {
     if body.len() <= LONGEST_BODY { body.into() } else { Box::default() }
 }
 
-fn put(value: &mut Vec<u8>, field: &[u8]) {
-    // No field is longer than what is kept of a body or of what was told.
+pub(super) fn put(value: &mut Vec<u8>, field: &[u8]) {
+    // No field is longer than a piece of a body, or what is kept of one.
     let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
     value.extend_from_slice(&length.to_le_bytes());
     value.extend_from_slice(field);
 }
 
 /// Fields, each behind its length.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn next_within(&mut self, longest: usize) -> Option<&'a [u8]> {
+    pub(super) fn next_within(&mut self, longest: usize) -> Option<&'a [u8]> {
         let (length, rest) = self.0.split_first_chunk::<4>()?;
         let length =
             usize::try_from(u32::from_le_bytes(*length)).ok().filter(|it| *it <= longest)?;
         let (field, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
         Some(field)
+    }
+}
+
+/// Those that are there whole.
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.next_within(usize::MAX)
     }
 }

@@ -64,6 +64,7 @@ mod head;
 mod hop;
 mod key;
 mod options;
+mod peer;
 mod replica;
 mod run;
 mod step;
@@ -75,6 +76,10 @@ pub use head::RequestHead;
 pub use hop::HOP_HEADER;
 pub use key::{SessionKey, TableKey};
 pub use options::{Durability, Options, Restore, Sessionless};
+pub use peer::{
+    HEAD_LIMIT, NotHttp, NotOurs, PeerAnswer, PeerEvent, PeerReader, PeerRequest, write_answer,
+    write_piece, write_request,
+};
 pub use replica::{Renewal, Replica};
 pub use run::Run;
 pub use step::{

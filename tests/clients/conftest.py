@@ -102,6 +102,7 @@ OF_EVENT_LOOPS = {
     "test_of_a_hook_that_hides_an_end_for_good_is_told_once",
     "test_those_who_wait_are_let_go_when_the_hook_has_set_up_the_new_session",
     "test_a_hook_that_does_not_return_harms_nobody",
+    "test_a_hook_whose_own_calls_fail_is_told_of_them_from_within_no_more_than_a_bound",
     "test_a_call_that_is_cancelled_while_the_application_is_told_lets_its_answer_go",
     "test_a_call_that_waits_for_the_hook_is_held_no_longer_than_any_other",
     # Bodies and transports that are awaited.

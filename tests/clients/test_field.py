@@ -13,6 +13,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from mcp_session import Reason
+from mcp_session._client.options import FAILURES_TOLD_AT_ONCE
 from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
@@ -1260,6 +1261,35 @@ async def test_a_refusal_of_a_token_is_no_answer_to_the_call(status: int) -> Non
         assert scene.events == []
 
 
+@pytest.mark.parametrize(
+    ("status", "place"), [(302, "/login"), (302, "another origin"), (307, "another origin")]
+)
+async def test_a_page_that_is_not_there_ends_no_session_of_who_was_led_to_it(
+    status: int, place: str
+) -> None:
+    async with (
+        scripted_server(refusal(404, b"no such page")) as elsewhere,
+        session(follow_redirects=True) as scene,
+    ):
+        url = elsewhere.url if place == "another origin" else place
+
+        async def lead_on(exchange: Exchange) -> None:
+            if exchange.request.target == "/login":
+                await exchange.answer(404)
+            else:
+                await exchange.answer(status, headers={"location": url})
+
+        scene.script.parts |= {"tools/call": lead_on, "GET": lead_on}
+        client, headers = scene.caller.http_client, {"mcp-session-id": "session-1"}
+        for _ in range(3):
+            led = await client.post(scene.server.url, json=call_of(1), headers=headers)
+            assert led.status_code == 404
+        del scene.script.parts["tools/call"]
+
+        assert await scene.caller.current() == "session-1"
+        assert scene.events == []
+
+
 async def test_a_session_is_made_anew_with_the_token_that_is_valid_now() -> None:
     valid = "old"
     async with session() as scene:
@@ -1619,6 +1649,28 @@ async def meet_a_cancellation() -> None:
     waited_for = asyncio.ensure_future(asyncio.sleep(3600))
     waited_for.cancel()
     await waited_for
+
+
+async def test_a_hook_whose_own_calls_fail_is_told_of_them_from_within_no_more_than_a_bound() -> (
+    None
+):
+    told: list[object] = []
+
+    async def on_event(event: object) -> None:
+        told.append(event)
+        answer = await callers[0].call()
+        assert answer["error"]["code"] == CONNECTION_CLOSED
+
+    callers: list[Caller] = []
+    async with session(on_event=on_event) as scene:
+        callers.append(scene.caller)
+        assert await scene.caller.current() == "session-1"
+        scene.server.down()
+
+        with anyio.fail_after(SOON_SECONDS):
+            for number in (1, 2):
+                assert (await scene.caller.call())["error"]["code"] == CONNECTION_CLOSED
+                assert len(told) == number * FAILURES_TOLD_AT_ONCE
 
 
 HARMS = ["hangs", "raises", "is cancelled"]

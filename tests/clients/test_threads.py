@@ -7,6 +7,7 @@ import anyio
 import mcp_session
 import pytest
 from mcp_session._client import streams
+from mcp_session._client.options import FAILURES_TOLD_AT_ONCE
 from mcp_session.testing import Exchange, Script, SmallServer, scripted_server
 
 import sdk
@@ -142,6 +143,29 @@ async def test_a_hook_that_gives_what_cannot_be_awaited_here_harms_nobody(
 
         assert await caller.current() == "session-2"
     assert "TypeError" in caplog.text
+
+
+async def test_a_hook_that_calls_a_server_that_is_down_is_told_no_deeper_than_a_bound(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[object] = []
+
+    def on_event(event: object) -> None:
+        told.append(event)
+        client.post(caller.url, json=call_of(len(told)), headers={"mcp-session-id": "session-1"})
+
+    client = sdk.ours().Client(on_event=on_event)
+    async with (
+        scripted_server(SmallServer()) as server,
+        threads.Threaded(client) as http_client,
+    ):
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        server.down()
+
+        assert (await caller.call())["error"]["code"] == CONNECTION_CLOSED
+    assert len(told) == FAILURES_TOLD_AT_ONCE
+    assert "the hook on_event failed" not in caplog.text
 
 
 @pytest.mark.parametrize("option", ["recovery_timeout", "hold_timeout"])

@@ -1,7 +1,10 @@
 """The stateful machine for SDK authors: our own session code passes, each planted bug is found."""
+# Hypothesis' state machines have no types in its versions for CPython 3.10.
+# pyright: reportUnknownVariableType=false
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from session_clients import BUGS, Guided, Simple
 
 import page_blocks
 
+RUN_MACHINE: Callable[..., None] = run_state_machine_as_test
 # By `MACHINE_EXAMPLES=1000`, every bug is looked for, and shrunk; that takes half an hour.
 WHOLE = "MACHINE_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
@@ -32,7 +36,7 @@ class SimpleMachine(SessionMachine):
 
 @pytest.mark.parametrize("machine", [GuidedMachine, SimpleMachine])
 def test_session_code_without_a_bug_keeps_every_guarantee(machine: type[SessionMachine]) -> None:
-    run_state_machine_as_test(
+    RUN_MACHINE(
         machine,
         settings=settings(
             max_examples=EXAMPLES,
@@ -50,7 +54,7 @@ def test_a_bug_is_found_and_named_by_its_guarantee(bug: str) -> None:
             return Simple(transport, bug)
 
     with pytest.raises(GuaranteeBrokenError) as raised:
-        run_state_machine_as_test(
+        RUN_MACHINE(
             BuggyMachine,
             settings=settings(
                 max_examples=3000,
@@ -125,7 +129,7 @@ def test_the_client_of_the_guide_breaks_one_of_the_guarantees_that_the_guide_nam
     exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102 - it is our own
 
     with pytest.raises(GuaranteeBrokenError) as raised:
-        run_state_machine_as_test(
+        RUN_MACHINE(
             names["NeverRecoversMachine"],
             settings=settings(
                 max_examples=3000,

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -120,8 +121,11 @@ def test_a_client_that_is_no_program_cannot_be_fuzzed() -> None:
 def ctrl_c(request: pytest.FixtureRequest) -> Generator[None]:
     usual = "usual" in request.param
     before = signal.signal(signal.SIGINT, signal.default_int_handler if usual else signal.SIG_IGN)
+    # Whoever runs the tests by `nohup` has it ignored by all that they start.
+    hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGHUP, hung_up)
 
 
 COMMANDS: dict[str, Callable[[tuple[str, ...]], list[str]]] = {
@@ -158,6 +162,58 @@ def test_a_command_that_a_signal_ends_leaves_nobody(
     assert said.decode().splitlines()[-1] == f"mcp-session: ended by {ending.name}"
     assert b"Traceback" not in said
     assert until(lambda: not any(map(is_alive, started(pids))))
+
+
+# It comes while a task group's own body runs, which happens to a command by chance.
+WITHIN_A_TASK_GROUP = """
+import os, signal, sys
+import anyio
+from mcp_session._cli import event_loop
+from mcp_session._cli.ending import whatever_ends_it
+
+async def main():
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, 600)
+        await anyio.sleep(0)
+        os.kill(os.getpid(), int(sys.argv[1]))
+        await anyio.sleep(600)
+
+with whatever_ends_it():
+    event_loop.run(main)
+"""
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_within_a_task_group_ends_a_command_without_a_traceback(
+    ending: signal.Signals,
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", WITHIN_A_TASK_GROUP, str(int(ending))],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert told.stderr.decode() == f"mcp-session: ended by {ending.name}\n"
+    assert told.returncode == 128 + ending
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_pytest_is_ended_by_ctrl_c_while_a_check_waits_for_its_server(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(60)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--mcp-session-url", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path)
+    asked, _ = listener.accept()
+    with listener, asked:
+        assert asked.recv(1)
+
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=300)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, told.decode()
 
 
 def test_pytest_that_a_signal_ends_leaves_no_server(tmp_path: Path) -> None:

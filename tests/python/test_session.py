@@ -1,4 +1,6 @@
 """The session machine through the binding: its guarantees from Python, threads and tasks."""
+# Hypothesis' state machines have no types in its versions for CPython 3.10.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
 import gc

@@ -1,6 +1,6 @@
 """Never executed: what the type checkers have to accept, and what they have to refuse."""
 
-from typing import Literal, assert_never, assert_type
+from typing import Literal
 
 from mcp_session import (
     Action,
@@ -18,6 +18,7 @@ from mcp_session import (
     not_found_response,
     peek,
 )
+from typing_extensions import assert_never, assert_type
 
 
 def actions_can_be_exhausted(verdict: Verdict) -> int:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Coroutine, Generator
@@ -345,6 +346,48 @@ def test_leases_from_before_the_host_was_started_again_are_over(file: Tables) ->
 
     assert file.run(table.find(KEY)) == FoundSession(entry(1), None)
     assert file.run(table.renew("a", b"here", LONG))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not say when they were started")
+@pytest.mark.parametrize("hours", [25, -25])
+def test_to_set_the_clock_of_the_host_ends_no_session(
+    file: Tables, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    day = 24 * 3600.0
+    owner, other = file.open(), file.open()
+    assert file.run(owner.swap(KEY, expected=None, entry=entry(1), seconds=day))
+    assert file.run(other.find(KEY)) is not None
+
+    time_of = time.time
+    monkeypatch.setattr(time, "time", lambda: time_of() + hours * 3600)
+    # One that was open before, and one that was not.
+    for table in (other, file.open()):
+        assert file.run(table.find(KEY)) is not None
+        assert not file.run(table.swap(KEY, expected=None, entry=entry(1), seconds=day))
+        assert file.run(table.touch([KEY], day)) == frozenset()
+        assert file.run(table.swap(KEY, expected=1, entry=entry(1), seconds=day))
+    # And none that is to end lives on.
+    assert file.run(owner.touch([KEY], 0.001)) == frozenset()
+    time.sleep(0.05)
+    for table in (owner, other):
+        assert file.run(table.find(KEY)) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not say when they were started")
+def test_what_has_ended_while_the_host_was_down_is_over(file: Tables) -> None:
+    table = file.open()
+    write(file, table)
+    assert file.run(table.find(KEY)) is not None
+    file.run(table.aclose())
+    with sqlite3.connect(file.address, isolation_level=None) as other:
+        # Of another start of the host, with a clock that went wrong; and a day passes.
+        other.execute("UPDATE facts SET value = ? WHERE name = 'clock'", (b"another-start 12.5",))
+        other.execute("UPDATE sessions SET ends = ends - ?", (LONG,))
+
+    again = file.open()
+    assert file.run(again.find(KEY)) is None
+    assert write(file, again)
+    assert file.run(again.find(KEY)) is not None
 
 
 def test_a_table_that_was_open_when_its_process_forked_says_so(file: Tables) -> None:

@@ -13,7 +13,7 @@ from page_blocks import RUN
 
 TARGETS = (
     *("peek", "exchange", "classify", "answer", "server", "session", "sessions", "client"),
-    "stream",
+    *("stream", "peer"),
 )
 # Both read bodies.
 DICTIONARIES = {"answer": "peek"}

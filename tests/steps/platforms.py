@@ -48,7 +48,7 @@ NOT_IN_PYODIDE = {
 # the folders of another libc.
 MUSL, MUSL_PLATFORM = "x86_64-unknown-linux-musl", "musllinux_1_2_x86_64"
 MUSL_COMPILER = """#!/bin/sh
-case "$1" in --print-multiarch) echo x86_64-linux-musl ;; *) exec musl-gcc "$@" ;; esac
+case "$1" in *-print-multiarch) echo x86_64-linux-musl ;; *) exec musl-gcc "$@" ;; esac
 """
 WITHOUT_GIL, REFUSED = ("3.13", "3.14", "3.15"), ("3.13",)
 # What such a system has from this one, to reach the network.
@@ -177,7 +177,7 @@ def musl(session: nox.Session) -> None:
     platform = (f"--platform={MUSL_PLATFORM}", f"--python-version={version}")
     session.run(*into, *platform, "--only-binary=:all:", *built.iterdir(), *group("bare"))
     installed = environment / "bin" / "python"
-    loaded = "import mcp_session; assert '/ld-musl-' in open('/proc/self/maps').read()"
+    loaded = "import mcp_session; assert '/ld-linux-' not in open('/proc/self/maps').read()"
     session.run(installed, "-I", "-c", loaded, external=True)
     pytest = ("-m", "pytest", *paths_of(BARE_TESTS), *session.posargs)
     session.run(installed, *pytest, external=True)
@@ -208,6 +208,7 @@ def python_for_musl(session: nox.Session) -> Path:
     )
     env = {
         "CC": str(compiler),
+        "CFLAGS": "-fPIC",
         "CPPFLAGS": f"-I{folder}/installed/include",
         "LDFLAGS": f"-L{folder}/installed/lib",
         # The libraries that it would find are built for another libc.

@@ -12,7 +12,9 @@ __all__ = ["PeerAddresses", "checked_peer_url", "checked_server_url"]
 class PeerAddresses:
     """The addresses of a process, as they stand in the table.
 
-    `host` says on which host the socket is; elsewhere the same path is another's.
+    `host` says on which host the socket is; elsewhere the same path is another's. At the socket our
+    frames are spoken. A version that changes them has to name its socket otherwise here: to the
+    processes of the other version there is no way there then.
     """
 
     host: str

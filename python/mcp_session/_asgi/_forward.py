@@ -1,4 +1,6 @@
-"""Carries a request to another process over HTTP/1.1, and the answer back.
+"""Carries a request to another process, and the answer back.
+
+To one of this host in frames of our own, to any other server over HTTP/1.1.
 
 Nothing is collected: pieces of the request go out as they come in, pieces of the answer as well.
 A client that is slow slows the other process, and one that leaves ends its request there.
@@ -16,15 +18,20 @@ from types import TracebackType
 from typing import TypeAlias
 
 import anyio
-import h11
 from anyio.lowlevel import checkpoint
 
 from mcp_session._asgi import Message, Receive, Send
-from mcp_session._asgi._http11 import BrokenConnectionError, Http11Connection
+from mcp_session._asgi._http11 import Http11Connection
+from mcp_session._asgi._peer_connection import PeerConnection
+from mcp_session._asgi._transport import (
+    BrokenConnectionError,
+    ExchangeConnection,
+    Headers,
+    NotHttpError,
+)
 from mcp_session._urls import DEFAULT_PORTS, server_url_parts
 
 __all__ = [
-    "HOP_BY_HOP",
     "ClientLeft",
     "CutOff",
     "Exchange",
@@ -48,19 +55,7 @@ _HEAD_START_SECONDS = 0.25
 _UNWATCHED_SECONDS = 0.1
 # Who has answered and reads no more for so long will not read the rest.
 _STALLED_SECONDS = 5.0
-_Request: TypeAlias = tuple[str, bytes, list[tuple[bytes, bytes]]]
-# What is between two neighbours: the server in front has its own with its client.
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"expect",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+_Request: TypeAlias = tuple[str, bytes, Headers]
 # Of a host that vanished nothing comes, not even an end.
 _KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -134,7 +129,7 @@ class Upstream:
         self._tls = tls() if parts.scheme == "https" and socket_path is None else None
         self._path, self._connect_seconds = socket_path, connect_seconds
         self.is_local = socket_path is not None
-        self._idle: list[Http11Connection] = []
+        self._idle: list[ExchangeConnection] = []
 
     def exchange(
         self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], receive: Receive
@@ -154,7 +149,7 @@ class Upstream:
         # The event loop has to turn for that, and may be about to end.
         await checkpoint()
 
-    async def take(self) -> Http11Connection:
+    async def take(self) -> ExchangeConnection:
         """Take a connection that is not in use, or a new one. Raises `OSError`."""
         # The private socket is ours, and closes none.
         seconds = _LOCAL_IDLE_SECONDS if self.is_local else _IDLE_SECONDS
@@ -171,17 +166,17 @@ class Upstream:
             raise ConnectionResetError
         return connection
 
-    async def give_back(self, connection: Http11Connection) -> None:
+    async def give_back(self, connection: ExchangeConnection) -> None:
         """Take back a connection, for the next exchange if it can be used."""
         if len(self._idle) < _IDLE_AT_MOST and connection.is_free():
             self._idle.append(connection)
         else:
             connection.close()
 
-    async def _connected(self) -> Http11Connection:
+    async def _connected(self) -> ExchangeConnection:
         loop = get_running_loop()
         if self._path is not None:
-            transport, connection = await loop.create_unix_connection(Http11Connection, self._path)
+            transport, connection = await loop.create_unix_connection(PeerConnection, self._path)
             if not _is_of_this_user(transport.get_extra_info("socket")):
                 connection.close()
                 raise PermissionError
@@ -194,12 +189,14 @@ class Upstream:
             return await self._connected_to(*addresses[0])
         return await self._connected_to_one_of(addresses)
 
-    async def _connected_to_one_of(self, addresses: list[tuple[int, str, int]]) -> Http11Connection:
+    async def _connected_to_one_of(
+        self, addresses: list[tuple[int, str, int]]
+    ) -> ExchangeConnection:
         """Connect to whichever answers first. One that is slow goes on while the next is tried.
 
         https://www.rfc-editor.org/rfc/rfc8305.html#section-5
         """
-        tasks, failure = set[Task[Http11Connection]](), OSError()
+        tasks, failure = set[Task[ExchangeConnection]](), OSError()
         try:
             while addresses or tasks:
                 if addresses:
@@ -218,7 +215,7 @@ class Upstream:
                 task.cancel()
                 task.add_done_callback(_let_go)
 
-    async def _connected_to(self, family: int, host: str, port: int) -> Http11Connection:
+    async def _connected_to(self, family: int, host: str, port: int) -> ExchangeConnection:
         transport, connection = await get_running_loop().create_connection(
             Http11Connection,
             host,
@@ -238,11 +235,12 @@ class UpstreamAnswer:
 
     __slots__ = ("_body", "_connection", "headers", "status")
 
-    def __init__(self, connection: Http11Connection, response: h11.Response, body: "_Body") -> None:
-        """Stand for a response; the client is watched by the body of its request."""
+    def __init__(
+        self, connection: ExchangeConnection, status: int, headers: Headers, body: "_Body"
+    ) -> None:
+        """Stand for an answer; the client is watched by the body of its request."""
         self._connection, self._body = connection, body
-        self.status = response.status_code
-        self.headers = _unframed(response.headers)
+        self.status, self.headers = status, headers
 
     def relay(
         self, send: Send, headers: Iterable[tuple[bytes, bytes]] | None = None
@@ -264,12 +262,9 @@ class UpstreamAnswer:
         while more:
             try:
                 piece, more = await self._connection.piece()
-            except _FAILURES:
+            except BrokenConnectionError:
                 raise (ClientLeft if self._body.client_left else CutOff) from None
             await send({"type": "http.response.body", "body": piece, "more_body": more})
-
-
-_FAILURES = (BrokenConnectionError, h11.ProtocolError)
 
 
 class Exchange:
@@ -282,7 +277,7 @@ class Exchange:
         self._upstream, self._body = upstream, body
         # Until it is sent: a stream may be open for long.
         self._request = [request]
-        self._connection: Http11Connection | None = None
+        self._connection: ExchangeConnection | None = None
         # What goes on while the answer is waited for: the rest of the request, and the watch.
         self._watch: Task[None] | TimerHandle | None = None
         self._failure: Exception | None = None
@@ -295,8 +290,8 @@ class Exchange:
         try:
             piece, more = await self._body.piece()
             self._send(connection, piece, more=more)
-            response = await connection.response()
-        except _FAILURES as error:
+            status, headers = await connection.response()
+        except BrokenConnectionError as error:
             await self._end()
             if self._failure is not None:
                 raise self._failure from None
@@ -310,7 +305,7 @@ class Exchange:
             await self._end()
             raise
         self._body.is_answered = True
-        return UpstreamAnswer(connection, response, self._body)
+        return UpstreamAnswer(connection, status, headers, self._body)
 
     async def __aexit__(
         self,
@@ -320,17 +315,15 @@ class Exchange:
     ) -> None:
         await self._end()
 
-    def _send(self, connection: Http11Connection, piece: bytes, *, more: bool) -> None:
+    def _send(self, connection: ExchangeConnection, piece: bytes, *, more: bool) -> None:
         if connection.has_ended():
             # While the client was waited for.
             raise BrokenConnectionError
         method, target, headers = self._request.pop()
-        framed = _framed(method, headers, has_body=more or bool(piece))
         try:
-            head = h11.Request(method=method, target=target, headers=framed)
-        except h11.LocalProtocolError:
+            connection.begin(method, target, headers, piece, more=more)
+        except NotHttpError:
             raise NotHttp from None
-        connection.write(head, piece, more=more)
         self._body.is_written = not more
         if more or connection.has_unsent:
             self._watch = create_task(self._go_on(connection, more=more))
@@ -341,27 +334,25 @@ class Exchange:
         if self._connection is not None:
             self._watch = create_task(self._go_on(self._connection, more=False))
 
-    async def _go_on(self, connection: Http11Connection, *, more: bool) -> None:
+    async def _go_on(self, connection: ExchangeConnection, *, more: bool) -> None:
         """Send the rest of the request; then see whether the client leaves."""
         try:
             while more and await self._is_taken(connection):
                 piece, more = await self._body.piece()
-                connection.write(None, piece, more=more)
+                connection.go_on(piece, more=more)
                 self._body.is_written = not more
             while (await self._body.receive())["type"] != "http.disconnect":
                 pass
             self._body.client_left = True
-        except ClientLeft:
-            pass
-        except h11.LocalProtocolError:
-            # It is not as long as its head says.
+        except (ClientLeft, BrokenConnectionError):
+            # Broken: it is not as long as its head says.
             pass
         except Exception as error:  # noqa: BLE001 - raised by whoever waits for the answer
             self._failure = error
         # What is being read ends by it.
         connection.close()
 
-    async def _is_taken(self, connection: Http11Connection) -> bool:
+    async def _is_taken(self, connection: ExchangeConnection) -> bool:
         """Return whether the other process goes on reading, once that is known.
 
         While it does not, nobody would see that the client leaves. Of what was answered before it
@@ -399,7 +390,7 @@ class _Body:
         return bytes(message.get("body", b"")), message.get("more_body", False)
 
 
-def _let_go(task: Task[Http11Connection]) -> None:
+def _let_go(task: Task[ExchangeConnection]) -> None:
     """Close what was connected when another was already."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
@@ -428,45 +419,6 @@ def _left_unread(error: BaseException) -> bool:
     while cause is not None and not isinstance(cause, ConnectionResetError):
         cause = cause.__cause__
     return cause is not None and sys.platform == "linux"
-
-
-def _framed(
-    method: str, headers: Iterable[tuple[bytes, bytes]], *, has_body: bool
-) -> list[tuple[bytes, bytes]]:
-    """Return the headers for the next neighbour, which has to know where the body ends.
-
-    HTTP/2 has ends of its own, and says no length.
-    """
-    pairs = [(name.lower(), value) for name, value in headers]
-    kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP]
-    names = {name for name, _ in pairs}
-    if b"transfer-encoding" in names:
-        # "A sender MUST NOT send a Content-Length header field in any message that contains a
-        # Transfer-Encoding header field."
-        # https://www.rfc-editor.org/rfc/rfc9112.html#section-6.2
-        kept = [pair for pair in kept if pair[0] != b"content-length"]
-    is_open = b"content-length" not in names and (method == "POST" or has_body)
-    if b"transfer-encoding" in names or is_open:
-        kept.append((b"transfer-encoding", b"chunked"))
-    if b"host" not in names:
-        # HTTP/1.0 knows none, HTTP/1.1 demands it: "with an empty field value".
-        # https://www.rfc-editor.org/rfc/rfc9110.html#section-7.2
-        kept.insert(0, (b"host", b""))
-    return kept
-
-
-def _unframed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer for the server in front, which frames it anew.
-
-    > An intermediary that chooses to forward the message MUST first remove the received
-    > Content-Length field
-    > https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3
-    """
-    pairs = list(headers)
-    framing = {b"transfer-encoding"}
-    if any(name in framing for name, _ in pairs):
-        framing.add(b"content-length")
-    return [pair for pair in pairs if pair[0] not in framing]
 
 
 @cache

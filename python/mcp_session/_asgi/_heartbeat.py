@@ -104,6 +104,11 @@ class Lease:
         with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
             await self.table.withdraw(self.replica.identity)
 
+    async def close_table(self) -> None:
+        """Close what this event loop has open of the table, as far as that can be waited for."""
+        with suppress(SessionTableError, TimeoutError), anyio.fail_after(_TABLE_SECONDS):
+            await self.table.aclose()
+
     async def touch(self) -> None:
         """Let the entries of sessions that were used live on. Raises what a table raises."""
         self.replica.note_running()
@@ -215,7 +220,7 @@ class Heartbeat:
             with anyio.move_on_after(jittered):
                 await self._stop.wait()
         await self._lease.withdraw()
-        await self._lease.table.aclose()
+        await self._lease.close_table()
 
     async def _beat(self, beats: int) -> None:
         replica = self._lease.replica

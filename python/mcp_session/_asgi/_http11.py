@@ -1,98 +1,63 @@
-"""One connection to another process: HTTP/1.1 by h11, on a transport of asyncio's.
+"""One connection to another server: HTTP/1.1, by h11."""
 
-A stream that is open is one of these, and each forwarded request goes through one. That is why
-there is no HTTP client between: with a scope and a lock for each read and each write, one took
-more time and twice the memory of all the rest that forwards (docs/workers.md has the figures).
-"""
-
-import asyncio
-import select
-import time
-from typing import cast
+from collections.abc import Iterable
 
 import h11
 
-__all__ = ["BrokenConnectionError", "Http11Connection"]
+from mcp_session._asgi._transport import (
+    BrokenConnectionError,
+    ExchangeConnection,
+    Headers,
+    NotHttpError,
+)
+
+__all__ = ["HOP_BY_HOP", "Http11Connection"]
 
 _HEAD_BYTES = 100 * 1024
-# What is read ahead of whoever sends it on.
-_AHEAD_BYTES = 64 * 1024
+# What is between two neighbours: the server in front has its own with its client.
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"expect",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
 
 
-class BrokenConnectionError(Exception):
-    """Nothing comes of it any more. `__cause__` is what the system said, if it said anything."""
+class Http11Connection(ExchangeConnection):
+    """Speaks HTTP/1.1. What is no HTTP breaks it, in what has come as in what is written."""
 
-
-class Http11Connection(asyncio.Protocol):
-    """Carries one request after the other, and one at a time.
-
-    What is read raises `BrokenConnectionError`; what is read and written raises
-    `h11.ProtocolError` for what is no HTTP. Reading goes on while something is written: who answers
-    before all of a request has come may read no more of it.
-    """
-
-    __slots__ = (
-        "_ahead",
-        "_cause",
-        "_drained",
-        "_has_unsent",
-        "_http",
-        "_idle_since",
-        "_is_over",
-        "_transport",
-        "_woken",
-    )
+    __slots__ = ("_http",)
 
     def __init__(self) -> None:
         """Made by the event loop, which connects it."""
+        super().__init__()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
-        self._transport: asyncio.Transport | None = None
-        self._woken: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._has_unsent = False
-        self._cause: Exception | None = None
-        self._is_over = False
-        self._ahead = 0
-        self._idle_since = time.monotonic()
 
-    # A request.
+    def begin(
+        self, method: str, target: bytes, headers: Headers, piece: bytes, /, *, more: bool
+    ) -> None:
+        framed = _framed(method, headers, has_body=more or bool(piece))
+        try:
+            head = self._http.send(h11.Request(method=method, target=target, headers=framed))
+        except h11.LocalProtocolError:
+            raise NotHttpError from None
+        self._send(head, piece, more=more)
 
-    def write(self, request: h11.Request | None, piece: bytes, *, more: bool) -> None:
-        """Write a piece of a request, the first with its head, at once."""
-        parts = [] if request is None else [self._http.send(request)]
-        if piece:
-            parts.append(self._http.send(h11.Data(data=piece)))
-        if not more:
-            parts.append(self._http.send(h11.EndOfMessage()))
-        transport = self._open_transport()
-        if not transport.is_closing():
-            transport.write(b"".join(parts))
-        # Where the system refuses what it is given, the transport begins to close.
-        self._has_unsent |= transport.is_closing()
+    def go_on(self, piece: bytes, /, *, more: bool) -> None:
+        self._send(b"", piece, more=more)
 
-    @property
-    def has_unsent(self) -> bool:
-        """Whether the system has not taken all that was written."""
-        return self._has_unsent
-
-    async def taken(self) -> bool:
-        """Return whether the system has taken all that was written, once it has or never will."""
-        if self._drained is not None:
-            await asyncio.shield(self._drained)
-        return not self._has_unsent
-
-    async def response(self) -> h11.Response:
-        """Return the head of the answer."""
+    async def response(self) -> tuple[int, Headers]:
         while not isinstance(event := await self._event(), h11.Response):
             if not isinstance(event, h11.InformationalResponse):
                 raise BrokenConnectionError
-        return event
+        return event.status_code, _unframed(event.headers)
 
     async def piece(self) -> tuple[bytes, bool]:
-        """Return what has come of the body of the answer, and whether more follows.
-
-        It waits until there is anything.
-        """
         event = await self._event()
         parts: list[bytes] = []
         try:
@@ -104,118 +69,76 @@ class Http11Connection(asyncio.Protocol):
             return b"".join(parts), True
         return b"".join(parts), event is h11.NEED_DATA
 
-    # Between requests.
-
-    def is_free(self) -> bool:
-        """Whether the next request can be sent, once an exchange has ended."""
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            return False
-        # It may have been answered before it was read.
-        if self._has_unsent or self._is_spoiled():
-            return False
-        self._http.start_next_cycle()
-        self._idle_since = time.monotonic()
-        return True
-
-    def has_expired(self, seconds: float) -> bool:
-        """Whether it was not used for so long, or the other side has closed it meanwhile."""
-        is_old = time.monotonic() - self._idle_since > seconds
-        return is_old or self._is_spoiled() or self._has_something_unasked()
-
-    def has_ended(self) -> bool:
-        """Whether nothing can be sent any more, or an answer is there to what was not asked."""
-        if self._is_spoiled():
-            return True
-        # Of TLS, what is there may be its own, as the tickets of a session are.
-        is_plain = self._open_transport().get_extra_info("ssl_object") is None
-        return is_plain and self._has_something_unasked()
-
-    def close(self) -> None:
-        """Close it; whoever waits for it is told that it broke."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    # What the transport calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin: what is written counts as sent once the system has it."""
-        self._transport = cast("asyncio.Transport", transport)
-        # asyncio's over TLS counts what is as much as the limit as too much, and nothing is that.
-        is_over_tls = transport.get_extra_info("sslcontext") is not None
-        self._transport.set_write_buffer_limits(high=int(is_over_tls), low=0)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came, and no more than there is room for."""
-        self._http.receive_data(data)
-        self._ahead += len(data)
-        if self._ahead > _AHEAD_BYTES:
-            self._open_transport().pause_reading()
-        self._wake()
-
     def eof_received(self) -> None:
         """Take that nothing more comes: the transport closes itself."""
         self._http.receive_data(b"")
         self._wake()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Take that it is over."""
-        self._is_over, self._cause = True, exc
-        self._wake()
-        self._let_write()
+    def _send(self, head: bytes, piece: bytes, *, more: bool) -> None:
+        parts = [head]
+        try:
+            if piece:
+                parts.append(self._http.send(h11.Data(data=piece)))
+            if not more:
+                parts.append(self._http.send(h11.EndOfMessage()))
+        except h11.LocalProtocolError:
+            raise BrokenConnectionError from None
+        self._write(b"".join(parts))
 
-    def pause_writing(self) -> None:
-        """Let whoever writes wait until the system has taken it."""
-        self._has_unsent = True
-        self._drained = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        """Let it go on."""
-        self._has_unsent = False
-        self._let_write()
-
-    # Below.
+    def _take(self, data: bytes, /) -> None:
+        self._http.receive_data(data)
 
     async def _event(self) -> object:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            if self._is_over:
-                raise BrokenConnectionError from self._cause
-            if (
-                self._ahead > _AHEAD_BYTES
-                and not (transport := self._open_transport()).is_closing()
-            ):
-                transport.resume_reading()
-            self._ahead = 0
-            self._woken = asyncio.get_running_loop().create_future()
-            await self._woken
+        try:
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                await self._more_has_come()
+        except h11.ProtocolError:
+            raise BrokenConnectionError from None
         return event
 
-    def _has_something_unasked(self) -> bool:
-        """Whether the system has what the event loop has not seen: an end, or no answer to us."""
-        return _is_readable(self._open_transport().get_extra_info("socket").fileno())
+    def _is_done(self) -> bool:
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
 
     def _is_spoiled(self) -> bool:
-        """Whether it has ended, or something came that nobody asked for."""
         unasked, has_ended = self._http.trailing_data
         return has_ended or bool(unasked) or self._open_transport().is_closing()
 
-    def _open_transport(self) -> asyncio.Transport:
-        if self._transport is None:
-            raise BrokenConnectionError
-        return self._transport
 
-    def _wake(self) -> None:
-        if self._woken is not None and not self._woken.done():
-            self._woken.set_result(None)
+def _framed(method: str, headers: Iterable[tuple[bytes, bytes]], *, has_body: bool) -> Headers:
+    """Return the headers for the next neighbour, which has to know where the body ends.
 
-    def _let_write(self) -> None:
-        drained, self._drained = self._drained, None
-        if drained is not None and not drained.done():
-            drained.set_result(None)
+    HTTP/2 has ends of its own, and says no length.
+    """
+    pairs = [(name.lower(), value) for name, value in headers]
+    kept = [pair for pair in pairs if pair[0] not in HOP_BY_HOP]
+    names = {name for name, _ in pairs}
+    if b"transfer-encoding" in names:
+        # "A sender MUST NOT send a Content-Length header field in any message that contains a
+        # Transfer-Encoding header field."
+        # https://www.rfc-editor.org/rfc/rfc9112.html#section-6.2
+        kept = [pair for pair in kept if pair[0] != b"content-length"]
+    is_open = b"content-length" not in names and (method == "POST" or has_body)
+    if b"transfer-encoding" in names or is_open:
+        kept.append((b"transfer-encoding", b"chunked"))
+    if b"host" not in names:
+        # HTTP/1.0 knows none, HTTP/1.1 demands it: "with an empty field value".
+        # https://www.rfc-editor.org/rfc/rfc9110.html#section-7.2
+        kept.insert(0, (b"host", b""))
+    return kept
 
 
-def _is_readable(descriptor: int) -> bool:
-    if not hasattr(select, "poll"):
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+def _unframed(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Return the headers of an answer for the server in front, which frames it anew.
+
+    > An intermediary that chooses to forward the message MUST first remove the received
+    > Content-Length field
+    > https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3
+    """
+    pairs = list(headers)
+    framing = {b"transfer-encoding"}
+    if any(name in framing for name, _ in pairs):
+        framing.add(b"content-length")
+    return [pair for pair in pairs if pair[0] not in framing]

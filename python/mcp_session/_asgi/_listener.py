@@ -4,6 +4,7 @@ It is opened by the process that serves, in its event loop, so that nothing is s
 that were forked. Only processes of the same user can reach it: its folder has mode 0700.
 """
 
+import asyncio
 import os
 import shutil
 import socket
@@ -14,17 +15,13 @@ from itertools import islice
 from pathlib import Path
 
 import anyio.to_thread
-import uvicorn
 
 from mcp_session._asgi import Application
+from mcp_session._asgi._peer_server import PeerServer
 
 __all__ = ["PeerListener", "host_fingerprint"]
 
 _BACKLOG = 2048
-# A peer closes what it does not use, and never meets a connection that is just being closed.
-_IDLE_SECONDS = 24 * 3600
-# As much as the servers in front take of a head, and the mark of the hop.
-_HEAD_BYTES = 256 * 1024
 # The path of a socket has 104 bytes at most (macOS); of these, what is below the folder takes 26.
 _FOLDER_BYTES = 104 - 26 - 1
 _OTHER_FOLDERS: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of mode 0700 below it
@@ -41,9 +38,9 @@ class PeerListener:
 
     def __init__(self, application: Application) -> None:
         """Serve an application; not before `open` is anything there."""
-        self._application = application
+        self._peers = PeerServer(application)
         self._folder: str | None = None
-        self._servers: list[uvicorn.Server] = []
+        self._servers: list[asyncio.AbstractServer] = []
         self._sockets: list[socket.socket] = []
 
     async def open(self) -> str | None:
@@ -57,8 +54,10 @@ class PeerListener:
         self._sockets.append(listener)
         try:
             listener.bind(path)
-            listener.listen(_BACKLOG)
-            self._servers.append(await _started(self._application, listener))
+            server = await asyncio.get_running_loop().create_unix_server(
+                self._peers.connection, sock=listener, backlog=_BACKLOG
+            )
+            self._servers.append(server)
         except BaseException:
             listener.close()
             self.remove_folder()
@@ -79,8 +78,8 @@ class PeerListener:
         """Take no further connections; let those that are open end in this time."""
         servers, self._servers = self._servers, []
         for server in servers:
-            server.config.timeout_graceful_shutdown = max(1, round(seconds))
-            await server.shutdown()
+            server.close()
+        await self._peers.end(seconds)
         self.remove_folder()
 
     def abandon(self) -> None:
@@ -150,25 +149,3 @@ def _is_left_behind(folder: "os.DirEntry[str]") -> bool:
     except OSError:
         return False
     return False
-
-
-async def _started(application: Application, listener: socket.socket) -> uvicorn.Server:
-    # The server in front has its own `date` and `server`, logs, and knows the client's address.
-    config = uvicorn.Config(
-        application,
-        access_log=False,
-        date_header=False,
-        h11_max_incomplete_event_size=_HEAD_BYTES,
-        lifespan="off",
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_IDLE_SECONDS,
-        ws="none",
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    # Without `serve`, which takes over the signals of the process.
-    await server.startup(sockets=[listener])
-    return server

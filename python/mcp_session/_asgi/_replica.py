@@ -40,6 +40,8 @@ _RENEWALS = 5
 # An event loop that is blocked for so long may be blocked for good.
 _STUCK_SECONDS = 30.0
 _END_SECONDS = 1.0
+# Once for a process: what the table stands in may have to be made.
+_OPENING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,8 @@ class ServingReplica:
     @classmethod
     async def open(cls, options: ReplicaOptions, entrance: Application) -> "ServingReplica":
         """Open it; the others' requests enter by an application."""
-        key = await options.sessions.hashing_key()
+        with anyio.fail_after(_OPENING_SECONDS):
+            key = await options.sessions.hashing_key()
         replica = Replica(
             token_hex(16),
             key,
@@ -191,7 +194,7 @@ class ServingReplica:
         await self._listener.aclose(self._options.drain_timeout)
         atexit.unregister(self._listener.remove_folder)
         await self.peers.aclose()
-        await self._options.sessions.aclose()
+        await self.lease.close_table()
 
     async def retire(self) -> None:
         """Let the lease go if the event loop is closed: what it owns is another's at once."""

@@ -6,13 +6,11 @@ import json
 import shutil
 import sys
 import time
-from asyncio import CancelledError
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import anyio
 import click
 import httpx2
 from rich.table import Table
@@ -25,13 +23,14 @@ from mcp_session._check.report import Report
 from mcp_session._check.results import Outcome, count
 from mcp_session._check.server_run import Asked, check_server
 from mcp_session._check.subject import Options, Tool
+from mcp_session._cli import event_loop
 from mcp_session._cli.files import reason
 from mcp_session._cli.given import checked_headers, checked_url, must_be_writable
 from mcp_session._cli.terminal import console_for_output, named, route
 from mcp_session.testing.processes import CommandServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from mcp_session._check.results import Result
@@ -56,7 +55,7 @@ def check(asked: Asked, **shown: Any) -> None:  # noqa: ANN401 - how it is shown
     try:
         if process is not None:
             process.start()
-        results = _run(partial(check_server, asked))
+        results = event_loop.run(partial(check_server, asked))
     except (OSError, RuntimeError) as error:
         if process is None or process.is_running:
             raise
@@ -116,18 +115,10 @@ def check_client(  # noqa: PLR0913 - as above
     _must_be_writable(shown)
     begun = time.monotonic()
     asked = clients.AskedClient(command, seconds, at_once, shows_output)
-    results = _run(partial(clients.check_client, asked, chosen))
+    results = event_loop.run(partial(clients.check_client, asked, chosen))
     # What stands in the arguments may be a credential.
     target = named(PurePath(command[0]).name)
     _finish(Report("check-client", target, results, time.monotonic() - begun), **shown)
-
-
-def _run(checking: Callable[[], Awaitable[list[Result]]]) -> list[Result]:
-    try:
-        return anyio.run(checking)
-    except CancelledError:
-        # How Ctrl-C arrives from the event loops of CPython 3.10.
-        raise KeyboardInterrupt from None
 
 
 def _usable(url: str) -> str:

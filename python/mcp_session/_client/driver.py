@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from functools import cached_property
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,6 @@ class RequestDriver:
         if not self._is_begun and (other_way := self._begin(stream=stream)):
             return await other_way
         run, wire, response = self._run, self._wire, None
-        raw_headers = wire.library.raw_headers
         step = run.step
         try:
             while response is None or not isinstance(step, Handover):
@@ -130,7 +130,7 @@ class RequestDriver:
                     except Exception as error:  # noqa: BLE001 - raised again there
                         step, response = self._failed(error, request)
                     else:
-                        step = run.response(response.status_code, raw_headers(response.headers))
+                        step = self._responded(request, response)
                 elif isinstance(step, LocalAnswer):
                     response = await self._answer(step)
                     break
@@ -224,6 +224,13 @@ class RequestDriver:
         number = self._run.session
         return None if number is None else self._driver.sessions.get(number)
 
+    def _responded(self, request: httpx2.Request, response: httpx2.Response) -> Step:
+        if response.status_code == HTTPStatus.NOT_FOUND and not is_answer_to(request, response):
+            # The library was led to a page that is not there. The server said where to look.
+            return self._run.response(HTTPStatus.FOUND, ())
+        headers = self._wire.library.raw_headers(response.headers)
+        return self._run.response(response.status_code, headers)
+
     def _failed(
         self, error: Exception, request: httpx2.Request
     ) -> tuple[Step, httpx2.Response | None]:
@@ -238,9 +245,8 @@ class RequestDriver:
         elif isinstance(error, library.refused):
             if is_answer_to(request, error.response):
                 # An event hook raised for the status, which may be the end of the session.
-                self._raised, response = error, error.response
-                headers = library.raw_headers(response.headers)
-                return run.response(response.status_code, headers), response
+                self._raised = error
+                return self._responded(request, error.response), error.response
         else:
             self._driver.warn_of_hooks()
         raise error
@@ -400,7 +406,7 @@ class RequestDriver:
 
 
 def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
-    """Say whether a response is to this request, which may have been redirected.
+    """Say whether a response is to this request, which may have been redirected within its origin.
 
     An auth flow sends requests of its own, and raises for their status.
     """
@@ -412,4 +418,4 @@ def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
     if sent is request:
         return True
     is_of_session = name in request.headers and sent.headers.get(name) == request.headers[name]
-    return is_of_session and sent.method == request.method
+    return is_of_session and recovery.sent_to(sent) == recovery.sent_to(request)

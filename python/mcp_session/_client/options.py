@@ -5,9 +5,9 @@ import logging
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
-from mcp_session._client.events import RecoveryFailed, SessionEvent
+from mcp_session._client.events import RecoveryFailed, RequestGivenUp, SessionEvent
 from mcp_session._client.waiting import Waits
 from mcp_session._core import Client
 from mcp_session._enums import ResendPolicy
@@ -18,6 +18,10 @@ logger = logging.getLogger("mcp_session")
 
 # How many sessions one client remembers; those that were used longest ago are forgotten.
 REMEMBERED = 4096
+
+# A hook may call the server, and that call fails as the one did of which it is told. Without a
+# bound it would be told of its own calls without an end, each time from within the last.
+FAILURES_TOLD_AT_ONCE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +69,27 @@ class Options:
     async def tell(self, events: Sequence[SessionEvent], waits: Waits) -> None:
         """Log what happened and call the application's hook with it.
 
-        A hook that raises, or does not return within `recovery_timeout`, harms nobody.
+        A hook that raises, or does not return within `recovery_timeout`, harms nobody, nor does
+        one that makes what it is told of.
         """
         for event in events:
             level = logging.WARNING if isinstance(event, RecoveryFailed) else logging.INFO
             logger.log(level, "%s", event)
-            if self.on_event is None:
+            is_failure = isinstance(event, RecoveryFailed | RequestGivenUp)
+            told = self._failures_told if is_failure else []
+            if self.on_event is None or len(told) >= FAILURES_TOLD_AT_ONCE:
                 continue
-            with waits.move_on_after(self.recovery_timeout):
-                await waits.call_apart(partial(call_hook, self.on_event, event, waits))
+            told.append(event)
+            try:
+                with waits.move_on_after(self.recovery_timeout):
+                    await waits.call_apart(partial(call_hook, self.on_event, event, waits))
+            finally:
+                told.remove(event)
+
+    @cached_property
+    def _failures_told(self) -> list[SessionEvent]:
+        """Those from which the hook has not returned yet."""
+        return []
 
 
 async def call_hook(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_session._core import RecoveryRun
 
 __all__ = ["DELETE_SECONDS", "FollowedSession", "Leader", "Opening"]
-__all__ += ["delete", "newer_cookies", "recover"]
+__all__ += ["delete", "newer_cookies", "recover", "sent_to"]
 
 DELETE_SECONDS = 5.0
 
@@ -247,13 +247,14 @@ async def _send(  # noqa: PLR0913, PLR0917 - what a request is made of
         following = response.next_request
         # Those are followed which repeat the message and stay within the origin, as
         # `next_request_within_origin` of `mcp.shared._httpx_utils` has it.
-        if following is None or _sent_to(following) != _sent_to(request):
+        if following is None or sent_to(following) != sent_to(request):
             break
         await drain(response, wire.library)
         response = await wire.send(following, stream=True, **opening.send_options)
     return response
 
 
-def _sent_to(request: httpx2.Request) -> tuple[object, ...]:
+def sent_to(request: httpx2.Request) -> tuple[object, ...]:
+    """Give what stays alike where a redirect repeats a message within its origin."""
     url = request.url
     return request.method, url.scheme, url.netloc, url.userinfo

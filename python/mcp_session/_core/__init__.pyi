@@ -20,6 +20,15 @@ from mcp_session._core._client import (
     repeated_headers,
 )
 from mcp_session._core._diagnose import Finding, RecordedExchange, RecordedSession, Story, diagnose
+from mcp_session._core._peer import (
+    PeerAnswer,
+    PeerPiece,
+    PeerReader,
+    PeerRequest,
+    peer_answer,
+    peer_piece,
+    peer_request,
+)
 from mcp_session._core._recovery import Cooldown, Failure, Initialized, Lead, Replaced, Restore
 from mcp_session._core._replica import Replica, SessionRun
 from mcp_session._core._replica_steps import (
@@ -115,6 +124,10 @@ __all__ = [
     "Message",
     "Pass",
     "Pause",
+    "PeerAnswer",
+    "PeerPiece",
+    "PeerReader",
+    "PeerRequest",
     "Raise",
     "Read",
     "ReadAnswer",
@@ -160,6 +173,9 @@ __all__ = [
     "no_upstream_response",
     "not_found_response",
     "peek",
+    "peer_answer",
+    "peer_piece",
+    "peer_request",
     "repeated_headers",
     "restored_answer",
     "restored_message",

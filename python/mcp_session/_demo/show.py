@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError
 from typing import TYPE_CHECKING
 
-import anyio
 import click
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mcp_session._cli import event_loop
 from mcp_session._cli.classify import explanation
 from mcp_session._cli.story import Teller, print_lines
 from mcp_session._cli.terminal import arrow
@@ -37,11 +36,7 @@ def main(console: Console) -> bool:
     """
     # The SDK logs what the applications see; with no handler Python prints that in between.
     logging.getLogger().addHandler(logging.NullHandler())
-    try:
-        demonstration = anyio.run(perform)
-    except CancelledError:
-        # How Ctrl-C arrives from the event loops of CPython 3.10.
-        raise KeyboardInterrupt from None
+    demonstration = event_loop.run(perform)
     show(demonstration, console)
     return demonstration.ours.has_recovered and not demonstration.plain.has_recovered
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from asyncio import CancelledError
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +14,7 @@ import h11
 from hypothesis import strategies as st
 
 from mcp_session import Action, classify_exchange
+from mcp_session._cli import event_loop
 from mcp_session._cli.files import reason
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
@@ -87,7 +88,7 @@ def fuzz_client(command: Sequence[str], bounds: Bounds, *, limit: float, growth:
     `growth` is how many bytes it may take beyond what it takes against a good one.
     """
     good = _Run(command, limit, None, ())
-    found = _played(good, _Case((Reply(Fault.NONE),), repeats=True))
+    found = event_loop.run(partial(good.through, _Case((Reply(Fault.NONE),), repeats=True)))
     if good.cannot_start is not None:
         message = f"cannot be run ({good.cannot_start})"
         raise CannotFuzzError(message)
@@ -100,21 +101,13 @@ def fuzz_client(command: Sequence[str], bounds: Bounds, *, limit: float, growth:
     most_memory = good.memory + growth
 
     def run(case: _Case, known: Collection[str]) -> Finding | None:
-        return _played(_Run(command, limit, most_memory, known), case)
+        return event_loop.run(partial(_Run(command, limit, most_memory, known).through, case))
 
     return search(_cases(), run, bounds)
 
 
 class CannotFuzzError(Exception):
     """The command is no client that can be fuzzed; the text says what it does instead."""
-
-
-def _played(one: _Run, case: _Case) -> Finding | None:
-    try:
-        return anyio.run(one.through, case)
-    except CancelledError:
-        # How Ctrl-C arrives from the event loops of CPython 3.10.
-        raise KeyboardInterrupt from None
 
 
 def _cases() -> st.SearchStrategy[_Case]:

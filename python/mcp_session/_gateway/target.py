@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from mcp_session._asgi._addresses import checked_server_url
-from mcp_session._asgi._forward import HOP_BY_HOP, Upstream
+from mcp_session._asgi._forward import Upstream
+from mcp_session._asgi._http11 import HOP_BY_HOP
 from mcp_session._urls import DEFAULT_PORTS
 
 __all__ = ["Target", "TrustedProxies", "number_of"]

@@ -86,9 +86,10 @@ class SqliteSessions:
     - `timeout` (`float`, seconds, default 1): how long to wait for another process that writes.
 
     Calls run in two threads of its own, one that reads and one that writes, so that no event loop
-    waits for the disk, and no reader for a writer. Entries end by the host's wall clock, leases by
-    its monotonic one. A file that is deleted under running processes is begun anew, and
-    each writes into it what it owns; until then, what is missing is 503 and not 404.
+    waits for the disk, and no reader for a writer. Entries end by the host's wall clock, as it was
+    when the file was first used since the host was started: on Linux, to set it ends none. Leases
+    end by its monotonic one. A file that is deleted under running processes is begun anew, and each
+    writes into it what it owns; until then, what is missing is 503 and not 404.
 
     >>> import asyncio, tempfile
     >>> from mcp_session.sessions import SessionEntry, SqliteSessions
@@ -145,7 +146,7 @@ class SqliteSessions:
         checked_key(key)
 
         def run(connection: sqlite3.Connection) -> FoundSession | None:
-            facts = {"key": key, "now": time.monotonic(), "time": time.time()}
+            facts = {"key": key, "now": time.monotonic(), "time": self._file.clock.now()}
             row = connection.execute(_FIND, facts).fetchone()
             if row is None:
                 if self._file.was_replaced_within(_REWRITTEN_SECONDS):
@@ -166,7 +167,7 @@ class SqliteSessions:
         seconds = checked_seconds("seconds", seconds)
 
         def run(connection: sqlite3.Connection) -> bool:
-            now = time.time()
+            now = self._file.clock.now()
             facts = {
                 "key": key,
                 "claim": entry.claim,
@@ -190,7 +191,7 @@ class SqliteSessions:
         missing: set[bytes] = set()
 
         def run(part: list[bytes], connection: sqlite3.Connection) -> None:
-            now = time.time()
+            now = self._file.clock.now()
             for key in part:
                 touched = connection.execute(
                     "UPDATE sessions SET ends = ? WHERE key = ? AND ends > ?",

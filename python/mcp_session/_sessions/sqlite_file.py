@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mcp_session._sessions.table import SessionTableError, TableFault
+from mcp_session._sessions.table_clock import TableClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +75,10 @@ class SqliteFile:
 
     def __init__(self, path: str, timeout: float) -> None:
         """Open nothing yet."""
-        self._reading = _Lane(path, timeout)
-        self._writing = _Lane(path, timeout)
+        # By it entries end.
+        self.clock = TableClock()
+        self._reading = _Lane(path, timeout, self._take_the_time)
+        self._writing = _Lane(path, timeout, self._agree_on_the_time)
         self._process: int | None = None
 
     def was_replaced_within(self, seconds: float) -> bool:
@@ -103,6 +106,14 @@ class SqliteFile:
             if closed is not None:
                 await _outcome(closed)
 
+    def _take_the_time(self, connection: sqlite3.Connection) -> None:
+        # Whoever only reads may not be able to write; each process begins with a write.
+        self.clock.take_from(connection)
+
+    def _agree_on_the_time(self, connection: sqlite3.Connection) -> None:
+        if not self.clock.take_from(connection):
+            _transact(self.clock.write_to, connection)
+
     def _check_process(self) -> None:
         process = os.getpid()
         if self._process is None:
@@ -117,9 +128,13 @@ class SqliteFile:
 class _Lane:
     """One thread, one connection: what is given to it runs there, one after the other."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(
+        self, path: str, timeout: float, prepare: Callable[[sqlite3.Connection], None]
+    ) -> None:
         self._path = path
         self._timeout = timeout
+        # What is done with a connection before it is used.
+        self._prepare = prepare
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         # What follows is the thread's alone.
@@ -178,6 +193,7 @@ class _Lane:
             )
         try:
             _prepare(connection, time.monotonic() + self._timeout)
+            self._prepare(connection)
         except BaseException:
             connection.close()
             raise
