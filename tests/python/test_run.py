@@ -1,6 +1,7 @@
 """`mcp-session run`: any program of Python, with clients that follow their sessions."""
 
 import os
+import py_compile
 import subprocess
 import sys
 import zipapp
@@ -135,6 +136,17 @@ def test_an_archive_is_run(tmp_path: Path) -> None:
     result = run("program.pyz", "x", cwd=tmp_path)
 
     assert (result.stdout, result.returncode) == ("__main__ ['x'] found\n", 0)
+
+
+def test_a_compiled_file_is_run(tmp_path: Path) -> None:
+    source = tmp_path / "program.py"
+    source.write_text("import sys; print(__name__, *sys.argv[1:]); sys.exit(7)", encoding="utf-8")
+    py_compile.compile(str(source), cfile=str(tmp_path / "program.pyc"))
+    source.unlink()
+
+    result = run("program.pyc", "x", cwd=tmp_path)
+
+    assert (result.returncode, result.stdout) == (7, "__main__ x\n")
 
 
 def test_a_package_without_a_main_is_named(tmp_path: Path) -> None:

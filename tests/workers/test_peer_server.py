@@ -318,3 +318,17 @@ async def test_at_the_end_what_runs_is_answered_and_what_takes_too_long_is_cance
         # Nothing goes to a connection that was closed because nobody used it.
         with pytest.raises(Unreached):
             await ask(upstreams[0], b"/quick")
+
+
+async def test_at_the_end_nobody_waits_for_connections_that_are_not_in_use() -> None:
+    async def quick(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(START)
+        await send(END)
+
+    listener = PeerListener(quick)
+    path = await listener.open()
+    upstream = Upstream("http://peer", socket_path=path)
+    with anyio.fail_after(SECONDS):
+        await answered(upstream)
+        await listener.aclose(2 * SECONDS)
+        await upstream.aclose()

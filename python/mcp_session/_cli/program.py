@@ -9,7 +9,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -34,7 +34,7 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
     >>> callable(find_program("json.tool", ["--help"]))
     True
     """
-    if Path(name).suffix in {".py", ".pyw", ".pyz"} or os.sep in name:
+    if Path(name).suffix in {".py", ".pyc", ".pyw", ".pyz"} or os.sep in name:
         if not Path(name).exists():
             message = f"there is no file {name}"
             raise NoSuchProgramError(message)
@@ -66,10 +66,20 @@ def _of_file(path: Path, arguments: Sequence[str]) -> Program:
             _prepare(path, str(path), arguments)
             _run_found(spec)
         _prepare(path.resolve().parent, str(path), arguments)
-        loader = SourceFileLoader("__main__", str(path))
-        _run(loader.source_to_code(loader.get_data(str(path)), str(path)), loader, str(path))
+        loader, code = _read(path)
+        _run(code, loader, str(path))
 
     return run_file
+
+
+def _read(path: Path) -> tuple[object, CodeType]:
+    name = "__main__"
+    compiled = SourcelessFileLoader(name, str(path))
+    if path.suffix == ".pyc" and (code := compiled.get_code(name)) is not None:
+        return compiled, code
+    # Not by `get_code`, which keeps what it compiles: of what is called, Python keeps nothing.
+    loader = SourceFileLoader(name, str(path))
+    return loader, loader.source_to_code(loader.get_data(str(path)), str(path))
 
 
 def _of_module(name: str, arguments: Sequence[str]) -> Program:

@@ -153,6 +153,9 @@ class RequestDriver:
             # The library refuses, whatever a session would say.
             return wire.send(request, stream=stream, **self._send_options)
         body = request.read() if isinstance(request.stream, library.whole_body) else None
+        own_auth = url.userinfo or None
+        if "auth" in self._send_options:
+            own_auth = wire.own_auth(self._send_options["auth"], url.userinfo)
         run = self._driver.machine.begin(
             request.method,
             url.scheme,
@@ -160,7 +163,7 @@ class RequestDriver:
             library.raw_headers(request.headers),
             body,
             wire.client.headers,
-            wire.own_auth(url, self._send_options),
+            own_auth,
             url.netloc,
         )
         if run is None or (run is True and not isinstance(request.stream, library.sendable)):
@@ -331,6 +334,8 @@ class RequestDriver:
             case CircuitOpen():
                 is_over = session.has_cooled(step.number, step.seconds)
                 return run.circuit_cooled() if is_over else run.circuit_stands()
+            case _:
+                pass
         message = "the machine asks for what only a session can do"
         raise RuntimeError(message)
 

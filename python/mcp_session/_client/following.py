@@ -114,7 +114,8 @@ class Following:
         with suppress(Exception):  # a class may refuse attributes in its own way
             client.send = send
         if client.send is not send:
-            kind: type = type(client)
+            given: object = client
+            kind = type(given)
             message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
             raise TypeError(message)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         Callable,
         Coroutine,
         Iterable,
-        Mapping,
     )
 
     import httpx2
@@ -111,16 +110,14 @@ class Wire:
     options: Options
     identities: Identities = field(default_factory=Identities)
 
-    def own_auth(self, url: httpx2.URL, send_options: Mapping[str, object]) -> bytes | None:
+    def own_auth(self, auth: object, userinfo: bytes) -> bytes | None:
         """Give what stands for the credentials that a request does not bear in its headers yet.
 
         It is `None` for those of the client itself.
         """
-        client_auth = self.library.client_auth
-        auth = send_options.get("auth", client_auth)
-        if auth is client_auth or auth is self.client.auth:
-            return url.userinfo or None
-        return self.identities.of(auth) + b"@" + url.userinfo
+        if auth is self.library.client_auth or auth is self.client.auth:
+            return userinfo or None
+        return self.identities.of(auth) + b"@" + userinfo
 
 
 class Body:

@@ -42,6 +42,8 @@ class GuardedStream:
     Each HTTP library has a class of its own for streams of bytes; what is read is of both.
     """
 
+    _stream: httpx2.AsyncByteStream
+    _chunks: AsyncIterator[bytes]
     _watch: Watch | None
 
     def __init__(
@@ -52,10 +54,12 @@ class GuardedStream:
         is_encoded: bool,  # noqa: FBT001 - called through a class that is made as it runs
     ) -> None:
         """Take the stream of a response, which nobody has begun to read."""
-        self._stream = _stream(response)
+        # A `cast` would be called for each.
+        stream: Any = response.stream
+        self._stream = stream
         self._watch = watch
         self._library = library
-        self._chunks = aiter(_decoded_stream(response, library) if is_encoded else self._stream)
+        self._chunks = aiter(_decoded_stream(response, library) if is_encoded else stream)
         self._next = self._chunks.__anext__
 
     @property

@@ -326,8 +326,12 @@ class Exchange:
     request: Request
     number: int = 0
     """Which exchange of its server's it is, counted from 0."""
-    sent: bytes = b""
-    """The bytes of the answer, as far as they went out."""
+    _sent: bytearray = field(default_factory=bytearray, repr=False)
+
+    @property
+    def sent(self) -> bytes:
+        """The bytes of the answer, as far as they went out."""
+        return bytes(self._sent)
 
     async def answer(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -371,7 +375,7 @@ class Exchange:
 
     async def send_raw(self, data: bytes) -> None:
         """Send bytes that need be no HTTP, and take nothing more on this connection."""
-        self.sent += data
+        self._sent += data
         await self.connection.send(data)
         self.hang_up()
 
@@ -391,7 +395,7 @@ class Exchange:
     async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
         data = self.connection.http.send(event)
         if data:
-            self.sent += data
+            self._sent += data
             await self.connection.send(data)
 
 
