@@ -38,8 +38,10 @@ def certify(folder: Path, name: str) -> None:
     of_authority = x509.BasicConstraints(ca=True, path_length=None)
     # CPython wants it of an authority from 3.13 on.
     signs = dict.fromkeys(("key_cert_sign", "crl_sign"), True)
-    others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
-    others += ("key_agreement", "encipher_only", "decipher_only")
+    others = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+        *("key_agreement", "encipher_only", "decipher_only"),
+    )
     usage = x509.KeyUsage(**signs, **dict.fromkeys(others, False))
     of_server = x509.SubjectAlternativeName([x509.DNSName(name)])
     own = certificate("an authority", authority, "an authority", authority, of_authority, usage)

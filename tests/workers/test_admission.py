@@ -133,6 +133,8 @@ async def test_a_body_that_never_ends_is_the_applications_after_a_while() -> Non
     async def application(_scope: Any, receive: Any, _send: Any) -> None:
         assert (await receive())["body"] == OPENING[:1]
         begun.set()
+        # An application that ends has to have answered.
+        await anyio.sleep_forever()
 
     middleware = SessionMiddleware(application, sessions=MemorySessions(), request_timeout=0.02)
 
