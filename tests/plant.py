@@ -344,6 +344,24 @@ BUGS = [
         "self.ids.push_front(id.into());\n        self.ids.truncate(1);",
     ),
     Bug(
+        "a piece that is cut is taken for all of it",
+        *("peer", "peer", "src/sessions/peer.rs"),
+        "return Ok(Some(PeerEvent::Piece(piece, Rest::Follows)));",
+        "return Ok(Some(PeerEvent::Piece(piece, rest)));",
+    ),
+    Bug(
+        "a value that ends a line is read",
+        *("peer", "peer", "src/sessions/peer.rs"),
+        "if !is_header(name, value) {\n            return Err(NotOurs);",
+        "if !is_token(name) {\n            return Err(NotOurs);",
+    ),
+    Bug(
+        "the length of a head is believed before its bytes are there",
+        *("peer", "peer", "src/sessions/peer.rs"),
+        "self.begun = Vec::new();\n        }",
+        "self.begun = Vec::with_capacity(length);\n        }",
+    ),
+    Bug(
         "a CRLF is two line ends",
         *("stream", "events", "src/sse/mod.rs"),
         "self.after_return &= piece.is_empty();",

@@ -66,6 +66,7 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
                 Ok(Some(PeerEvent::Answer(head))) => Head::Answer(head.into_owned()),
                 Ok(Some(PeerEvent::Piece(bytes, rest))) => {
                     let message = reading.messages.last_mut().expect("a body has a head");
+                    assert!(!message.is_whole, "nothing follows the end");
                     message.body.extend_from_slice(bytes);
                     message.is_whole = rest == Rest::Ended;
                     continue;
