@@ -49,7 +49,9 @@ DOCUMENTED: list[object] = [
     documented
     for module in map(import_module, KIT)
     for documented in map(vars(module).get, module.__all__)
-    if isinstance(documented, type) or inspect.isroutine(documented)
+    # To CPython 3.10 an alias of a generic type is a type.
+    if inspect.isroutine(documented)
+    or (isinstance(documented, type) and not hasattr(documented, "__origin__"))
 ]
 
 

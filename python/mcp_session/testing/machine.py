@@ -165,6 +165,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     >>> from hypothesis import Phase, settings
     >>> from hypothesis.stateful import run_state_machine_as_test
+    >>> from mcp_session.testing.guarantees import GuaranteeBrokenError
     >>> from mcp_session.testing.machine import SessionMachine
     >>> class Sessionless:
     ...     def __init__(self, transport):
@@ -175,9 +176,11 @@ class SessionMachine(RuleBasedStateMachine):
     ...     def make_client(self, transport):
     ...         return Sessionless(transport)
     >>> unshrunk = settings(phases=[Phase.generate], report_multiple_bugs=False, database=None)
-    >>> run_state_machine_as_test(SessionlessMachine, settings=unshrunk)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    mcp_session.testing.guarantees.GuaranteeBrokenError: guarantee 7: ...
+    >>> try:
+    ...     run_state_machine_as_test(SessionlessMachine, settings=unshrunk)
+    ... except GuaranteeBrokenError as error:
+    ...     error.guarantee
+    7
     """
 
     bound: ClassVar[int] = 2
