@@ -3,6 +3,7 @@
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::{format, vec};
 
+use mcp_session_testing::cases;
 use proptest::prelude::*;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -420,12 +421,10 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(4096)
-}
+const CASES: u32 = 4096;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(ProptestConfig::with_cases(cases(CASES)))]
 
     #[test]
     fn a_string_that_is_cut_in_an_escape_is_read_as_serde_json_reads_it(
