@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mcp_session
 import pytest
+from documented import documented
 from mcp_session import Rule, Side, classify_exchange
 from mcp_session._cli import commands
 
@@ -26,25 +27,17 @@ VERDICTS = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 ROOMS = ("asgi", "client", "gateway", "httpx", "httpx2", "replica", "server", "sessions")
 MODULES = [mcp_session, *(import_module(f"mcp_session.{room}") for room in ROOMS)]
-DOCUMENTED: list[object] = [
-    *MODULES,
-    *(
-        documented
-        for module in MODULES
-        for documented in map(vars(module).get, module.__all__)
-        if isinstance(documented, type) or inspect.isroutine(documented)
-    ),
-]
+DOCUMENTED = [*MODULES, *(it for module in MODULES for it in documented(module))]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda it: getattr(it, "__qualname__", ""))
-def test_every_public_docstring_has_an_example_that_holds(documented: object) -> None:
-    assert documented.__doc__
-    test = doctest.DocTestParser().get_doctest(documented.__doc__, {}, "example", None, None)
+@pytest.mark.parametrize("public", DOCUMENTED, ids=lambda it: getattr(it, "__qualname__", ""))
+def test_every_public_docstring_has_an_example_that_holds(public: object) -> None:
+    assert public.__doc__
+    test = doctest.DocTestParser().get_doctest(public.__doc__, {}, "example", None, None)
     assert test.examples
 
     failures, _ = doctest.DocTestRunner().run(test)

@@ -1,7 +1,6 @@
 """The kit for authors: what is packaged, the plugin, the servers that are killed."""
 
 import doctest
-import inspect
 import re
 import shlex
 import socket
@@ -15,6 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
+from documented import documented
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_session import Rule, Side, classify_exchange, peek
@@ -45,19 +45,12 @@ KIT = [
     *("mcp_session.testing.machine", "mcp_session.testing.processes"),
     *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
 ]
-DOCUMENTED: list[object] = [
-    documented
-    for module in map(import_module, KIT)
-    for documented in map(vars(module).get, module.__all__)
-    # To CPython 3.10 an alias of a generic type is a type.
-    if inspect.isroutine(documented)
-    or (isinstance(documented, type) and not hasattr(documented, "__origin__"))
-]
+DOCUMENTED = [it for name in KIT for it in documented(import_module(name))]
 
 
-@pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda it: it.__qualname__)
-def test_every_public_docstring_of_the_kit_has_an_example(documented: object) -> None:
-    assert ">>> " in (documented.__doc__ or "")
+@pytest.mark.parametrize("public", DOCUMENTED, ids=lambda it: it.__qualname__)
+def test_every_public_docstring_of_the_kit_has_an_example(public: object) -> None:
+    assert ">>> " in (public.__doc__ or "")
 
 
 @pytest.mark.parametrize(
