@@ -7,7 +7,6 @@ is closed, or blocked for good, does.
 import asyncio
 import logging
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from functools import partial
 import anyio
 
 from mcp_session._asgi._foreign import described_error
+from mcp_session._host import seconds_since_start
 from mcp_session.replica import Find, Renew, Replica, SessionRun, Step, Swap
 from mcp_session.sessions import SessionEntry, SessionTable, SessionTableError
 
@@ -64,7 +64,8 @@ class Lease:
 
     def look_at_the_clock(self) -> None:
         """Tell the replica if its lease may be over."""
-        if _now() >= self._ends:
+        # The clock of the table goes on while the host sleeps, too.
+        if seconds_since_start() >= self._ends:
             self.replica.lease_over()
 
     def in_time(self, run: SessionRun) -> SessionRun:
@@ -130,7 +131,7 @@ class Lease:
         return next_step
 
     async def _renew(self) -> bool:
-        begun = _now()
+        begun = seconds_since_start()
         try:
             with anyio.fail_after(_RENEWAL_SECONDS):
                 lapsed = await self.table.renew(self.replica.identity, self.addresses, self.seconds)
@@ -242,13 +243,6 @@ class Heartbeat:
             step: Step = run.step
             while isinstance(step, (Find, Renew, Swap)):
                 step = await self._lease.ask(run, step)
-
-
-def _now() -> float:
-    """Return the time, by a clock that goes on while the host sleeps: that of the table does."""
-    if sys.platform == "linux" and hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 def _nobody(_fenced: list[int]) -> None:

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from mcp_session._asgi import Application
 from mcp_session._asgi._peer_server import PeerServer
+from mcp_session._host import start_id
 
 __all__ = ["PeerListener", "host_fingerprint"]
 
@@ -102,8 +103,8 @@ def host_fingerprint() -> str:
     Containers of one host differ in it, as they see different files.
     """
     facts = [socket.gethostname(), str(os.getuid() if hasattr(os, "getuid") else "")]
-    with suppress(OSError):
-        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+    if (start := start_id()) is not None:
+        facts.append(start)
     with suppress(OSError):
         facts.append(str(Path("/proc/self/ns/mnt").readlink()))
     if (parent := _folder_for_sockets()) is not None:

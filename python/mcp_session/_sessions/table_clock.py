@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mcp_session._host import seconds_since_start, start_id
 
 if TYPE_CHECKING:
     import sqlite3
 
 __all__ = ["TableClock"]
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FIND = "SELECT value FROM facts WHERE name = 'clock'"
 _KEEP = "INSERT OR REPLACE INTO facts VALUES ('clock', ?)"
 
@@ -34,39 +33,26 @@ class TableClock:
 
     def now(self) -> float:
         """Return the time, in seconds."""
-        return time.time() if self._ahead is None else _since_the_start() + self._ahead
+        return time.time() if self._ahead is None else seconds_since_start() + self._ahead
 
     def take_from(self, connection: sqlite3.Connection) -> bool:
         """Take what the file has of this start of the host; return whether it had that."""
-        if (start := _this_start()) is None:
+        if (start := start_id()) is None:
             return True
         row = connection.execute(_FIND).fetchone()
         kept_start, _, ahead = (b"" if row is None else bytes(row[0])).partition(b" ")
-        self._ahead = _number(ahead) if kept_start == start else None
+        self._ahead = _number(ahead) if kept_start == start.encode() else None
         return self._ahead is not None
 
     def write_to(self, connection: sqlite3.Connection) -> None:
         """Write it down within a transaction, unless another was first."""
-        start = _this_start()
+        start = start_id()
         if start is not None and not self.take_from(connection):
-            self._ahead = time.time() - _since_the_start()
-            connection.execute(_KEEP, (b"%b %a" % (start, self._ahead),))
+            self._ahead = time.time() - seconds_since_start()
+            connection.execute(_KEEP, (f"{start} {self._ahead!r}".encode(),))
 
 
 def _number(text: bytes) -> float | None:
     with suppress(ValueError):
         return number if math.isfinite(number := float(text)) else None
     return None
-
-
-def _this_start() -> bytes | None:
-    if sys.platform != "linux" or not hasattr(time, "CLOCK_BOOTTIME"):
-        return None
-    with suppress(OSError):
-        return _BOOT_ID.read_bytes().strip()
-    return None
-
-
-def _since_the_start() -> float:
-    """Return the seconds, those included that the host has slept."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
