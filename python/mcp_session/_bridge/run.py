@@ -12,6 +12,7 @@ import anyio
 
 from mcp_session._bridge.sdk import Sdk
 from mcp_session._bridge.standard import StandardInput, StandardOutput
+from mcp_session._errors import leaves
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -254,8 +255,7 @@ def reason_of(error: BaseException) -> str:
     >>> reason_of(ConnectionResetError("at https://key@server.example"))
     'the connection to the server has failed (ConnectionResetError)'
     """
-    while inner := getattr(error, "exceptions", None):
-        error = inner[0]
+    error = next(leaves(error))
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
         return f"the server answered {status}"

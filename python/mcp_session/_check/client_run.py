@@ -14,7 +14,7 @@ import anyio.to_thread
 from mcp_session._check.client_table import TABLE
 from mcp_session._check.results import Breach, Outcome, Result, Skip
 from mcp_session._check.stage import MOST_REQUESTS
-from mcp_session.testing._errors import kinds
+from mcp_session._errors import kinds
 from mcp_session.testing.processes import kill_all
 from mcp_session.testing.scripted import scripted_server
 

@@ -10,7 +10,7 @@ from mcp_session._check.results import Breach, NoAnswer, Outcome, Result, Skip
 from mcp_session._check.server_table import TABLE
 from mcp_session._check.subject import Subject
 from mcp_session._check.wire import Wire
-from mcp_session.testing._errors import kinds
+from mcp_session._errors import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from mcp_session._errors import leaves
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -23,9 +25,6 @@ def run(function: Callable[[], Awaitable[T]]) -> T:
         # How Ctrl-C arrives from the event loops of CPython 3.10.
         raise KeyboardInterrupt from None
     except BaseException as error:
-        # The modules of an extra, which whoever has an event loop has.
-        from mcp_session.testing._errors import leaves  # noqa: PLC0415 - see above
-
         # Where an event loop takes no Ctrl-C, it comes within a task group, which wraps it.
         if any(isinstance(it, KeyboardInterrupt) for it in leaves(error)):
             raise KeyboardInterrupt from None

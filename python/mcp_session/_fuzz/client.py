@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mcp_session import Action, classify_exchange
 from mcp_session._cli import event_loop
 from mcp_session._cli.files import reason
+from mcp_session._errors import leaves
 from mcp_session._fuzz.search import Bounds, Finding, Search, search
 from mcp_session.testing import strategies
-from mcp_session.testing._errors import leaves
 from mcp_session.testing.processes import kill_all, memory_of_all
 from mcp_session.testing.scripted import Exchange, SmallServer, scripted_server
 
