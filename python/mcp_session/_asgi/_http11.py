@@ -138,7 +138,6 @@ def _unframed(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     > https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3
     """
     pairs = list(headers)
-    framing = {b"transfer-encoding"}
-    if any(name in framing for name, _ in pairs):
-        framing.add(b"content-length")
-    return [pair for pair in pairs if pair[0] not in framing]
+    if all(name != b"transfer-encoding" for name, _ in pairs):
+        return pairs
+    return [pair for pair in pairs if pair[0] not in {b"transfer-encoding", b"content-length"}]

@@ -1,5 +1,7 @@
 """One connection to the private socket of another process, which speaks in frames of ours."""
 
+from collections import deque
+
 from mcp_session._asgi._transport import (
     BrokenConnectionError,
     ExchangeConnection,
@@ -27,7 +29,7 @@ class PeerConnection(ExchangeConnection):
         """Made by the event loop, which connects it."""
         super().__init__()
         self._reader = PeerReader()
-        self._events: list[PeerRequest | PeerAnswer | PeerPiece] = []
+        self._events = deque[PeerRequest | PeerAnswer | PeerPiece]()
         self._is_written = self._is_answered = False
 
     def begin(
@@ -73,7 +75,7 @@ class PeerConnection(ExchangeConnection):
     async def _event(self) -> PeerRequest | PeerAnswer | PeerPiece:
         while not self._events:
             await self._more_has_come()
-        return self._events.pop(0)
+        return self._events.popleft()
 
     def _is_done(self) -> bool:
         return self._is_written and self._is_answered

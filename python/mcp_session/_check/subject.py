@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_session import Action, Rule, Side
 from mcp_session._check.messages import as_object, encoded, request
 from mcp_session._check.results import Breach, Skip, skip
-from mcp_session._check.wire import Ask
+from mcp_session._check.wire import SESSION, Ask
 from mcp_session._cli.terminal import escaped
 from mcp_session._secrets import secrets_of, without_secrets
 
@@ -34,7 +34,6 @@ SETTLED = ""
 
 _ACCEPT = ("accept", b"application/json, text/event-stream")
 _JSON = ("content-type", b"application/json")
-_SESSION = "mcp-session-id"
 _VERSION = "mcp-protocol-version"
 
 _ABOUT_US = {"name": "mcp-session-check", "version": "1"}
@@ -176,9 +175,9 @@ class Subject:
             named = self.version if version is SETTLED else version
             sent.append((_VERSION, named.encode()))
         if isinstance(session, tuple):
-            sent += [(_SESSION, it) for it in session]
+            sent += [(SESSION, it) for it in session]
         elif session is not None:
-            sent.append((_SESSION, session.encode() if isinstance(session, str) else session))
+            sent.append((SESSION, session.encode() if isinstance(session, str) else session))
         body = None if message is None else encoded(message)
         return Ask(method, (*sent, *headers), body, url)
 
@@ -364,13 +363,13 @@ class Subject:
 
     def _remember(self, seen: Seen) -> None:
         # Of repeated ones each may be said again.
-        given = (value for name, value in seen.headers if name == _SESSION and value)
+        given = (value for name, value in seen.headers if name == SESSION and value)
         self._secrets.update(given)
         verdict = seen.verdict(Side.CLIENT)
         if verdict.session_id is not None:
             self._to_end.add(verdict.session_id)
         elif verdict.action is Action.CLEAR:
-            sent = {value.decode("latin-1") for name, value in seen.ask.headers if name == _SESSION}
+            sent = {value.decode("latin-1") for name, value in seen.ask.headers if name == SESSION}
             self._to_end -= sent
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mcp_session import Side, Verdict
 
-__all__ = ["Ask", "Opened", "Seen", "Wire"]
+__all__ = ["SESSION", "Ask", "Opened", "Seen", "Wire"]
 
 # What the head of an answer is kept by.
 _HEAD = "mcp_session.head"
@@ -71,7 +71,7 @@ class Seen:
     @property
     def session_id(self) -> str | None:
         """The session header of the response, repeated ones joined."""
-        return self.header("mcp-session-id") or None
+        return self.header(SESSION) or None
 
     @property
     def is_stream(self) -> bool:
