@@ -15,7 +15,7 @@ import nox
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
 # Importing them registers their sessions, in this order.
-from steps import checks, core, package, sdks, kit, fuzzing, release, platforms  # noqa: I001 - see above
+from steps import checks, core, package, fuzzing, sdks, kit, release, platforms  # noqa: I001 - see above
 
 __all__ = ["checks", "core", "fuzzing", "kit", "package", "platforms", "release", "sdks"]
 
@@ -28,7 +28,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.download_python = "never"
 nox.options.envdir = ".environments"
 nox.options.error_on_missing_interpreters = False
-# Two processors are what a machine has at least.
-nox.options.parallel = 2
+# A machine has two processors at least, and what tests servers waits half of its time.
+nox.options.parallel = 3
 nox.options.reuse_venv = "yes"
 nox.options.stop_on_first_error = True

@@ -80,7 +80,7 @@ def formatting(session: nox.Session) -> None:
     session.run("ruff", "check", *PYTHON_SOURCES)
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def lints(session: nox.Session) -> None:
     """clippy and rustdoc; the core knows no Python and no I/O; planted bugs apply; workflows."""
     clippy = ("cargo", "clippy", "--all-targets")
@@ -132,7 +132,7 @@ def sessions_of(workflow: Path) -> list[str]:
     return [name for words in (*runs, *matrices) for name in re.split("[ ,]+", words.strip(" ,"))]
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def docs(session: nox.Session) -> None:
     """The pages and the reference as a site, in `.environments/site`; no link leads nowhere."""
     build_site(session, "html")

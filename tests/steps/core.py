@@ -26,7 +26,7 @@ RANDOM = {
 }
 
 
-@nox.session(venv_backend="none")
+@nox.session(venv_backend="none", allow_parallel=True)
 def rust(session: nox.Session) -> None:
     """The Rust tests and doctests, with the same random cases in every run: see `millions`."""
     # That this fails is to say something of a change; `millions` looks for what nobody has met.
@@ -47,7 +47,7 @@ def msrv(session: nox.Session) -> None:
     session.run(*cargo, "test", "--workspace", "--locked", env=env)
 
 
-@nox.session(venv_backend="none")
+@nox.session(venv_backend="none", allow_parallel=True)
 def instructions(session: nox.Session) -> None:
     """The core needs no more instructions than the baseline says; hostile bodies cost no more."""
     session.run(sys.executable, "benches/instructions.py")

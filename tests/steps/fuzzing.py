@@ -22,7 +22,7 @@ FUZZ_LONG_SECONDS = int(os.environ.get("FUZZ_LONG_SECONDS", "600"))
 CARGO_FUZZ = "0.13.2"
 
 
-@nox.session(venv_backend="none")
+@nox.session(venv_backend="none", allow_parallel=True)
 def corpora(session: nox.Session) -> None:
     """The fuzz targets: their corpora replayed on stable, one input alone, then all built."""
     of_the_corpus = min((ROOT / "fuzz" / "corpus" / "peek").iterdir())

@@ -37,7 +37,7 @@ BARE_TESTS = (
 )
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def wheel(session: nox.Session) -> None:
     """The wheel, built anew if the sources are not those that it was built from."""
     built = WHEELS / "built-from"
@@ -51,7 +51,7 @@ def wheel(session: nox.Session) -> None:
     built.write_text(sources, encoding="utf-8")
 
 
-@nox.session(requires=["wheel"])
+@nox.session(requires=["wheel"], allow_parallel=True)
 def sdist(session: nox.Session) -> None:
     """The sdist, which builds a wheel of its own."""
     install(session, "build")
@@ -171,7 +171,7 @@ def minimal(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "tests/python/test_cli.py")
 
 
-@nox.session(venv_backend="none")
+@nox.session(venv_backend="none", allow_parallel=True)
 def readme(session: nox.Session) -> None:
     """The first command of the README, and `classify`, in a copy of this tree like a clone."""
     (command,) = RUN["readme"]

@@ -82,7 +82,7 @@ def lines(session: nox.Session, sdk: str) -> None:
     session.run(python_of(session, sdk), "-m", "pytest", *paths, *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=OFFICIAL)
+@nox.session(venv_backend="none", requires=OFFICIAL, allow_parallel=True)
 def soak(session: nox.Session) -> None:
     """Real servers killed 20 times under 50 tasks, beside a client or through a bad proxy."""
     run_soak(session, "mcp1", 20, "--proxy")
@@ -121,19 +121,29 @@ def every_server(session: nox.Session) -> None:
     session.run(python_of(session, "asgi-servers"), "-m", "pytest", test, *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=SDKS)
+@nox.session(name="node-workers", venv_backend="none", default=False, tags=["environment"])
+def node_workers(session: nox.Session) -> None:
+    """Environment: the clients for node that come to several workers."""
+    prepare_node(session, "workers")
+
+
+@nox.session(venv_backend="none", requires=(*SDKS, "node-workers"), allow_parallel=True)
 @nox.parametrize("sdk", SDKS, ids=SDKS)
 def workers(session: nox.Session, sdk: str) -> None:
     """One application in several workers and replicas, plain clients of one SDK generation."""
-    prepare_node(session, "workers")
     run_workers(session, sdk, OF_WORKERS[sdk])
 
 
-@nox.session(name="workers-whole", venv_backend="none", requires=SDKS, default=False, tags=["long"])
+@nox.session(
+    name="workers-whole",
+    venv_backend="none",
+    requires=(*SDKS, "node-workers"),
+    default=False,
+    tags=["long"],
+)
 @nox.parametrize("sdk", SDKS, ids=SDKS)
 def workers_whole(session: nox.Session, sdk: str) -> None:
     """The same with every client and server, and the soak at its full size."""
-    prepare_node(session, "workers")
     build_peer(session, "workers/rmcp-client")
     files = ("sessions", "owner_gone", "other_servers") if sdk == "fastmcp4" else ()
     run_workers(session, sdk, files, "--whole", "-s")
@@ -173,7 +183,7 @@ def peers(session: nox.Session) -> None:
     run_integrations(session, "--part")
 
 
-@nox.session(venv_backend="none", requires=SDKS)
+@nox.session(venv_backend="none", requires=SDKS, allow_parallel=True)
 def integrations(session: nox.Session) -> None:
     """The lines of the clients that are installed anyway, through a restart, in pairs."""
     run_integrations(session, "--part", *SDKS)
