@@ -17,11 +17,11 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::arguments::{
     Body, BoundArgument, FlagArgument, MethodArgument, MisreportsArgument, Optional,
-    QuirksArgument, ResendArgument, StatusArgument, Text,
+    QuirksArgument, ResendArgument, StatusArgument, Text, UrlPart,
 };
 use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
 use crate::client_steps::{Beside, step_object};
-use crate::headers::{Value, lossy, values};
+use crate::headers::{Value, values};
 
 /// The sessions of one HTTP client.
 ///
@@ -83,12 +83,13 @@ impl Client {
 
     /// Take a request that is about to be sent.
     ///
-    /// `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
-    /// `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+    /// `method` and `scheme` are `str`, `path` is `str` or `bytes`, `headers` an iterable of tuples
+    /// of `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
     /// streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
     /// that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
     /// `None`) stands for credentials of its own that it will get on its way; only whether they
-    /// are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+    /// are the same counts. `authority` (`str`, `bytes` or `None`): the host and port that it is sent
+    /// to,
     /// whatever its `Host` says.
     ///
     /// Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
@@ -101,15 +102,15 @@ impl Client {
         py: Python<'py>,
         method: MethodArgument,
         scheme: &Bound<'py, PyAny>,
-        path: &[u8],
+        path: UrlPart<'_>,
         headers: &Bound<'py, PyAny>,
         body: Option<Bound<'py, PyBytes>>,
         defaults: Option<&Bound<'py, PyAny>>,
         own_auth: Option<&[u8]>,
-        authority: Option<&[u8]>,
+        authority: Option<UrlPart<'_>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let scheme = Text::of("scheme", scheme.as_borrowed())?;
-        let path = path_of(path);
+        let path = path_of(path.as_str());
         let values = values(
             headers,
             [
@@ -123,10 +124,11 @@ impl Client {
         )?;
         let [host, session_id, protocol_version, last_event_id, content_type, authorization] =
             values.each_ref().map(Value::text);
+        let authority = authority.as_ref().map(UrlPart::as_str);
         let host = place(host.as_deref().unwrap_or_default(), authority);
         let head = RequestHead {
             method: method.0,
-            endpoint: Endpoint { scheme: scheme.as_str(), host: &host, path: &path },
+            endpoint: Endpoint { scheme: scheme.as_str(), host: &host, path },
             credentials: credentials(authorization.as_deref(), defaults, own_auth)?,
             session_id: session_id.as_deref(),
             protocol_version: protocol_version.as_deref(),
@@ -296,13 +298,19 @@ impl RequestRun {
     }
 
     /// Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-    /// not, at `path` (`bytes`); `authority` as `Client.begin` takes it.
+    /// not, at `path` (`str` or `bytes`); `authority` as `Client.begin` takes it.
     #[pyo3(signature = (scheme, host, path, authority=None))]
-    fn redirected(&self, scheme: &str, host: &str, path: &[u8], authority: Option<&[u8]>) {
-        let host = &place(host, authority);
+    fn redirected(
+        &self,
+        scheme: &str,
+        host: &str,
+        path: UrlPart<'_>,
+        authority: Option<UrlPart<'_>>,
+    ) {
+        let host = &place(host, authority.as_ref().map(UrlPart::as_str));
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = run.as_ref() {
-            let endpoint = Endpoint { scheme, host, path: &path_of(path) };
+            let endpoint = Endpoint { scheme, host, path: path_of(path.as_str()) };
             run.redirected(&mut self.client.lock(), endpoint);
         }
     }
@@ -425,18 +433,19 @@ impl RequestRun {
 
 /// Where a request goes: the host that its header names, and the one that it is sent to if that
 /// is another.
-fn place<'a>(host: &'a str, authority: Option<&[u8]>) -> Cow<'a, str> {
+fn place<'a>(host: &'a str, authority: Option<&str>) -> Cow<'a, str> {
     match authority {
-        Some(authority) if authority != host.as_bytes() => {
-            Cow::Owned(format!("{} {host}", String::from_utf8_lossy(authority)))
-        }
+        Some(authority) if authority != host => Cow::Owned(format!("{authority} {host}")),
         Some(_) | None => Cow::Borrowed(host),
     }
 }
 
 /// The path of a target, without its query.
-fn path_of(target: &[u8]) -> Cow<'_, str> {
-    lossy(target.split(|byte| *byte == b'?').next().unwrap_or(target))
+fn path_of(target: &str) -> &str {
+    match target.split('?').next() {
+        Some("") | None => "/",
+        Some(path) => path,
+    }
 }
 
 fn shield(flag: FlagArgument) -> Shield {

@@ -9,7 +9,6 @@ import logging
 import random
 import time
 from functools import cached_property
-from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Driver", "RequestDriver"]
 
 READS = Read, ReadAnswer
+FOUND, NOT_FOUND = 302, 404
 
 logger = logging.getLogger("mcp_session")
 
@@ -95,14 +95,6 @@ class RequestDriver:
     """One request on its way, in its session if it has one that is followed."""
 
     _run: RequestRun
-    _is_begun = False
-    _opening: Opening | None = None
-    _raised: Exception | None = None
-    """What an event hook has raised for the status of the response in hand."""
-    _is_trial = False
-    """Whether others wait for what comes of it."""
-    _held = 0.0
-    """For how many seconds it has been held."""
 
     def __init__(
         self, driver: Driver, request: httpx2.Request, send_options: dict[str, Any]
@@ -112,6 +104,14 @@ class RequestDriver:
         self._wire = driver.wire
         self._request = request
         self._send_options = send_options
+        self._is_begun = False
+        self._opening: Opening | None = None
+        # What an event hook has raised for the status of the response in hand.
+        self._raised: Exception | None = None
+        # Whether others wait for what comes of it.
+        self._is_trial = False
+        # For how many seconds it has been held.
+        self._held = 0.0
 
     async def send(self, *, stream: bool) -> httpx2.Response:
         """Take it to its end: the server's answer, or one that says why there is none."""
@@ -148,23 +148,24 @@ class RequestDriver:
     def _begin(self, *, stream: bool) -> Awaitable[httpx2.Response] | None:
         """Tell the machine of the request; give the way it goes, if that is not the ordinary."""
         wire, request = self._wire, self._request
-        library, url = wire.library, request.url
+        library = wire.library
         if wire.client.is_closed:
             # The library refuses, whatever a session would say.
             return wire.send(request, stream=stream, **self._send_options)
+        scheme, userinfo, host, port, path = library.parts(request.url)[:5]
         body = request.read() if isinstance(request.stream, library.whole_body) else None
-        own_auth = url.userinfo or None
+        own_auth = userinfo.encode() if userinfo else None
         if "auth" in self._send_options:
-            own_auth = wire.own_auth(self._send_options["auth"], url.userinfo)
+            own_auth = wire.own_auth(self._send_options["auth"], own_auth)
         run = self._driver.machine.begin(
             request.method,
-            url.scheme,
-            url.raw_path,
+            scheme,
+            path,
             library.raw_headers(request.headers),
             body,
             wire.client.headers,
             own_auth,
-            url.netloc,
+            authority_of(host, port),
         )
         if run is None or (run is True and not isinstance(request.stream, library.sendable)):
             # It is no matter of a session, or the library refuses such a body.
@@ -225,9 +226,9 @@ class RequestDriver:
         return None if number is None else self._driver.sessions.get(number)
 
     def _responded(self, request: httpx2.Request, response: httpx2.Response) -> Step:
-        if response.status_code == HTTPStatus.NOT_FOUND and not is_answer_to(request, response):
+        if response.status_code == NOT_FOUND and not is_answer_to(request, response):
             # The library was led to a page that is not there. The server said where to look.
-            return self._run.response(HTTPStatus.FOUND, ())
+            return self._run.response(FOUND, ())
         headers = self._wire.library.raw_headers(response.headers)
         return self._run.response(response.status_code, headers)
 
@@ -297,8 +298,8 @@ class RequestDriver:
         if following is not None and "mcp-session-id" in request.headers:
             # The caller follows it, with the ID by which it is known here.
             following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
-            url = following.url
-            run.redirected(url.scheme, following.headers["host"], url.raw_path, url.netloc)
+            scheme, _, host, port, path = wire.library.parts(following.url)[:5]
+            run.redirected(scheme, following.headers["host"], path, authority_of(host, port))
         if events := run.events():
             await wire.options.tell(events, wire.library.waits)
 
@@ -405,6 +406,12 @@ class RequestDriver:
             content=body or None,
             extensions=request.extensions,
         )
+
+
+def authority_of(host: str, port: int | None) -> str:
+    """Give where a request is sent to, as a `Host` header names it."""
+    host = f"[{host}]" if ":" in host else host
+    return host if port is None else f"{host}:{port}"
 
 
 def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:

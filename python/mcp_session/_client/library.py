@@ -50,6 +50,9 @@ class Library:
         self.response: type[httpx2.Response] = http.Response
         self.raw_headers: Callable[[httpx2.Headers], Iterable[tuple[bytes, ...]]]
         self.raw_headers = attrgetter("_list" if keeps_tuples(http) else "raw")
+        # The scheme, userinfo, host, port and path of a URL; there may be more behind these.
+        self.parts: Callable[[httpx2.URL], tuple[Any, ...]]
+        self.parts = attrgetter("_uri_reference") if keeps_parts(http) else parts_of
         # By which name a response is read raw.
         self.raw_reader = "aiter_raw" if waits is None else "iter_raw"
         # What a request is sent with that has no `auth` of its own.
@@ -82,6 +85,18 @@ def keeps_tuples(http: Any) -> bool:  # noqa: ANN401 - one of the two
     return bool(getattr(http.Headers([("A", "b")]), "_list", None) == [(b"A", b"a", b"b")])
 
 
+def keeps_parts(http: Any) -> bool:  # noqa: ANN401 - one of the two
+    """Say whether a URL is kept as a tuple of its parts: each is made anew when it is asked for."""
+    parts = "http", "a:b", "c", 1, "/d", "e", "f"
+    return bool(getattr(http.URL("http://a:b@c:1/d?e#f"), "_uri_reference", None) == parts)
+
+
+def parts_of(url: httpx2.URL) -> tuple[object, ...]:
+    """Ask a URL for its parts."""
+    userinfo, host = url.userinfo.decode(), url.raw_host.decode()
+    return url.scheme, userinfo, host, url.port, url.raw_path.decode()
+
+
 class Identities:
     """Tells apart what requests may be authenticated by."""
 
@@ -110,14 +125,14 @@ class Wire:
     options: Options
     identities: Identities = field(default_factory=Identities)
 
-    def own_auth(self, auth: object, userinfo: bytes) -> bytes | None:
+    def own_auth(self, auth: object, userinfo: bytes | None) -> bytes | None:
         """Give what stands for the credentials that a request does not bear in its headers yet.
 
         It is `None` for those of the client itself.
         """
         if auth is self.library.client_auth or auth is self.client.auth:
-            return userinfo or None
-        return self.identities.of(auth) + b"@" + userinfo
+            return userinfo
+        return self.identities.of(auth) + b"@" + (userinfo or b"")
 
 
 class Body:

@@ -60,21 +60,22 @@ class Client:
         self,
         method: str,
         scheme: str,
-        path: bytes,
+        path: str | bytes,
         headers: Iterable[tuple[bytes, ...]],
         body: bytes | None,
         defaults: Mapping[str, str] | None = None,
         own_auth: bytes | None = None,
-        authority: bytes | None = None,
+        authority: str | bytes | None = None,
     ) -> RequestRun | Literal[True] | None:
         """Take a request that is about to be sent.
 
-        `method` and `scheme` are `str`, `path` is `bytes`, `headers` an iterable of tuples of
-        `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
+        `method` and `scheme` are `str`, `path` is `str` or `bytes`, `headers` an iterable of tuples
+        of `bytes`, with the name first and the value last, `body` `bytes`, or `None` where it is
         streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
         that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
         `None`) stands for credentials of its own that it will get on its way; only whether they
-        are the same counts. `authority` (`bytes` or `None`): the host and port that it is sent to,
+        are the same counts. `authority` (`str`, `bytes` or `None`): the host and port that it is sent
+        to,
         whatever its `Host` says.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
@@ -154,10 +155,10 @@ class RequestRun:
     def circuit_stands(self) -> _Step:
         """Take that the time of a `CircuitOpen` has not passed."""
     def redirected(
-        self, scheme: str, host: str, path: bytes, authority: bytes | None = None
+        self, scheme: str, host: str, path: str | bytes, authority: str | bytes | None = None
     ) -> None:
         """Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-        not, at `path` (`bytes`); `authority` as `Client.begin` takes it.
+        not, at `path` (`str` or `bytes`); `authority` as `Client.begin` takes it.
         """
     @property
     def cooldown(self) -> tuple[int, float] | None:
