@@ -67,6 +67,14 @@ def python_of(session: nox.Session, name: str) -> str:
     return str(ENVIRONMENTS / name / PROGRAMS / "python")
 
 
+def check_types(session: nox.Session, python: str, *paths: str | Path, sources: str = "") -> None:
+    """Run mypy, where the modules beside what is checked are in `sources`."""
+    # Of two that share a cache one may fail, or take for its own what the other has found in
+    # another environment: https://github.com/python/mypy/issues/21136.
+    env = {"MYPY_CACHE_DIR": str(ENVIRONMENTS / "mypy" / session.name), "MYPYPATH": sources}
+    session.run(python, "-m", "mypy", "--strict", *paths, env=env)
+
+
 def find_wheel() -> Path:
     """Find the one wheel that was built."""
     (built,) = WHEELS.glob("*.whl")

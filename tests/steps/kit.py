@@ -12,6 +12,7 @@ from steps.common import (
     ENVIRONMENTS,
     ROOT,
     WHEELS,
+    check_types,
     environment,
     find_wheel,
     output,
@@ -52,8 +53,7 @@ def check(session: nox.Session, half: str) -> None:
     """`check` and `check-client`: every fault planted, Python's SDK, plain and with us."""
     python = python_of(session, "extras")
     if half == "faults":
-        sources = {"MYPYPATH": "tests:tests/clients"}
-        session.run(python, "-m", "mypy", "--strict", "tests/check", env=sources)
+        check_types(session, python, "tests/check", sources="tests:tests/clients")
     halves = {
         "faults": ("client_faults", "commands", "hostile_words", "over_tls", "shown", "streams"),
         "peers": ("server_faults", "peers"),

@@ -12,6 +12,7 @@ from steps.common import (
     PROJECT,
     ROOT,
     WHEELS,
+    check_types,
     copy_tree,
     environment,
     find_wheel,
@@ -74,20 +75,18 @@ environment("extras", "what the extras of the package bring, the newest SDK")
 def types(session: nox.Session) -> None:
     """mypy --strict, pyright and stubtest, against the installed wheel."""
     python = python_of(session, "extras")
-    mypy = (python, "-m", "mypy", "--strict")
     # stubtest says nothing where the extension is missing, so it is imported first.
     session.run(python, "-I", "-c", "import mcp_session")
     session.run(python, "tests/check_stubs.py")
-    session.run(*mypy, "python/mcp_session")
+    check_types(session, python, "python/mcp_session")
     programs = ["noxfile.py", *map("tests/{}.py".format, PROGRAMS)]
-    session.run(*mypy, "tests/steps", env={"MYPYPATH": "tests"})
-    session.run(*mypy, "tests/python", "tests/diagnose", *programs, env={"MYPYPATH": "tests"})
-    session.run(*mypy, "tests/asgi")
-    session.run(*mypy, "tests/sessions")
-    session.run(*mypy, "tests/workers")
+    check_types(session, python, "tests/steps", sources="tests")
+    check_types(session, python, "tests/python", "tests/diagnose", *programs, sources="tests")
+    for tests in ("asgi", "sessions", "workers"):
+        check_types(session, python, f"tests/{tests}")
     # The others need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
-    session.run(*mypy, *benches)
+    check_types(session, python, *benches)
     pyright = (python, "-m", "pyright", "--pythonpath", python)
     session.run(*pyright, "noxfile.py", "python", "tests")
 

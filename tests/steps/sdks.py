@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-from steps.common import ENVIRONMENTS, ROOT, environment, python_of
+from steps.common import ENVIRONMENTS, ROOT, check_types, environment, python_of
 
 # The official SDK, and what is built on it. Each has a dependency group and an environment.
 OFFICIAL = ("mcp1", "mcp2")
@@ -68,7 +68,7 @@ def run_clients(session: nox.Session, sdk: str, *options: str) -> None:
     for name in OFFICIAL:
         python_of(session, name)
     python = python_of(session, sdk)
-    session.run(python, "-m", "mypy", "--strict", "tests/clients")
+    check_types(session, python, "tests/clients")
     session.run(python, "-m", "pytest", "tests/clients", *options, *session.posargs)
 
 
@@ -170,8 +170,8 @@ def servers_whole(session: nox.Session, sdk: str) -> None:
 def peers(session: nox.Session) -> None:
     """The SDKs built on the official ones, and servers in other languages, in pairs."""
     prepare_servers(session)
-    sources = {"MYPYPATH": "tests/clients:tests/peers"}
-    session.run(python_of(session, "mcp2"), "-m", "mypy", "--strict", "tests/peers", env=sources)
+    sources = "tests/clients:tests/peers"
+    check_types(session, python_of(session, "mcp2"), "tests/peers", sources=sources)
     for name in PEERS:
         session.run(python_of(session, name), "-m", "pytest", "tests/peers/test_lines.py")
     for name in FASTMCP:
@@ -205,9 +205,8 @@ def minors(session: nox.Session) -> None:
 
 def run_integrations(session: nox.Session, *options: str) -> None:
     """Check the types of what runs in each environment, and run it."""
-    sources = {"MYPYPATH": "tests/clients:tests/peers:tests/integrations"}
-    mypy = (python_of(session, "mcp1"), "-m", "mypy", "--strict", "tests/integrations")
-    session.run(*mypy, env=sources)
+    sources = "tests/clients:tests/peers:tests/integrations"
+    check_types(session, python_of(session, "mcp1"), "tests/integrations", sources=sources)
     session.run(sys.executable, "tests/integrations/run.py", *options, *session.posargs)
 
 
