@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from mcp_session.testing import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATIONS = ("mcp1", "mcp2")
@@ -101,7 +102,7 @@ class RealServer:
     """
 
     def __init__(self, fork: subprocess.Popen[str], folder: Path, options: tuple[str, ...]) -> None:
-        self.port = 0
+        self.port = free_port()
         self.pid = 0
         self.is_up = False
         self._fork = fork

@@ -5,7 +5,6 @@ Needs `h2` and `hypercorn` beside the SDK; skipped, aloud, where they are not.
 
 import importlib
 import json
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_session.testing import free_port
 
 import sdk
 import threads
@@ -99,9 +99,7 @@ async def served(application: Application) -> AsyncGenerator[str]:
         current_async_library,
     )
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = hypercorn_config.Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.h2_max_concurrent_streams = STREAMS

@@ -14,10 +14,11 @@ import anyio.abc
 import anyio.to_thread
 import httpx
 import pytest
+from mcp_session.testing import free_port
 
 from catalogue import PROGRAMS
 from gate import gate
-from peer_servers import AnyServer, PeerServers, free_port
+from peer_servers import AnyServer, PeerServers
 from servers import ROOT
 
 LIMIT_SECONDS = 120.0

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.to_thread
+from mcp_session.testing import free_port
 from typing_extensions import Self
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
@@ -154,13 +155,6 @@ def command(name: str, port: int) -> list[str | Path]:
             return ["node", NODE / "server.js", str(port), "--one-transport"]
         case _:
             return [CRATES / name, str(port)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 import redis
+from mcp_session.testing import free_port
 from typing_extensions import Self
 
 Own = TypeVar("Own", bound="RedisServer")
@@ -35,16 +35,6 @@ def program() -> str:
             pytest.fail("CI must have redis-server or valkey-server")
         pytest.skip("redis-server or valkey-server is not on this machine")
     return found
-
-
-def free_port() -> int:
-    """A port that nobody listens on; one 10,000 above there is as well, for nodes of a cluster."""
-    port = 65_535
-    while port > 55_535:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-    return port
 
 
 class RedisServer:

@@ -23,10 +23,11 @@ from mcp_session.sessions import (
     SessionTableError,
     TableFault,
 )
+from mcp_session.testing import free_port
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import Sentinel
 
-from redis_server import RedisServer, free_port, program, wait_for
+from redis_server import RedisServer, program, wait_for
 from tables import LONG, Loop, entry
 
 KEY = b"key"
@@ -469,7 +470,8 @@ def renews(loop: Loop, table: SessionTable) -> bool:
 
 
 def test_a_cluster_is_asked_by_its_own_client(tmp_path: Path, loop: Loop) -> None:
-    with RedisServer(program(), tmp_path, "--cluster-enabled", "yes") as node:
+    port = port_of_a_node()
+    with RedisServer(program(), tmp_path, "--cluster-enabled", "yes", port=port) as node:
         with node.client() as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         wait_for(lambda: "cluster_state:ok" in cluster_state(node))
@@ -490,6 +492,13 @@ def test_a_cluster_is_asked_by_its_own_client(tmp_path: Path, loop: Loop) -> Non
         assert fault(loop, table.find(KEY)) is TableFault.UNREACHABLE
         with pytest.raises(ValueError, match="cannot be waited for in a cluster"):
             loop.run(RedisSessions(cluster, replicas=1).find(KEY))
+
+
+def port_of_a_node() -> int:
+    """A port of which the one 10,000 above, where nodes speak to each other, is given to nobody."""
+    while (port := free_port()) >= 22_768:
+        pass
+    return port
 
 
 def cluster_state(node: RedisServer) -> str:

@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+from mcp_session.testing import free_port
 
 TIMEOUT = 60
 HERE = Path(__file__).parent
@@ -61,12 +62,6 @@ class Place:
             if command and b"resource_tracker" not in command:
                 found.append(int(child))
         return found
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

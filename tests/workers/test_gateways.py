@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import anyio
 import pytest
+from mcp_session.testing import free_port
 
 import raw
 from clients import call, connected
-from places import Place, balancer, end, free_port, redis, replicas, until, wait_until_it_serves
+from places import Place, balancer, end, redis, replicas, until, wait_until_it_serves
 from served import GENERATION
 
 pytestmark = pytest.mark.anyio

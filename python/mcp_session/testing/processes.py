@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import signal
 import socket
@@ -28,10 +29,15 @@ START_SECONDS = 60.0
 END_SECONDS = 10.0
 ONE_LOOK_SECONDS = 0.02
 KIBIBYTE = 1024
+# None of these is given to a program that asks for any port, or connects: not on Linux, macOS or
+# Windows as they come. So a server that is killed finds its own free when it is started again,
+# whatever else runs on the machine.
+_PORTS = range(20_000, 32_768)
+_TRIED_AT_MOST = 100
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on.
+    """Return a port of 127.0.0.1 that nobody listens on, and that no system gives by itself.
 
     >>> import socket
     >>> from mcp_session.testing import free_port
@@ -39,8 +45,13 @@ def free_port() -> int:
     ...     listener.getsockname()[0]
     '127.0.0.1'
     """
+    # Not of `random`, which tests seed: two of them would choose alike.
+    chosen = [_PORTS[secrets.randbelow(len(_PORTS))] for _ in range(_TRIED_AT_MOST)]
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        for port in (*chosen, 0):
+            with suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                break
         return int(listener.getsockname()[1])
 
 
