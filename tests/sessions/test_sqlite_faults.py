@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -379,7 +380,7 @@ def test_what_has_ended_while_the_host_was_down_is_over(file: Tables) -> None:
     write(file, table)
     assert file.run(table.find(KEY)) is not None
     file.run(table.aclose())
-    with sqlite3.connect(file.address, isolation_level=None) as other:
+    with closing(sqlite3.connect(file.address, isolation_level=None)) as other:
         # Of another start of the host, with a clock that went wrong; and a day passes.
         other.execute("UPDATE facts SET value = ? WHERE name = 'clock'", (b"another-start 12.5",))
         other.execute("UPDATE sessions SET ends = ends - ?", (LONG,))
