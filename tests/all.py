@@ -17,6 +17,8 @@ PYTHON = ENVIRONMENT / ("Scripts" if sys.platform == "win32" else "bin") / "pyth
 
 def main() -> None:
     """Make nox's environment unless it is there, and hand over."""
+    if sys.version_info < (3, 10):  # noqa: UP036 - the first that another Python is to be told
+        sys.exit(f"this is Python {sys.version.split()[0]}, and CPython 3.10 or newer is needed")
     wanted = f"{sys.version}\n{REQUIREMENTS.read_text(encoding='utf-8')}"
     installed = ENVIRONMENT / "installed"
     if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
