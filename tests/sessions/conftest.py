@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parents[1]))
 
-from redis_server import RedisServer, find_program, program
+from redis_program import NAMES, find_program, program
+from redis_server import RedisServer
 from tables import KINDS, Tables
 
 # Nothing is judged by how long it takes: the machines are noisy. A run fails because of a change,
@@ -47,4 +49,4 @@ def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Tables]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say aloud what was not tested."""
     if find_program() is None:
-        terminalreporter.write_line("redis-server, valkey-server: neither is here, NOT TESTED")
+        terminalreporter.write_line(f"{', '.join(NAMES)}: none is here that will do, NOT TESTED")

@@ -1,7 +1,5 @@
 """A real Redis or Valkey on a free port, and what can befall it."""
 
-import os
-import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import pytest
 import redis
 from mcp_session.testing import free_port
 from typing_extensions import Self
@@ -20,21 +17,6 @@ Own = TypeVar("Own", bound="RedisServer")
 
 # What a machine needs at most to start a process when it is busy.
 PATIENCE = 30.0
-
-
-def find_program() -> str | None:
-    """Find the server that Debian's packages bring."""
-    return shutil.which("redis-server") or shutil.which("valkey-server")
-
-
-def program() -> str:
-    """The server's program; a run of CI that has none fails, another says so."""
-    found = find_program()
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have redis-server or valkey-server")
-        pytest.skip("redis-server or valkey-server is not on this machine")
-    return found
 
 
 class RedisServer:

@@ -27,7 +27,8 @@ from mcp_session.testing import free_port
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import Sentinel
 
-from redis_server import RedisServer, program, wait_for
+from redis_program import program
+from redis_server import RedisServer, wait_for
 from tables import LONG, Loop, entry
 
 KEY = b"key"

@@ -83,7 +83,7 @@ def types(session: nox.Session) -> None:
     check_types(session, python, "tests/steps", sources="tests")
     check_types(session, python, "tests/python", "tests/diagnose", *programs, sources="tests")
     for tests in ("asgi", "sessions", "workers"):
-        check_types(session, python, f"tests/{tests}")
+        check_types(session, python, f"tests/{tests}", sources="tests")
     # The others need what only the benchmarks install.
     benches = sorted(set((ROOT / "benches").glob("*.py")) - {*map(ROOT.joinpath, UNCHECKED)})
     check_types(session, python, *benches)

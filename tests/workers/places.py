@@ -22,6 +22,10 @@ from typing import Any
 import anyio
 from mcp_session.testing import free_port
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from redis_program import program
+
 TIMEOUT = 60
 HERE = Path(__file__).parent
 
@@ -199,7 +203,7 @@ class Redis:
         return f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        command = [program(), "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
         kept = ["--dir", str(self._kept), "--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen([*command, *kept], stdout=subprocess.DEVNULL)
         wait_for(lambda: listens(self._port))
