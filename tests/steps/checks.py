@@ -8,7 +8,19 @@ from typing import NamedTuple
 import nox
 import nox.registry
 
-from steps.common import ENVIRONMENTS, LOCKED, LOCKS, ROOT, install, output, with_cargo
+from steps.common import (
+    ENVIRONMENTS,
+    LOCKED,
+    LOCKS,
+    OLDEST_NODE,
+    ROOT,
+    install,
+    output,
+    version_of,
+    with_cargo,
+)
+
+import redis_program
 
 PYTHON_SOURCES = ("noxfile.py", "python", "tests", "benches", "docs/site", "examples")
 CARGO_DENY = "0.20.2"
@@ -32,34 +44,59 @@ class Tool(NamedTuple):
     commands: tuple[str, ...]
     package: str
     untested: str = ""
+    oldest: tuple[int, ...] = ()
 
 
+OF_NODE = "the clients and servers in TypeScript"
 TOOLS = (
-    Tool(("cargo", "rustc"), "Rust 1.85 or newer: rustup, or Debian's rustc and cargo"),
+    Tool(
+        ("rustc",),
+        "Rust 1.85 or newer: rustup, or a newer Debian's rustc and cargo",
+        oldest=(1, 85),
+    ),
+    Tool(("cargo",), "rustup, or Debian's cargo"),
     Tool(("rustfmt",), "`rustup component add rustfmt`, or Debian's rustfmt"),
     Tool(("cargo-clippy",), "`rustup component add clippy`, or Debian's rust-clippy"),
     Tool(("cc", "gcc", "clang"), "a C compiler: Debian's gcc"),
     Tool(("c++", "g++", "clang++"), "a C++ compiler, for the fuzz targets: Debian's g++"),
     Tool(("git",), "Debian's git"),
     Tool(("bash",), "Debian's bash"),
-    Tool(("npm",), "Debian's npm, or Node", untested="the servers in TypeScript"),
-    Tool(("redis-server", "valkey-server"), "Debian's redis-server", untested="the table in Redis"),
+    Tool(("npm",), "Debian's npm, or Node", untested=OF_NODE),
+    Tool(
+        ("node",),
+        f"Node {'.'.join(map(str, OLDEST_NODE))} or newer: Debian's from 13 on",
+        untested=OF_NODE,
+        oldest=OLDEST_NODE,
+    ),
+    Tool(
+        redis_program.NAMES,
+        "Redis 6.2 or newer, or Valkey: Debian's redis-server from 12 on",
+        untested="the table in Redis",
+        oldest=redis_program.OLDEST,
+    ),
     Tool(("valgrind",), "Debian's valgrind", untested="the count of instructions"),
+    Tool(("openssl",), "Debian's openssl", untested="requests between processes over TLS"),
 )
 
 
 @nox.session(venv_backend="none")
 def tools(session: nox.Session) -> None:
     """What this machine lacks, with the package that brings it."""
-    missing = [tool for tool in TOOLS if not any(map(shutil.which, tool.commands))]
-    for tool in missing:
-        lacks = f"NOT TESTED: {tool.untested}" if tool.untested else "needed"
-        session.warn(f"{tool.commands[0]} is missing, {lacks}. Install {tool.package}")
-    if any(not tool.untested for tool in missing):
+    lacking = [(tool, what) for tool in TOOLS if (what := lack(session, tool))]
+    for tool, what in lacking:
+        why = f"NOT TESTED: {tool.untested}" if tool.untested else "needed"
+        session.warn(f"{tool.commands[0]} is {what}, {why}. Install {tool.package}")
+    if any(not tool.untested for tool, _ in lacking):
         session.error("install what is needed")
-    found = re.search(r"(\d+)\.(\d+)", output(session, "rustc", "--version"))
-    if found is None or (int(found[1]), int(found[2])) < (1, 85):
-        session.error("Rust is older than 1.85: `rustup update`, or a newer Debian's rustc")
+
+
+def lack(session: nox.Session, tool: Tool) -> str:
+    """Say what is the matter with a program, if anything is."""
+    command = next(filter(shutil.which, tool.commands), None)
+    if command is None:
+        return "missing"
+    is_new_enough = not tool.oldest or version_of(session, command) >= tool.oldest
+    return "" if is_new_enough else "too old"
 
 
 @nox.session

@@ -20,6 +20,8 @@ BUILT_BEFORE = {"CARGO_TARGET_DIR": str(ROOT / "target" / "copies")}
 # What these groups install is the same on every machine: `nox -s lock` pins it, with hashes.
 LOCKS = ROOT / ".ci" / "locks"
 LOCKED = ("build", "documentation", "formatting", "lints", "nox", "release")
+# What the tests install for node asks for it: Debian's is newer from trixie on.
+OLDEST_NODE = (20, 18, 1)
 
 
 def environment(name: str, what: str) -> None:
@@ -102,6 +104,12 @@ def wheel_sources() -> Iterator[Path]:
 def output(session: nox.Session, *command: str, env: dict[str, str] | None = None) -> str:
     """Run a command and return what it prints."""
     return str(session.run(*command, env=env, silent=True, stderr=None, external=True))
+
+
+def version_of(session: nox.Session, program: str) -> tuple[int, ...]:
+    """Ask a program for its version."""
+    numbers = re.search(r"\d+(?:\.\d+)+", output(session, program, "--version"))
+    return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def with_cargo(session: nox.Session, name: str, version: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from steps.common import (
     python_of,
     scratch,
 )
-from steps.sdks import CRATES, SDKS, build_peer, install_locked, prepare_node
+from steps.sdks import CRATES, SDKS, build_peer, find_npm, install_locked, prepare_node
 
 from page_blocks import RUN
 
@@ -80,9 +80,9 @@ def check_whole(session: nox.Session) -> None:
 
 def prepare_checked(session: nox.Session) -> None:
     """Install clients, servers and the suite for node, and build those in Rust."""
-    npm = shutil.which("npm")
+    npm = find_npm(session)
     if npm is None:
-        session.error("npm: not on this machine")
+        session.error("npm and its Node: see `nox -s tools`")
     prepare_node(session, "peers")
     node, checked = ENVIRONMENTS / "node-check", ROOT / "tests" / "check"
     node.mkdir(exist_ok=True)

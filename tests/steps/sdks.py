@@ -6,7 +6,15 @@ from pathlib import Path
 
 import nox
 
-from steps.common import ENVIRONMENTS, ROOT, check_types, environment, python_of
+from steps.common import (
+    ENVIRONMENTS,
+    OLDEST_NODE,
+    ROOT,
+    check_types,
+    environment,
+    python_of,
+    version_of,
+)
 
 # The official SDK, and what is built on it. Each has a dependency group and an environment.
 OFFICIAL = ("mcp1", "mcp2")
@@ -242,10 +250,10 @@ def build_peer(session: nox.Session, crate: str) -> None:
 
 
 def prepare_node(session: nox.Session, tests: str) -> None:
-    """Install what these tests have for node as its lockfile says, if npm is there."""
-    npm = shutil.which("npm")
+    """Install what these tests have for node as its lockfile says, if that can be run here."""
+    npm = find_npm(session)
     if npm is None:
-        session.warn(f"npm: not on this machine, the peers of tests/{tests} are NOT TESTED")
+        session.warn(f"npm and its Node: see `nox -s tools`, peers of tests/{tests} NOT TESTED")
         return
     source = ROOT / "tests" / tests / "node"
     node = ENVIRONMENTS / ("node" if tests == "peers" else f"node-{tests}")
@@ -253,6 +261,12 @@ def prepare_node(session: nox.Session, tests: str) -> None:
     for path in source.iterdir():
         shutil.copy2(path, node)
     install_locked(session, npm, node)
+
+
+def find_npm(session: nox.Session) -> str | None:
+    """Find npm, if there is a Node as well that runs what it installs."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    return npm if node and version_of(session, node) >= OLDEST_NODE else None
 
 
 def install_locked(
