@@ -31,6 +31,7 @@ from typing import Any
 
 import anyio
 from harness import machine
+from mcp_session.testing import free_port
 from sections import table, write_sections
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +39,7 @@ sys.path.insert(0, str(ROOT / "tests" / "workers"))
 
 import clients  # noqa: E402 - it stands where the line above says
 import raw  # noqa: E402 - as above
-from places import free_port, redis, wait_until_it_serves  # noqa: E402 - as above
+from places import redis, wait_until_it_serves  # noqa: E402 - as above
 
 PROCESSES = 3
 # Calls that are counted: so many sessions, so many in each.

@@ -18,6 +18,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from mcp_session.testing import free_port
+
 HERE = Path(__file__).parent
 
 # The sessions are secrets of nobody, and long enough to be found wherever they leak.
@@ -255,13 +257,6 @@ def served() -> Generator[int]:
             yield port
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def wait_for(port: int) -> None:

@@ -16,7 +16,8 @@ try:
         assert_session_not_found,
     )
     from mcp_session.testing.client import RawExchange, Response, ScriptedClient, write_request
-    from mcp_session.testing.processes import AsgiServer, CommandServer, PortTakenError, free_port
+    from mcp_session.testing.ports import free_port
+    from mcp_session.testing.processes import AsgiServer, CommandServer, PortTakenError
     from mcp_session.testing.scripted import (
         Connection,
         Exchange,

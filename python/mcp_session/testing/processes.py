@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shlex
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mcp_session._urls import DEFAULT_PORTS
+from mcp_session.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,36 +23,12 @@ if TYPE_CHECKING:
     import uvicorn
     from typing_extensions import Self
 
-__all__ = ["AsgiServer", "CommandServer", "PortTakenError", "free_port"]
+__all__ = ["AsgiServer", "CommandServer", "PortTakenError"]
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0
 ONE_LOOK_SECONDS = 0.02
 KIBIBYTE = 1024
-# None of these is given to a program that asks for any port, or connects: not on Linux, macOS or
-# Windows as they come. So a server that is killed finds its own free when it is started again,
-# whatever else runs on the machine.
-_PORTS = range(20_000, 32_768)
-_TRIED_AT_MOST = 100
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on, and that no system gives by itself.
-
-    >>> import socket
-    >>> from mcp_session.testing import free_port
-    >>> with socket.create_server(("127.0.0.1", free_port())) as listener:
-    ...     listener.getsockname()[0]
-    '127.0.0.1'
-    """
-    # Not of `random`, which tests seed: two of them would choose alike.
-    chosen = [_PORTS[secrets.randbelow(len(_PORTS))] for _ in range(_TRIED_AT_MOST)]
-    with socket.socket() as listener:
-        for port in (*chosen, 0):
-            with suppress(OSError):
-                listener.bind(("127.0.0.1", port))
-                break
-        return int(listener.getsockname()[1])
 
 
 class PortTakenError(RuntimeError):

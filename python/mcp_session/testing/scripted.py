@@ -19,7 +19,7 @@ import anyio.abc
 import anyio.lowlevel
 import h11
 
-from mcp_session.testing.processes import free_port
+from mcp_session.testing.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
