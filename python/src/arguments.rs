@@ -15,7 +15,6 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyMemoryView, PyString, PyTuple};
 
 use crate::enums;
-use crate::headers::lossy;
 
 /// Bodies longer than this are looked at without holding up other Python threads; for
 /// shorter ones, letting go of the interpreter would cost more than the look.
@@ -137,29 +136,6 @@ impl<'a> Text<'a> {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// A part of a URL, as it is kept or as it is sent.
-pub(crate) struct UrlPart<'a>(Cow<'a, str>);
-
-impl UrlPart<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for UrlPart<'a> {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = object.extract::<&'a str>() {
-            return Ok(Self(Cow::Borrowed(text)));
-        }
-        match object.extract::<&'a [u8]>() {
-            Ok(bytes) => Ok(Self(lossy(bytes))),
-            Err(_) => Err(wrong_type("a part of a URL", "str or bytes", &object)),
-        }
     }
 }
 

@@ -17,11 +17,11 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::arguments::{
     Body, BoundArgument, FlagArgument, MethodArgument, MisreportsArgument, Optional,
-    QuirksArgument, ResendArgument, StatusArgument, Text, UrlPart,
+    QuirksArgument, ResendArgument, StatusArgument, Text, wrong_type,
 };
 use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
 use crate::client_steps::{Beside, step_object};
-use crate::headers::{Value, values};
+use crate::headers::{Value, lossy, values};
 
 /// The sessions of one HTTP client.
 ///
@@ -428,6 +428,29 @@ impl RequestRun {
 
     fn __repr__(&self) -> &'static str {
         "<RequestRun>"
+    }
+}
+
+/// A part of a URL, as it is kept or as it is sent.
+struct UrlPart<'a>(Cow<'a, str>);
+
+impl UrlPart<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for UrlPart<'a> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = object.extract::<&'a str>() {
+            return Ok(Self(Cow::Borrowed(text)));
+        }
+        match object.extract::<&'a [u8]>() {
+            Ok(bytes) => Ok(Self(lossy(bytes))),
+            Err(_) => Err(wrong_type("a part of a URL", "str or bytes", &object)),
+        }
     }
 }
 
