@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-from steps.common import ROOT, with_cargo
+from steps.common import ROOT, output, with_cargo
 
 from page_blocks import RUN
 
@@ -28,7 +28,7 @@ def corpora(session: nox.Session) -> None:
     of_the_corpus = min((ROOT / "fuzz" / "corpus" / "peek").iterdir())
     for line in RUN["corpora"]:
         session.run(*shlex.split(line.replace("path/to/an/input", str(of_the_corpus))))
-    session.run("cargo", "fuzz", "build", env=fuzzing(session))
+    session.run("cargo", "fuzz", "build", *sanitizer(session), env=fuzzing(session))
 
 
 @nox.session(venv_backend="none", requires=["corpora"], allow_parallel=True)
@@ -50,7 +50,8 @@ def fuzz(session: nox.Session, target: str) -> None:
 def fuzz_long(session: nox.Session, target: str) -> None:
     """A fuzz target for FUZZ_LONG_SECONDS (600); what it found is kept, minimized."""
     run_fuzzer(session, target, FUZZ_LONG_SECONDS)
-    session.run("cargo", "fuzz", "cmin", target, found_by(target), env=fuzzing(session))
+    minimize = ("cargo", "fuzz", "cmin", *sanitizer(session))
+    session.run(*minimize, target, found_by(target), env=fuzzing(session))
 
 
 @nox.session(venv_backend="none", default=False, tags=["long"])
@@ -65,11 +66,23 @@ def fuzzing(session: nox.Session) -> dict[str, str]:
     return {"RUSTC_BOOTSTRAP": "1", **with_cargo(session, "cargo-fuzz", CARGO_FUZZ)}
 
 
+def sanitizer(session: nox.Session) -> tuple[str, ...]:
+    """Give the options of cargo-fuzz for a Rust without sanitizers, as Debian's is; else none."""
+    folder = output(session, "rustc", "--print", "target-libdir").strip()
+    if any(Path(folder).glob("librustc*_rt.asan.*")):
+        return ()
+    session.warn(
+        "this Rust has no sanitizers: the fuzz targets are NOT LOOKED AT for faults of memory"
+    )
+    return ("--sanitizer", "none")
+
+
 def run_fuzzer(session: nox.Session, target: str, seconds: int) -> None:
     """Fuzz one target, from its committed corpus and from what former runs found."""
     dictionary = ROOT / "fuzz" / "dictionaries" / f"{DICTIONARIES.get(target, target)}.dict"
     session.run(
-        *("cargo", "fuzz", "run", target, found_by(target), f"fuzz/corpus/{target}", "--"),
+        *("cargo", "fuzz", "run", *sanitizer(session)),
+        *(target, found_by(target), f"fuzz/corpus/{target}", "--"),
         *([f"-dict={dictionary}"] if dictionary.exists() else []),
         *(f"-max_total_time={seconds}", "-print_final_stats=1", "-verbosity=0"),
         env=fuzzing(session),

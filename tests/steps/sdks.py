@@ -129,7 +129,13 @@ def every_server(session: nox.Session) -> None:
     session.run(python_of(session, "asgi-servers"), "-m", "pytest", test, *session.posargs)
 
 
-@nox.session(name="node-workers", venv_backend="none", default=False, tags=["environment"])
+@nox.session(
+    name="node-workers",
+    venv_backend="none",
+    default=False,
+    tags=["environment"],
+    allow_parallel=True,
+)
 def node_workers(session: nox.Session) -> None:
     """Environment: the clients for node that come to several workers."""
     prepare_node(session, "workers")
