@@ -25,7 +25,8 @@ def main() -> None:
         try:
             venv.create(ENVIRONMENT, clear=True, with_pip=True)
         except subprocess.CalledProcessError:
-            sys.exit("this Python cannot make a venv: on Debian, apt-get install python3-venv")
+            package = f"python3.{sys.version_info.minor}-venv"
+            sys.exit(f"this Python cannot make a venv: on Debian, apt-get install {package}")
         pip = (PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check")
         subprocess.run([*pip, "--require-hashes", "-r", REQUIREMENTS], check=True)
         installed.write_text(wanted, encoding="utf-8")
