@@ -30,7 +30,8 @@ RANDOM = {
 def rust(session: nox.Session) -> None:
     """The Rust tests and doctests, with the same random cases in every run: see `millions`."""
     # That this fails is to say something of a change; `millions` looks for what nobody has met.
-    session.run("cargo", "test", "--workspace", *session.posargs, env={"PROPTEST_RNG_SEED": "1"})
+    cargo_test = ("cargo", "test", "--workspace", "--no-fail-fast")
+    session.run(*cargo_test, *session.posargs, env={"PROPTEST_RNG_SEED": "1"})
 
 
 @nox.session(venv_backend="none", default=False, tags=["long"])
