@@ -216,6 +216,8 @@ def test_a_client_that_expects_to_be_told_is_told_to_go_on() -> None:
 def run_pytest(folder: Path, *options: str) -> tuple[int, str]:
     is_installed = bool(entry_points(group="pytest11", name="mcp_session"))
     plugin = [] if is_installed else ["-p", "mcp_session._pytest_plugin"]
+    # Else a pyproject.toml in any folder above has a say in it.
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugin, *options],
         capture_output=True,
