@@ -9,11 +9,14 @@ Clients of the SDK that is installed call a tool of one real server over loopbac
 that whatever disturbs the machine disturbs all. Printed are the medians, and the medians of the
 turns' own ratios and differences; a second plain client, in the same turns, shows what is noise.
 With `--instructions` what the client's process does for a call is counted under valgrind, which
-no other work on the machine disturbs; what the server and the kernel do for it is not in that.
+no other work on the machine disturbs; what the server and the kernel do for it is not in that. How
+often the event loop wakes still differs; of requests that a transport answers within the process
+nothing does.
 """
 
 import argparse
 import importlib
+import json
 import os
 import statistics
 import sys
@@ -41,6 +44,11 @@ FORMS: dict[str, tuple[str, ...]] = {
     "an event stream": ("--port", "0"),
     "JSON": ("--port", "0", "--json"),
 }
+# What a transport within the process answers, by its path.
+BODIES = {
+    "/stream": ("text/event-stream", b"event: message\r\ndata: %s\r\n\r\n"),
+    "/json": ("application/json", b"%s"),
+}
 WARM_UP = 50
 
 # The library leaves a part of its work, the end of its asynchronous generators, to the event loop
@@ -57,7 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.repeat:
         client, url, calls = options.repeat
-        anyio.run(repeat, CLIENTS[client], url, int(calls))
+        run = repeat_within if url in BODIES else repeat
+        anyio.run(run, CLIENTS[client], url, int(calls))
         return
     python = ".".join(map(str, sys.version_info[:3]))
     said = "instructions of each call" if options.instructions else f"{options.calls} calls each"
@@ -105,7 +114,7 @@ async def measure(url: str, calls: int) -> list[list[float]]:
 
 
 def print_instructions() -> None:
-    """Print what the process of each client does."""
+    """Print what the process of each client does, and what it does where nothing waits."""
     os.environ["PYTHONHASHSEED"] = "0"
     print("| answer | plain | ours | ours / plain |")
     print("|---|---|---|---|")
@@ -113,6 +122,9 @@ def print_instructions() -> None:
         with serving(SERVER, *arguments) as url:
             plain, ours = (counted(client, url) for client in CLIENTS)
         print(f"| {form} | {plain:,} | {ours:,} | {ours / plain:.3f} |", flush=True)
+    for path in BODIES:
+        plain, ours = (counted(client, path) for client in CLIENTS)
+        print(f"{path[1:]} within the process: {ours - plain:,} of {ours:,} are ours", flush=True)
 
 
 def counted(client: str, url: str) -> int:
@@ -128,6 +140,35 @@ async def repeat(client: Any, url: str, calls: int) -> None:
     async with connected(url, client) as session:
         for _ in range(calls):
             await session.call_tool("echo", {"text": "hello"})
+
+
+async def repeat_within(client: Any, path: str, calls: int) -> None:
+    """Send so many requests of one session to a transport that answers them itself."""
+    library: Any = importlib.import_module(LIBRARY)
+    kind, form = BODIES[path]
+    headers = {"content-type": kind, "mcp-session-id": "1868a90c-0f3e-4d3b-9a51-7c2f4f0e6b1d"}
+
+    async def answer(request: Any) -> Any:
+        body = json.loads(request.content)
+        result = {"jsonrpc": "2.0", "id": body["id"], "result": {"content": []}}
+        content = form % json.dumps(result).encode()
+        return library.Response(200, headers=headers, stream=Pieces(content))
+
+    class Pieces(library.AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, content: bytes) -> None:
+            self.content = content
+
+        async def __aiter__(self) -> AsyncGenerator[bytes]:
+            yield self.content
+
+    transport = library.MockTransport(answer)
+    async with client(transport=transport, base_url="http://127.0.0.1:8000") as http_client:
+        for number in range(calls):
+            method = "tools/call" if number else "initialize"
+            message = {"jsonrpc": "2.0", "id": number, "method": method}
+            own = {"mcp-session-id": headers["mcp-session-id"]} if number else {}
+            async with http_client.stream("POST", path, json=message, headers=own) as response:
+                await response.aread()
 
 
 @asynccontextmanager
