@@ -19,8 +19,6 @@ import anyio.abc
 import anyio.lowlevel
 import h11
 
-from mcp_session.testing.ports import free_port
-
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
@@ -144,7 +142,7 @@ class ScriptedServer:
         self.connections = 0
         """How many connections were accepted."""
         self.open_connections = 0
-        self.port = free_port()
+        self.port = 0
         self._tasks = tasks
         self._serving = anyio.CancelScope()
 
@@ -169,6 +167,7 @@ class ScriptedServer:
         listener.settimeout(0)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(1024)
+        self.port = listener.getsockname()[1]
         self._serving = anyio.CancelScope()
         self._tasks.start_soon(self._accept, listener, self._serving)
 
