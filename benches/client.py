@@ -10,8 +10,8 @@ that whatever disturbs the machine disturbs all. Printed are the medians, and th
 turns' own ratios and differences; a second plain client, in the same turns, shows what is noise.
 With `--instructions` what the client's process does for a call is counted under valgrind, which
 no other work on the machine disturbs; what the server and the kernel do for it is not in that. How
-often the event loop wakes still differs; of requests that a transport answers within the process
-nothing does.
+often the event loop wakes still differs; for requests that a transport answers within the process
+it does not.
 """
 
 import argparse

@@ -26,6 +26,7 @@ from mcp_session.testing import (
     ScriptedClient,
     SmallServer,
     free_port,
+    ports,
     scripted_server,
     strategies,
     write_request,
@@ -36,8 +37,6 @@ from golden import TESTS
 
 SERVER = str(TESTS / "python" / "faulty_server.py")
 FAULTY_SERVER = TESTS / "check" / "faulty_server.py"
-# The lowest and the highest of the ports that Linux gives to who asks for any.
-GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
@@ -45,8 +44,9 @@ KIT = [
     "mcp_session.testing",
     *("mcp_session.testing.assertions", "mcp_session.testing.client"),
     *("mcp_session.testing.events", "mcp_session.testing.guarantees"),
-    *("mcp_session.testing.machine", "mcp_session.testing.processes"),
-    *("mcp_session.testing.scripted", "mcp_session.testing.strategies"),
+    *("mcp_session.testing.machine", "mcp_session.testing.ports"),
+    *("mcp_session.testing.processes", "mcp_session.testing.scripted"),
+    "mcp_session.testing.strategies",
 ]
 DOCUMENTED = [it for name in KIT for it in documented(import_module(name))]
 
@@ -149,13 +149,13 @@ def test_a_command_is_killed_and_restarted_on_its_port_and_forgets() -> None:
         assert client.send("POST", PING, session_id=session_id).status == 404
 
 
-@pytest.mark.skipif(not GIVEN.exists(), reason="which ports the system gives is told by Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="which ports it gives is told by Linux")
 def test_a_port_that_is_free_is_none_that_the_system_gives_to_others() -> None:
-    lowest, highest = map(int, GIVEN.read_text(encoding="ascii").split())
+    lowest, highest = map(int, ports.GIVEN_TO_ANYBODY.read_text(encoding="ascii").split())
 
-    ports = [free_port() for _ in range(100)]
+    free = [free_port() for _ in range(100)]
 
-    assert not [port for port in ports if lowest <= port <= highest]
+    assert not [port for port in free if lowest <= port <= highest]
 
 
 def test_a_command_that_ends_at_once_is_said_to() -> None:
