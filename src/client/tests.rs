@@ -247,3 +247,62 @@ fn a_restore_whose_connection_breaks_leaves_none_of_the_others_untold() {
     });
     assert_eq!([3], *refused.collect::<Vec<_>>());
 }
+
+/// A client with a session of this ID that its server has given it a stream for push in.
+fn with_a_stream(id: &'static str) -> Client {
+    let mut client = Client::new(Options::default(), 7);
+    let head = ResponseHead {
+        session_id: Some(id),
+        content_type: Some("text/event-stream"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let (mut opening, _sent) = begun(&mut client, OPENING);
+    let _opened = opening.response(&mut client, &head).unwrap();
+    let (mut stream, _sent) = sent_in(&mut client, Method::Get, id);
+    let opened = stream.response(&mut client, &ResponseHead { session_id: None, ..head }).unwrap();
+    assert!(matches!(opened, Step::Deliver(Handover { watch: Some(_), .. })), "{opened:?}");
+    client
+}
+
+fn sent_in(client: &mut Client, method: Method, id: &str) -> (RequestRun<&'static [u8]>, Step) {
+    let attached = RequestHead { method, session_id: Some(id), ..HEAD };
+    let Begin::Run(run, step) = client.begin(&attached, attached.outgoing(b"".as_slice())) else {
+        panic!("it passes")
+    };
+    (*run, step)
+}
+
+const REFUSED: TransportFailure<'_> = TransportFailure { kind: "ConnectError", sent: Sent::No };
+
+#[test]
+fn a_stream_that_waits_for_its_server_ends_once_its_session_is_closed() {
+    let mut client = with_a_stream("first");
+    let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
+    let waits = stream.failed(&mut client, REFUSED).unwrap();
+    assert!(matches!(waits, Step::Wait(_)), "{waits:?}");
+
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+
+    let step = stream.wait_over(&mut client).unwrap();
+    assert!(matches!(&step, Step::Answer(answer) if answer.status() == 404), "{step:?}");
+}
+
+#[test]
+fn a_stream_that_is_asked_for_in_a_closed_session_is_answered_as_its_server_answers() {
+    for status in [404, 409, 429, 500, 502, 503] {
+        let mut client = with_a_stream("first");
+        let _delete = sent_in(&mut client, Method::Delete, "first");
+        for _ in 0..3 {
+            let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
+            let head = ResponseHead::new(StatusCode::from_u16(status).unwrap());
+            let mut step = stream.response(&mut client, &head).unwrap();
+            while matches!(step, Step::Read(_)) {
+                step = stream.body_read(&mut client, Some(b"")).unwrap();
+            }
+            assert!(matches!(step, Step::Deliver(_)), "{status}: {step:?}");
+            let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
+            let step = stream.failed(&mut client, REFUSED).unwrap();
+            assert!(matches!(step, Step::Raise), "{step:?}");
+        }
+    }
+}

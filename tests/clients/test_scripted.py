@@ -685,6 +685,75 @@ async def test_a_re_initialization_is_not_led_elsewhere_nor_turned_into_another_
         ]
 
 
+async def test_a_re_initialization_goes_where_the_first_one_went_whatever_the_client_adds() -> None:
+    async with session(params={"key": "1"}) as scene:
+        url = f"{scene.caller.url}?tenant=7"
+        moved = Caller(scene.caller.http_client, url)
+        moved.session = (await moved.send("POST", json=INITIALIZE, params={"tenant": "7"})).headers[
+            "mcp-session-id"
+        ]
+        scene.script.forget()
+
+        response = await moved.send("POST", json=call_of(1), params={"tenant": "7"})
+
+        assert response.status_code == 200
+        first, again = (it.target for it in scene.server.seen("initialize")[1:])
+        assert "tenant=7" in first
+        assert again == first
+
+
+async def test_a_server_that_leads_from_http_to_https_is_recovered_by_those_who_follow() -> None:
+    """On the ports that both have by default, where no server of a test can listen."""
+    sessions: list[str] = []
+    live: set[str] = set()
+
+    def answer(request: Any) -> Any:
+        if request.url.scheme == "http":
+            return sdk.http.Response(308, headers={"location": "https://mcp.example/mcp"})
+        message = json.loads(request.content)
+        if message["method"] == "initialize":
+            sessions.append(f"session-{len(sessions) + 1}")
+            live.add(sessions[-1])
+            result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}}
+            answer = {"jsonrpc": "2.0", "id": message["id"], "result": result}
+            return sdk.http.Response(200, headers={"mcp-session-id": sessions[-1]}, json=answer)
+        if request.headers["mcp-session-id"] not in live:
+            return sdk.http.Response(404)
+        if "id" not in message:
+            return sdk.http.Response(202)
+        return sdk.http.Response(200, json={"jsonrpc": "2.0", "id": message["id"], "result": {}})
+
+    transport, url = sdk.http.MockTransport(answer), "http://mcp.example/mcp"
+    async with sdk.create_http_client(transport=transport, follow_redirects=True) as http_client:
+        opened = await http_client.post(url, json=INITIALIZE)
+        attached = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        live.clear()
+
+        answered = await http_client.post(url, json=call_of(1), headers=attached)
+
+        assert "result" in answered.json()
+        assert sessions == ["session-1", "session-2"]
+
+
+async def test_a_redirect_of_a_request_without_a_host_is_the_callers() -> None:
+    def answer(request: Any) -> Any:
+        if b"initialize" in request.content:
+            return sdk.http.Response(200, headers={"mcp-session-id": "session-1"})
+        return sdk.http.Response(307, headers={"location": "/moved"})
+
+    transport = sdk.http.MockTransport(answer)
+    async with sdk.create_http_client(transport=transport) as http_client:
+        url = "http://mcp.example/mcp"
+        await http_client.post(url, json=INITIALIZE)
+        headers = {"mcp-session-id": "session-1"}
+        request = http_client.build_request("POST", url, json=call_of(1), headers=headers)
+        del request.headers["host"]
+
+        response = await http_client.send(request, follow_redirects=False)
+
+        assert response.status_code == 307
+
+
 async def test_a_re_initialization_that_is_led_in_a_circle_ends() -> None:
     async def redirect(exchange: Exchange) -> None:
         await exchange.answer(307, headers={"location": exchange.request.target})
@@ -761,6 +830,53 @@ async def test_after_a_session_was_closed_nothing_is_answered_for_its_server() -
         sent = [(request.method, request.session) for request in scene.server.requests[-4:]]
         assert sent == [(method, "session-1") for method in ("POST", "POST", "DELETE", "GET")]
         assert len(scene.server.seen("initialize")) == 1
+
+
+@pytest.mark.parametrize("status", [204, 405, 503])
+async def test_a_stream_that_waits_for_its_server_is_given_up_when_its_session_is_closed(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What waits by the clock waits for ever.
+    monkeypatch.setattr("mcp_session._client.driver.random.uniform", always(7200.0))
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(status)
+
+    async with session() as scene:
+        scene.script.parts |= {"GET": answer_503, "DELETE": answer}
+        statuses: list[int] = []
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                statuses.append(response.status_code)
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await scene.server.until(lambda server: server.seen("GET"))
+                await anyio.wait_all_tasks_blocked()
+                assert (await scene.caller.delete()).status_code == status
+
+        assert statuses == [404]
+        assert len(scene.server.seen("GET")) == 1
+
+
+async def test_a_stream_of_a_session_that_was_closed_fails_as_without_us() -> None:
+    async with session() as scene:
+        scene.script.parts["GET"] = stream_nothing_for_ever
+        async with scene.caller.get() as response:
+            assert response.status_code == 200
+        scene.script.parts["DELETE"] = answer_503
+        await scene.caller.delete()
+
+        scene.script.parts["GET"] = answer_503
+        with anyio.fail_after(SOON_SECONDS):
+            async with scene.caller.get() as response:
+                assert response.status_code == 503
+            scene.server.down()
+            with pytest.raises(sdk.http.TransportError):
+                async with scene.caller.get():
+                    pass
 
 
 async def test_a_delete_of_a_session_that_was_lost_goes_to_its_last_id() -> None:

@@ -186,7 +186,8 @@ class RequestDriver:
                 opening = Opening.of(self._request, self._send_options, self._wire.client)
                 self._opening = self._driver.open_session(run.session, opening)
             return await self.send(stream=stream)
-        self._wake_all()
+        if self._session is not None:
+            self._session.waiting.wake_all(is_closed=True)
         with library.waits.move_on_after(recovery.DELETE_SECONDS):
             return await self.send(stream=stream)
         message = "the session was not ended in time"
@@ -299,7 +300,8 @@ class RequestDriver:
             # The caller follows it, with the ID by which it is known here.
             following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
             scheme, _, host, port, path = wire.library.parts(following.url)[:5]
-            run.redirected(scheme, following.headers["host"], path, authority_of(host, port))
+            named = following.headers.get("host", "")
+            run.redirected(scheme, named, path, authority_of(host, port))
         if events := run.events():
             await wire.options.tell(events, wire.library.waits)
 
@@ -330,7 +332,7 @@ class RequestDriver:
                 # Many clients lose one server together; they should not come back together.
                 jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
                 with self._wire.library.waits.move_on_after(seconds * jitter):
-                    await session.waiting.for_a_new_session()
+                    await session.waiting.for_the_server()
                 return run.wait_over()
             case CircuitOpen():
                 is_over = session.has_cooled(step.number, step.seconds)
@@ -427,4 +429,4 @@ def is_answer_to(request: httpx2.Request, response: httpx2.Response) -> bool:
     if sent is request:
         return True
     is_of_session = name in request.headers and sent.headers.get(name) == request.headers[name]
-    return is_of_session and recovery.sent_to(sent) == recovery.sent_to(request)
+    return is_of_session and recovery.is_within_origin(request, sent)

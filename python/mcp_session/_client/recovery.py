@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_session._core import RecoveryRun
 
 __all__ = ["DELETE_SECONDS", "FollowedSession", "Leader", "Opening"]
-__all__ += ["delete", "newer_cookies", "recover", "sent_to"]
+__all__ += ["delete", "is_within_origin", "newer_cookies", "recover"]
 
 DELETE_SECONDS = 5.0
 
@@ -242,19 +242,29 @@ async def _send(  # noqa: PLR0913, PLR0917 - what a request is made of
         headers=opening.headers + own,
         extensions=opening.extensions | extensions,
     )
+    # The client's default parameters are in it already; put on again, they replace all others.
+    request.url = opening.url
     response = await wire.send(request, stream=True, **opening.send_options)
     for _ in range(client.max_redirects):
         following = response.next_request
-        # Those are followed which repeat the message and stay within the origin, as
-        # `next_request_within_origin` of `mcp.shared._httpx_utils` has it.
-        if following is None or sent_to(following) != sent_to(request):
+        if following is None or not is_within_origin(request, following):
             break
         await drain(response, wire.library)
         response = await wire.send(following, stream=True, **opening.send_options)
     return response
 
 
-def sent_to(request: httpx2.Request) -> tuple[object, ...]:
-    """Give what stays alike where a redirect repeats a message within its origin."""
-    url = request.url
-    return request.method, url.scheme, url.netloc, url.userinfo
+def is_within_origin(request: httpx2.Request, following: httpx2.Request) -> bool:
+    """Say whether a redirect repeats this message within its origin.
+
+    As `next_request_within_origin` of `mcp.shared._httpx_utils` has it: on default ports, from
+    http to https of the same host as well.
+    """
+    url, next_url = request.url, following.url
+    origin = url.scheme, url.netloc
+    upgraded = ("https", url.netloc) if url.scheme == "http" and url.port is None else origin
+    return (
+        following.method == request.method
+        and (next_url.scheme, next_url.netloc) in {origin, upgraded}
+        and next_url.userinfo in {b"", url.userinfo}
+    )

@@ -19,6 +19,9 @@ __all__ = ["Waiting", "Waits"]
 # What those wait for who need another session, whoever makes it.
 NEW_SESSION = object()
 
+# What those wait for whose server is not there: another session, or the end of theirs.
+SERVER = object()
+
 
 async def call_apart(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Call what may be cancelled for reasons of its own; those are not its caller's."""
@@ -72,17 +75,17 @@ class Waiting:
     def count(self) -> int:
         """How many are held."""
         with self._lock:
-            held = (len(those) for key, those in self._waiters.items() if key is not NEW_SESSION)
-            return sum(held)
+            apart = NEW_SESSION, SERVER
+            return sum(len(it) for key, it in self._waiters.items() if key not in apart)
 
     async def until(self, is_settled: Callable[[], bool], key: bytes | None) -> None:
         """Wait until this is so; it is asked again whenever somebody is woken."""
         while not await self._woken(is_settled, key):
             pass
 
-    async def for_a_new_session(self) -> None:
-        """Wait until another session stands."""
-        await self._woken(lambda: False, NEW_SESSION)
+    async def for_the_server(self) -> None:
+        """Wait until another session stands, or its caller has ended this one."""
+        await self._woken(lambda: False, SERVER)
 
     def add(self, waiter: object, wake: Callable[[], object], key: object = NEW_SESSION) -> None:
         """Let one wait, whom this wakes, from any thread; until it is removed."""
@@ -102,12 +105,13 @@ class Waiting:
         if key is not None:
             self._wake(key)
 
-    def wake_all(self, *, has_new_session: bool = False) -> None:
+    def wake_all(self, *, has_new_session: bool = False, is_closed: bool = False) -> None:
         """Let all who are held look again: the recovery is over, or one of them may lead."""
+        apart = {NEW_SESSION: has_new_session, SERVER: has_new_session or is_closed}
         with self._lock:
             keys = tuple(self._waiters)
         for key in keys:
-            if has_new_session or key is not NEW_SESSION:
+            if apart.get(key, True):
                 self._wake(key)
 
     async def _woken(self, is_settled: Callable[[], bool], key: object) -> bool:

@@ -326,7 +326,12 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         outgoing: Option<Outgoing<B>>,
         detail: String,
     ) -> Step {
-        if client.options.outage_shield == Shield::Down || self.facts.role != Role::Ordinary {
+        // Nobody waits in a session that its caller has ended.
+        let is_over = self.facts.method == Method::Get && self.is_of_closed_session(client);
+        if client.options.outage_shield == Shield::Down
+            || self.facts.role != Role::Ordinary
+            || is_over
+        {
             self.hand_back(client);
             return Step::Raise;
         }

@@ -140,6 +140,11 @@ impl<B> RequestRun<B> {
         self.followed(client)?.events.pop()
     }
 
+    /// Whether its caller has sent DELETE for its session.
+    fn is_of_closed_session(&self, client: &mut Client) -> bool {
+        self.followed(client).is_some_and(|followed| followed.is_closed())
+    }
+
     fn followed<'c>(&self, client: &'c mut Client) -> Option<&'c mut FollowedSession> {
         client.registry.session(self.slot?)
     }
@@ -271,6 +276,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     pub fn wait_over(&mut self, client: &mut Client) -> Result<Step, Misuse> {
         let outgoing = self.state.take_waiting().ok_or(Misuse)?;
         self.turn = Turn::Later;
+        if self.is_of_closed_session(client) {
+            return Ok(self.lost("its session was ended"));
+        }
         Ok(self.start(client, outgoing))
     }
 

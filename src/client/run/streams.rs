@@ -24,7 +24,8 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     pub(super) fn wait_before(&self, followed: &FollowedSession) -> Option<Duration> {
         let is_first_try = self.facts.method == Method::Get
             && self.facts.last_event_id.is_none()
-            && self.turn == Turn::First;
+            && self.turn == Turn::First
+            && !followed.is_closed();
         is_first_try.then(|| followed.standalone.delay()).filter(|delay| !delay.is_zero())
     }
 
@@ -56,6 +57,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             };
         }
         let is_ours = refusal::is_refusal(head.status)
+            && !self.is_of_closed_session(client)
             && head.status != StatusCode::UNAUTHORIZED
             && (head.status != StatusCode::METHOD_NOT_ALLOWED || self.resumes.is_some());
         if !is_ours || client.options.outage_shield == Shield::Down {
@@ -71,8 +73,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             };
         }
         let Some(followed) = self.followed(client) else { return Step::Deliver(handover) };
-        let has_ended = !followed.session.is_live() && !followed.is_closed();
-        if head.status == StatusCode::NOT_FOUND && has_ended {
+        if head.status == StatusCode::NOT_FOUND && !followed.session.is_live() {
             // Of streams it says nothing: the session has ended, and the next may have them.
             return self.wait_for_server(client, request, String::new());
         }

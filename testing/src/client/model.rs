@@ -389,7 +389,7 @@ impl Model {
         let is_shielded = self.has_outage_shield()
             && !matches!(it.what, What::Initialize | What::Malformed)
             && (it.is_followed || it.what != What::Discover);
-        if !is_shielded {
+        if !is_shielded || it.what.is_get() && self.is_of_closed(request) {
             self.leave_to_the_next(request);
             return Step::Raise;
         }
@@ -402,6 +402,9 @@ impl Model {
 
     pub fn went_on(&mut self, request: usize, was_held: bool) -> Step {
         self.requests[request].is_first = false;
+        if !was_held && self.is_of_closed(request) {
+            return self.lost(request);
+        }
         if !was_held {
             return self.start(request);
         }
@@ -463,7 +466,7 @@ impl Model {
 
     fn start(&mut self, request: usize) -> Step {
         let what = self.requests[request].what;
-        if what == What::Get && self.requests[request].is_first {
+        if what == What::Get && self.requests[request].is_first && !self.is_of_closed(request) {
             // The first death costs nothing.
             let wait = wait_after(self.session(request).failures.saturating_sub(1));
             if !wait.is_zero() {
@@ -696,6 +699,7 @@ impl Model {
                     405 => self.requests[request].resumes.is_none(),
                     status => status < 400,
                 };
+                let is_the_callers = is_the_callers || self.is_of_closed(request);
                 if is_the_callers || !self.has_outage_shield() {
                     return self.refused_to_its_caller(request, head.status).unwrap_or(as_it_came);
                 }
@@ -704,7 +708,6 @@ impl Model {
                 let cause = if is_resumption && may_pass { Cause::Gateway } else { cause };
                 let is_of_the_dead = !is_resumption
                     && head.status == 404
-                    && !self.session(request).is_closed
                     && self.session(request).session.live_id().is_none();
                 let cause = if is_of_the_dead { Cause::NoServer } else { cause };
                 self.ended(request, cause).unwrap_or(as_it_came)
@@ -812,6 +815,11 @@ impl Model {
             }
             None => Local::NotFound,
         })
+    }
+
+    /// Whether its session was ended by its caller.
+    fn is_of_closed(&self, request: usize) -> bool {
+        self.requests[request].session.is_some_and(|session| self.sessions[session].is_closed)
     }
 
     fn let_go(&mut self, request: usize) {
