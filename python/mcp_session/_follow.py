@@ -9,7 +9,6 @@ import functools
 import importlib
 import inspect
 import logging
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,11 +68,12 @@ def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
     adapter = _adapter_of(client)
     if adapter is None:
         # Some SDKs wrap what they are given, and hand the wrapper to the transport.
-        held = [it for it in _held_by(client) if _adapter_of(it) is not None]
+        held = {id(it): it for it in _held_by(client) if _adapter_of(it) is not None}
         if len(held) != 1:
             message = f"follow takes a client of httpx or httpx2, not {_name_of(client)}"
             raise TypeError(message)
-        sender, adapter = held[0], _adapter_of(held[0])
+        (sender,) = held.values()
+        adapter = _adapter_of(sender)
     adapter.follow(sender, options)
     return client
 
@@ -127,12 +127,13 @@ class _Installation:
 
     def install(self, options: dict[str, Any]) -> None:
         """Check everything that can be wrong, then wrap."""
+        # Not under the lock: what is imported may install as well, here or in another thread.
+        transport = _transport_of_the_sdk()
+        checked_options(options)
         with self._lock:
-            transport = _transport_of_the_sdk()
-            checked_options(options)
             self._options = options
             current: Any = transport.post_writer
-            if current is self._wrapper:
+            if self._is_within(current):
                 return
             self._transport, self._original = transport, current
             self._wrapper = transport.post_writer = self._wrapped(current)
@@ -144,6 +145,11 @@ class _Installation:
             if self._transport is not None and self._transport.post_writer is self._wrapper:
                 self._transport.post_writer = self._original
                 self._transport = self._original = self._wrapper = None
+
+    def _is_within(self, current: Callable[..., object]) -> bool:
+        """Say whether this is our wrapper, or says that it is wrapped around it."""
+        ours = self._wrapper
+        return ours is not None and inspect.unwrap(current, stop=lambda it: it is ours) is ours
 
     def _wrapped(self, original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         @functools.wraps(original)
@@ -173,16 +179,19 @@ _INSTALLATION = _Installation()
 
 def checked_options(options: dict[str, Any]) -> Any:  # noqa: ANN401 - its class is not imported yet
     """Make the options of a client, or raise what is wrong with them."""
-    return importlib.import_module("mcp_session._client.options").Options(**options)
+    return importlib.import_module("mcp_session._client.options").Options.of(options)
 
 
 def _adapter_of(client: object) -> Any:  # noqa: ANN401 - one of four classes
-    """Find our class for this client's library; whoever has a client has imported that."""
-    for library in ("httpx2", "httpx"):
-        module = sys.modules.get(library)
-        for kind in ("AsyncClient", "Client"):
-            if module is not None and isinstance(client, getattr(module, kind)):
-                return getattr(importlib.import_module(f"mcp_session.{library}"), kind)
+    """Find our class for this client's library.
+
+    By the names of its classes: another thread may be importing a library just now, and something
+    else may have taken the place of a class there.
+    """
+    for kind in type(client).__mro__:
+        library = kind.__module__.partition(".")[0]
+        if library in {"httpx", "httpx2"} and kind.__name__ in {"AsyncClient", "Client"}:
+            return getattr(importlib.import_module(f"mcp_session.{library}"), kind.__name__)
     return None
 
 
@@ -197,7 +206,11 @@ def _held_by(wrapper: object) -> list[object]:
 
 def _slots_of(kind: type) -> list[str]:
     slots: Any = vars(kind).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else list(slots)
+    names = [slots] if isinstance(slots, str) else list(slots)
+    owner = kind.__name__.lstrip("_")
+    # What is private is kept under another name.
+    is_private = [name.startswith("__") and not name.endswith("__") for name in names]
+    return [f"_{owner}{it}" if hidden else it for it, hidden in zip(names, is_private, strict=True)]
 
 
 def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
@@ -213,14 +226,24 @@ def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
     transport: Any = getattr(module, "StreamableHTTPTransport", None)
     post_writer = getattr(transport, "post_writer", None)
     if not inspect.iscoroutinefunction(post_writer) or _second_parameter(post_writer) != "client":
-        from importlib.metadata import version  # noqa: PLC0415 - only what fails pays for it
-
         message = (
-            f"mcp_session.install does not know the transport of mcp {version('mcp')}, which has no"
-            f" coroutine StreamableHTTPTransport.post_writer(self, client, ...): {HOOK}"
+            f"mcp_session.install does not know the transport of mcp {_version_of('mcp')}, which"
+            f" has no coroutine StreamableHTTPTransport.post_writer(self, client, ...): {HOOK}"
         )
         raise RuntimeError(message)
     return transport
+
+
+def _version_of(distribution: str) -> str:
+    from importlib.metadata import (  # noqa: PLC0415 - only what fails pays for it
+        PackageNotFoundError,
+        version,
+    )
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "of an unknown version"
 
 
 def _second_parameter(function: Callable[..., object]) -> str:

@@ -1,11 +1,14 @@
 """Clients that somebody else made: one that is made to follow, and all of a process."""
 
+import functools
 import importlib
+import importlib.metadata
 import logging
 import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -77,6 +80,35 @@ class ReadOnly(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
         object.__setattr__(self, name, value)
 
 
+class Wraps(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
+    """A client that keeps what it makes of what is put upon it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, functools.partial(value) if name == "send" else value)
+
+
+class TwiceHeld:
+    """A wrapper that keeps its client under two names."""
+
+    def __init__(self, inner: Any) -> None:
+        self.client = self._client = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+class PrivatelyHeld:
+    """A wrapper that keeps its client under a name that is private to its class."""
+
+    __slots__ = ("__inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self.__inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__inner, name)
+
+
 # `follow`: one client.
 
 
@@ -134,10 +166,11 @@ async def test_to_follow_twice_is_to_follow_once() -> None:
         assert mcp_session.follow(http_client, quirks=False).send == send
 
 
-async def test_what_is_wrapped_is_made_to_follow() -> None:
+@pytest.mark.parametrize("wrap", [Wrapper, TwiceHeld, PrivatelyHeld])
+async def test_what_is_wrapped_is_made_to_follow(wrap: Any) -> None:
     small = SmallServer()
     async with scripted_server(small) as server, sdk.http.AsyncClient() as http_client:
-        caller = Caller(mcp_session.follow(Wrapper(http_client)), server.url)
+        caller = Caller(mcp_session.follow(wrap(http_client)), server.url)
         await caller.open()
         small.forget()
 
@@ -161,6 +194,42 @@ async def test_a_client_of_ours_is_left_as_it_is() -> None:
 async def test_what_cannot_be_made_to_follow_is_refused_by_its_class(make: Any, name: str) -> None:
     with pytest.raises(TypeError, match=name):
         mcp_session.follow(make())
+
+
+async def test_a_client_that_is_refused_sends_as_it_did_before() -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, Wraps() as http_client:
+        for _ in range(3):
+            with pytest.raises(TypeError, match=r"the send of a .*Wraps cannot be replaced"):
+                mcp_session.follow(http_client)
+        assert "send" not in vars(http_client)
+
+        caller = Caller(http_client, server.url)
+        await caller.open()
+        small.forget()
+
+        assert (await caller.post(call_of(1))).status_code == 404
+
+
+async def test_a_client_follows_whatever_stands_in_the_modules_of_the_libraries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for library in ("httpx", "httpx2"):
+        if library != sdk.LIBRARY:
+            monkeypatch.setitem(sys.modules, library, ModuleType(library))
+    async with sdk.http.AsyncClient() as http_client:
+        monkeypatch.setattr(sdk.http, "AsyncClient", OfTheApplication)
+
+        assert mcp_session.follow(http_client) is http_client
+        assert "send" in vars(http_client)
+
+
+async def test_an_option_that_there_is_not_is_named_beside_those_that_there_are() -> None:
+    async with sdk.http.AsyncClient() as http_client:
+        with pytest.raises(TypeError, match="there is no option 'retries', only quirks, mis"):
+            mcp_session.follow(http_client, retries=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="there is no option 'retries', only quirks, mis"):
+        mcp_session.install(retries=1)  # type: ignore[call-arg]
 
 
 async def test_a_wrong_option_changes_no_client() -> None:
@@ -272,6 +341,59 @@ async def test_what_others_wrapped_around_ours_stays_when_ours_goes() -> None:
         TRANSPORT.post_writer = before
 
 
+async def test_to_install_again_around_what_others_wrapped_wraps_no_more() -> None:
+    before = TRANSPORT.post_writer
+    mcp_session.install()
+    ours = TRANSPORT.post_writer
+
+    @functools.wraps(ours)
+    async def theirs(*arguments: Any) -> None:
+        await ours(*arguments)
+
+    TRANSPORT.post_writer = theirs
+    try:
+        mcp_session.uninstall()
+        mcp_session.install()
+
+        assert TRANSPORT.post_writer is theirs
+        TRANSPORT.post_writer = ours
+        mcp_session.uninstall()
+        assert TRANSPORT.post_writer is before
+    finally:
+        TRANSPORT.post_writer = before
+
+
+INSTALLS_WHEN_IT_IS_IMPORTED = """
+import importlib.abc
+import importlib.util
+import sys
+
+import mcp_session
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "mcp.client.streamable_http":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (run(module), mcp_session.install())
+        return spec
+
+sys.meta_path.insert(0, Finder())
+mcp_session.install()
+print("installed")
+"""
+
+
+def test_the_import_of_the_sdk_may_install_as_well() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", INSTALLS_WHEN_IT_IS_IMPORTED]
+
+    result = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+
+    assert (result.stdout, result.returncode) == ("installed\n", 0), result.stderr
+
+
 async def test_a_client_that_cannot_follow_is_named_and_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -329,6 +451,19 @@ def test_a_transport_that_looks_otherwise_is_refused_and_left_alone(
         mcp_session.install()
 
     assert getattr(transport, "post_writer", None) is before
+
+
+def test_a_transport_of_nobody_knows_which_version_is_refused_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(sdk.streamable, "StreamableHTTPTransport", None)
+
+    with pytest.raises(RuntimeError, match="the transport of mcp of an unknown version, which"):
+        mcp_session.install()
 
 
 def test_a_wrong_option_installs_nothing() -> None:

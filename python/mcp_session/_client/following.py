@@ -101,7 +101,7 @@ class Following:
 
         Raises `TypeError` that names the class of a client whose `send` cannot be another.
         """
-        checked = Options(**options)
+        checked = Options.of(options)
         with FOLLOWING:
             if not (isinstance(client, Following) or hasattr(client.send, "of_mcp_session")):
                 cls._follow(client, checked)
@@ -111,9 +111,14 @@ class Following:
         send: Any = partial(cls._sent, cls._drive(client, client.send, checked))
         # So that it is not put upon another of ours.
         send.of_mcp_session = True
+        before = vars(client).get("send")
         with suppress(Exception):  # a class may refuse attributes in its own way
             client.send = send
         if client.send is not send:
+            # Its class may have kept what it made of ours.
+            vars(client).pop("send", None)
+            if before is not None:
+                vars(client)["send"] = before
             given: object = client
             kind = type(given)
             message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"

@@ -3,9 +3,10 @@
 import inspect
 import logging
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
+from typing import Any
 
 from mcp_session._client.events import RecoveryFailed, RequestGivenUp, SessionEvent
 from mcp_session._client.waiting import Waits
@@ -52,6 +53,15 @@ class Options:
         _check_seconds("recovery_timeout", self.recovery_timeout)
         _check_seconds("hold_timeout", self.hold_timeout)
         self.machine(status_shield=False)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Options":
+        """Check options that somebody gives by name."""
+        names = [field.name for field in fields(cls)]
+        if unknown := next((it for it in options if it not in names), None):
+            message = f"there is no option {unknown!r}, only {', '.join(names)}"
+            raise TypeError(message)
+        return cls(**options)
 
     def machine(self, *, status_shield: bool) -> Client:
         """Make the machine of one HTTP client; `status_shield` is what counts without ours."""
