@@ -1,5 +1,6 @@
 """`mcp-session run`: any program of Python, with clients that follow their sessions."""
 
+import json
 import os
 import py_compile
 import subprocess
@@ -122,6 +123,39 @@ def test_the_processes_that_a_program_spawns_find_its_functions(name: str, tmp_p
     result = run(name, cwd=tmp_path)
 
     assert (result.stdout, result.returncode, result.stderr) == ("[2, 4]\n", 0, "")
+
+
+@pytest.mark.parametrize("name", ["program.py", f".{os.sep}program.py", "program.pyz", "folder"])
+def test_a_program_that_goes_elsewhere_finds_what_lies_beside_it(name: str, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    text = "import json, os, sys\nos.chdir('elsewhere')\nimport beside\n"
+    text += "print(json.dumps([sys.argv, __file__]))\n"
+    for place, main in ((tmp_path, "program.py"), (folder, "__main__.py")):
+        (place / main).write_text(text)
+        (place / "beside.py").touch()
+    zipapp.create_archive(folder, tmp_path / "program.pyz")
+    given = name if name != "folder" else f".{os.sep}{name}"
+
+    result = run(given, "x", cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    called_by, file = json.loads(result.stdout)
+    assert called_by == [given, "x"]
+    assert file.startswith(str(tmp_path))
+
+
+def test_what_is_no_program_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+
+    folder = run(f"{tmp_path}{os.sep}folder")
+    binary = run(sys.executable)
+
+    assert "folder is a folder that cannot be run: it has no __main__" in folder.stderr
+    assert f"{sys.executable} is no program of Python" in binary.stderr
+    assert "Traceback" not in folder.stderr + binary.stderr
+    assert {folder.returncode, binary.returncode} == {1}
 
 
 def test_an_archive_is_run(tmp_path: Path) -> None:

@@ -254,4 +254,4 @@ class _extra:  # noqa: N801 - reads as the statement that it is
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """End with the command that installs it."""
         if isinstance(error, ModuleNotFoundError) and error.name in NEEDED:
-            _misused(f"this needs {error.name}: {how_to_install('check')}")
+            sys.exit(f"mcp-session: this needs {error.name}: {how_to_install('check')}")

@@ -35,10 +35,7 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
     True
     """
     if Path(name).suffix in {".py", ".pyc", ".pyw", ".pyz"} or os.sep in name:
-        if not Path(name).exists():
-            message = f"there is no file {name}"
-            raise NoSuchProgramError(message)
-        return _of_file(Path(name), arguments)
+        return _of_file(name, arguments)
     scripts = Path(sysconfig.get_path("scripts"))
     script = next(iter(entry_points(group="console_scripts", name=name)), None)
     if script is not None:
@@ -49,7 +46,7 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
 
         return run_script
     if _is_of_python(scripts / name):
-        return _of_file(scripts / name, arguments)
+        return _of_file(str(scripts / name), arguments)
     if _is_module(name):
         return _of_module(name, arguments)
     message = f"{name} is no file, and no console script and no module of {sys.prefix}"
@@ -58,18 +55,36 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
     raise NoSuchProgramError(message)
 
 
-def _of_file(path: Path, arguments: Sequence[str]) -> Program:
+def _of_file(name: str, arguments: Sequence[str]) -> Program:
+    # It is found from wherever the program goes.
+    path = Path(name).absolute()
+    # A folder or an archive is looked into for a module of this name.
+    inside: Any = pkgutil.get_importer(str(path))
+    spec = None if inside is None else inside.find_spec("__main__")
+    if spec is None and (wrong := _wrong_with(path)):
+        message = wrong.format(name)
+        raise NoSuchProgramError(message)
+
     def run_file() -> NoReturn:
-        # A folder or an archive is looked into for a module of this name.
-        inside: Any = pkgutil.get_importer(str(path))
-        if inside is not None and (spec := inside.find_spec("__main__")) is not None:
-            _prepare(path, str(path), arguments)
+        if spec is not None:
+            _prepare(path, name, arguments)
             _run_found(spec)
-        _prepare(path.resolve().parent, str(path), arguments)
+        _prepare(path.resolve().parent, name, arguments)
         loader, code = _read(path)
         _run(code, loader, str(path))
 
     return run_file
+
+
+def _wrong_with(path: Path) -> str | None:
+    if not path.exists():
+        return "there is no file {}"
+    if path.is_dir():
+        return "{} is a folder that cannot be run: it has no __main__"
+    # Of a pipe, what is read is gone.
+    if path.is_file() and path.suffix != ".pyc" and b"\0" in path.read_bytes():
+        return "{} is no program of Python"
+    return None
 
 
 def _read(path: Path) -> tuple[object, CodeType]:
