@@ -74,9 +74,8 @@ class Client:
         streamed. `defaults` are the headers of the HTTP client, with a method `get`: credentials
         that stand there too are the client's, not the request's own. `own_auth` (`bytes` or
         `None`) stands for credentials of its own that it will get on its way; only whether they
-        are the same counts. `authority` (`str`, `bytes` or `None`): the host and port that it is sent
-        to,
-        whatever its `Host` says.
+        are the same counts. `authority` (`str`, `bytes` or `None`): the host and port that it is
+        sent to, whatever its `Host` says.
 
         Returns a `RequestRun`; `None` for a request to be sent as if we were not there; `True`
         for one whose body is to be read first. Raises `TypeError` and `ValueError` for wrong
