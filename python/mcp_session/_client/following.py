@@ -111,14 +111,15 @@ class Following:
         send: Any = partial(cls._sent, cls._drive(client, client.send, checked))
         # So that it is not put upon another of ours.
         send.of_mcp_session = True
-        before = vars(client).get("send")
+        own: dict[str, Any] = client.__dict__
+        before = own.get("send")
         with suppress(Exception):  # a class may refuse attributes in its own way
             client.send = send
         if client.send is not send:
             # Its class may have kept what it made of ours.
-            vars(client).pop("send", None)
+            own.pop("send", None)
             if before is not None:
-                vars(client)["send"] = before
+                own["send"] = before
             given: object = client
             kind = type(given)
             message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
