@@ -6,8 +6,10 @@ Run with the Python of an environment of `noxfile.py` (its session `soak` does):
 
 Every call says something that no other says, and the server writes down what it executes before
 it answers. So it can be counted: nothing was executed twice; every call ended; each one that
-failed was under way at a kill (or was disturbed by the proxy) and got an error. The memory and
-the sockets of the client are measured after a tenth of the kills and at the end.
+failed was under way during an outage (or was disturbed by the proxy) and got an error. An outage
+lasts from a kill to the first answer of a process started since: until then the client may be
+making no new session, because too many before it came to nothing. The memory and the sockets of
+the client are measured after a tenth of the kills and at the end.
 
 With `--proxy` the calls go through a proxy that, at random from the seed that is printed, delays,
 resets, truncates, and answers 404 before it forwards.
@@ -16,6 +18,7 @@ resets, truncates, and answers 404 before it forwards.
 import argparse
 import gc
 import logging
+import math
 import os
 import random
 import sys
@@ -77,16 +80,24 @@ class Failure:
 
 
 @dataclass
+class Outage:
+    """When no call was answered, as far as the client can know."""
+
+    begun: float
+    ended: float = math.inf
+
+
+@dataclass
 class Soak:
     """What was seen."""
 
     calls: dict[int, int] = field(default_factory=dict)
     """How many calls each task has made."""
     failures: dict[str, Failure] = field(default_factory=dict)
-    answered: anyio.Event = field(default_factory=anyio.Event)
-    """Set by the first answer after a kill."""
+    awaited: anyio.Event | None = None
+    """Set by the first answer of a process; none once it came, or while no process is up."""
     executions: Counter[str] = field(default_factory=Counter)
-    outages: list[tuple[float, float]] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
     disturbances: Counter[str] = field(default_factory=Counter)
     measures: list[tuple[int, int, int]] = field(default_factory=list)
@@ -121,7 +132,7 @@ class Soak:
             try:
                 answer = await client.call("echo", text=text)
                 assert answer == text, (answer, text)
-                self.answered.set()
+                self.note_answer()
             except sdk.CallError as error:
                 self.failures[text] = Failure(begun, time.monotonic(), error.message)
                 # An application that asks again at once would only be refused again.
@@ -129,15 +140,23 @@ class Soak:
             self.calls[task] += 1
 
     async def kill(self, server: RealServer) -> None:
-        begun = time.monotonic()
+        # What was answered before the kill may be read after it.
+        self.awaited = None
+        if not self.outages or self.outages[-1].ended < math.inf:
+            self.outages.append(Outage(time.monotonic()))
         server.kill()
         await anyio.sleep(random.choice([0, 0, 0.1, 0.5]))  # noqa: S311
         await server.start()
+        self.awaited = anyio.Event()
         # Of the processes some die before they have answered anything.
         if random.random() < 0.9:  # noqa: S311 - a share
-            self.answered = anyio.Event()
-            await self.answered.wait()
-        self.outages.append((begun, time.monotonic()))
+            await self.awaited.wait()
+
+    def note_answer(self) -> None:
+        if self.awaited is not None:
+            self.outages[-1].ended = time.monotonic()
+            self.awaited.set()
+            self.awaited = None
 
     def client(self, url: str) -> Any:
         def on_event(event: Any) -> None:
@@ -204,7 +223,8 @@ class Soak:
 
     def was_disturbed(self, failure: Failure) -> bool:
         return any(
-            failure.begun <= ended and begun <= failure.ended for begun, ended in self.outages
+            failure.begun <= outage.ended and outage.begun <= failure.ended
+            for outage in self.outages
         )
 
 
