@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use mcp_session_core::client::{
     Begin, Client as CoreClient, Credentials, Endpoint, HoldEnd, Look, Misuse, Options,
-    RequestHead, RequestRun as CoreRun, Sent, Shield, Step, TransportFailure,
+    RequestHead, RequestRun as CoreRun, ResponseHead, Sent, Shield, Source, Step, TransportFailure,
 };
 use mcp_session_core::session;
 use pyo3::prelude::*;
@@ -247,11 +247,19 @@ impl RequestRun {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone_ref(py)
     }
 
-    /// Whether what a `HeldBack` waits for is over, or the request itself is (`bool`).
+    /// Whether what a `HeldBack` or a `Wait` waits for is over, or the request itself is (`bool`).
     #[getter]
     fn is_settled(&self) -> bool {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        run.as_deref().is_none_or(CoreRun::is_settled)
+        run.as_deref().is_none_or(|run| run.is_settled(&mut self.client.lock()))
+    }
+
+    /// Whether it is not sent any more (`bool`): its caller has cancelled it, or has ended its
+    /// session.
+    #[getter]
+    fn is_called_off(&self) -> bool {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.as_deref().is_none_or(|run| run.is_called_off(&mut self.client.lock()))
     }
 
     /// The number of its session (`int`), or `None` if it is of none.
@@ -326,17 +334,25 @@ impl RequestRun {
 
     /// Take the head of the response: its `status` (`int`) and `headers` (iterable of
     /// tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
-    /// told decoded.
+    /// told decoded. `is_of_elsewhere` (`bool`): it is of somebody to whom a redirect has led, at
+    /// another origin or with another method.
+    #[pyo3(
+        signature = (status, headers, *, is_of_elsewhere=FlagArgument(false)),
+        text_signature = "($self, status, headers, *, is_of_elsewhere=False)",
+    )]
     fn response(
         &self,
         py: Python<'_>,
         status: StatusArgument,
         headers: &Bound<'_, PyAny>,
+        is_of_elsewhere: FlagArgument,
     ) -> PyResult<Py<PyAny>> {
+        let source = if is_of_elsewhere.0 { Source::Elsewhere } else { Source::Server };
         with_head(&status, headers, |head, is_encoded| {
             self.is_encoded.store(is_encoded, Ordering::Relaxed);
             self.is_success.store(head.status.is_success(), Ordering::Relaxed);
-            self.tell(py, |run, client| run.response(client, head))
+            let head = ResponseHead { source, ..*head };
+            self.tell(py, |run, client| run.response(client, &head))
         })
     }
 

@@ -381,9 +381,10 @@ impl RecoveryRun {
         self.number
     }
 
-    /// The message to send now (`RecoveryMessage`).
+    /// The message to send first (`RecoveryMessage`); or its end (`RecoveryEnd`), if its caller
+    /// has sent DELETE for the session before it went out.
     fn message(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(py, CoreRecovery::message)
+        self.tell(py, |run| run.message(&mut self.client.lock()))
     }
 
     /// Take the head of the response: its `status` (`int`) and `headers` (iterable of

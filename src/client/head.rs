@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::refusal::is_refusal;
 use crate::exchange::{Method, Misreports, Response};
 use crate::session::Outgoing;
 
@@ -57,6 +58,16 @@ pub struct Endpoint<'a> {
     pub path: &'a str,
 }
 
+impl Endpoint<'_> {
+    /// Whether a redirect from here to there stays within the origin, or leads from http to
+    /// https of the same host, both on their default ports.
+    pub(super) fn leads_within_origin(self, to: Endpoint<'_>) -> bool {
+        let has_port = self.host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+        let is_upgrade = (self.scheme, to.scheme) == ("http", "https") && !has_port;
+        self.host == to.host && (self.scheme == to.scheme || is_upgrade)
+    }
+}
+
 /// A fingerprint of the credentials that a request bears of its own, by a hash that is keyed
 /// for this process.
 ///
@@ -83,13 +94,16 @@ pub struct ResponseHead<'a> {
     pub content_encoding: Option<&'a str>,
     /// The value of `WWW-Authenticate`.
     pub www_authenticate: Option<&'a str>,
+    /// Who answered.
+    pub source: Source,
 }
 
 impl<'a> ResponseHead<'a> {
-    /// A head without headers.
+    /// A head without headers, of the server's.
     pub fn new(status: StatusCode) -> Self {
         Self {
             status,
+            source: Source::Server,
             session_id: None,
             content_type: None,
             content_encoding: None,
@@ -109,13 +123,32 @@ impl<'a> ResponseHead<'a> {
             www_authenticate: self.www_authenticate.map(str::as_bytes),
             body,
             misreports,
-            ..Response::new(self.status)
+            ..Response::new(if self.is_refusal_of_elsewhere() {
+                // Of the session its server has said no more than where to look.
+                StatusCode::FOUND
+            } else {
+                self.status
+            })
         }
+    }
+
+    pub(super) fn is_refusal_of_elsewhere(&self) -> bool {
+        self.source == Source::Elsewhere && is_refusal(self.status)
     }
 
     pub(super) fn media(&self) -> Media {
         Media::of(self.content_type)
     }
+}
+
+/// Who answered a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Its server.
+    Server,
+    /// Whoever the HTTP library was led to by a redirect, at another origin or with another
+    /// method: it knows nothing of the session.
+    Elsewhere,
 }
 
 /// The kinds of bodies that MCP has.

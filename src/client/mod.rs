@@ -35,6 +35,9 @@
 //!    URL, a header or an ID.
 //! 8. What is remembered is bounded: sessions, endpoints, credentials, interrupted requests,
 //!    events; each by count and by size.
+//! 9. Once its caller has sent DELETE nothing of a session begins: who waits is let go, what was
+//!    about to be sent again is not, no `initialize` goes out. What is sent afterwards bears the
+//!    ID that stands and comes back as it came; but for a stream's resumption, by 4.
 
 mod awaited;
 mod backoff;
@@ -62,7 +65,7 @@ use crate::exchange::Misreports;
 use crate::session;
 
 pub use event::{Event, SessionName};
-pub use head::{Credentials, Endpoint, RequestHead, ResponseHead};
+pub use head::{Credentials, Endpoint, RequestHead, ResponseHead, Source};
 pub use local_answer::LocalAnswer;
 pub use recovery::{
     ReadOn, RecoveryEnd, RecoveryFailure, RecoveryMessage, RecoveryRun, RecoveryStep,

@@ -7,7 +7,7 @@ use core::fmt;
 
 use http::StatusCode;
 
-use super::head::{Endpoint, ResponseHead};
+use super::head::{Endpoint, ResponseHead, Source};
 
 /// An endpoint that outlives the request it was read from: its parts, one behind the other.
 #[derive(Clone)]
@@ -47,6 +47,7 @@ pub(super) struct OwnedHead {
     content_type: Option<String>,
     content_encoding: Option<String>,
     www_authenticate: Option<String>,
+    source: Source,
 }
 
 impl OwnedHead {
@@ -58,6 +59,7 @@ impl OwnedHead {
             content_type: owned(head.content_type),
             content_encoding: owned(head.content_encoding),
             www_authenticate: owned(head.www_authenticate),
+            source: head.source,
         }
     }
 
@@ -72,6 +74,7 @@ impl OwnedHead {
             content_type: self.content_type.as_deref(),
             content_encoding: self.content_encoding.as_deref(),
             www_authenticate: self.www_authenticate.as_deref(),
+            source: self.source,
         }
     }
 }

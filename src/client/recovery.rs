@@ -5,7 +5,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,8 +22,8 @@ use super::{Client, Misuse};
 use crate::exchange::Misreports;
 use crate::jsonrpc::{json, peek};
 use crate::session::{
-    Failure, Generation, InitializeAnswer, Initialized, Lead, OrphanId, Recovered, RecoveryNumber,
-    Replaced, Restore,
+    Failure, Generation, InitializeAnswer, Initialized, Lead, OrphanId, Reason, Recovered,
+    RecoveryNumber, Replaced, Restore,
 };
 use crate::sse::{self, EventReader};
 
@@ -162,12 +162,30 @@ impl RecoveryRun {
         client.registry.session(self.slot?)?.events.pop()
     }
 
-    /// The message to send now.
+    /// The message to send first; or its end, if its caller has sent DELETE for the session
+    /// before it went out.
     ///
     /// # Errors
     ///
     /// [`Misuse`]: it is over.
-    pub fn message(&mut self) -> Result<RecoveryStep, Misuse> {
+    pub fn message(&mut self, client: &mut Client) -> Result<RecoveryStep, Misuse> {
+        let followed = self.slot.and_then(|slot| client.registry.session(slot));
+        if let Some(followed) = followed.filter(|it| it.is_closed()) {
+            match core::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Initialize(lead) => {
+                    followed.note_failure(Reason::Closed.to_string());
+                    let failure = followed.session.lead_failed(lead).ok();
+                    return Ok(failed(followed, failure));
+                }
+                stage @ (Stage::Initialized(_) | Stage::Restore(_) | Stage::Over) => {
+                    self.stage = stage;
+                }
+            }
+        }
+        self.next_message()
+    }
+
+    fn next_message(&mut self) -> Result<RecoveryStep, Misuse> {
         let (message, answer_to) = match &self.stage {
             Stage::Initialize(lead) => {
                 let body = lead.initialize().to_vec();
@@ -256,7 +274,7 @@ impl RecoveryRun {
                     Ok(Ok(initialized)) => {
                         self.result = message.as_deref().and_then(result_of).unwrap_or_default();
                         self.stage = Stage::Initialized(initialized);
-                        self.message()
+                        self.next_message()
                     }
                     Ok(Err(failure)) => Ok(failed(followed, Some(failure))),
                     Err(_) => Ok(failed(followed, None)),
@@ -329,7 +347,7 @@ impl RecoveryRun {
         match recovered {
             Recovered::Restore(restore) => {
                 self.stage = Stage::Restore(restore);
-                self.message()
+                self.next_message()
             }
             Recovered::Done(replaced) => Ok(self.replaced(client, replaced)),
         }

@@ -177,7 +177,7 @@ fn a_session_whose_id_is_longer_than_any_should_be_is_not_followed() {
 fn a_new_session_whose_id_is_too_long_is_none() {
     let (mut client, _run, step) = lost("first");
     let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
-    let _initialize = recovery.message().unwrap();
+    let _initialize = recovery.message(&mut client).unwrap();
     let id = "x".repeat(followed::LONGEST_ID + 1);
     let head = ResponseHead {
         session_id: Some(&id),
@@ -224,7 +224,7 @@ fn a_restore_whose_connection_breaks_leaves_none_of_the_others_untold() {
     };
     let step = run.response(&mut client, &ResponseHead::new(StatusCode::NOT_FOUND)).unwrap();
     let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
-    let _initialize = recovery.message().unwrap();
+    let _initialize = recovery.message(&mut client).unwrap();
     let json = ResponseHead { content_type: Some("application/json"), ..head(Some("second")) };
     let _read = recovery.response(&mut client, &json).unwrap();
     let _more = recovery.piece(RESULT);
@@ -303,6 +303,260 @@ fn a_stream_that_is_asked_for_in_a_closed_session_is_answered_as_its_server_answ
             let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
             let step = stream.failed(&mut client, REFUSED).unwrap();
             assert!(matches!(step, Step::Raise), "{step:?}");
+        }
+    }
+}
+
+fn step_of(run: &mut RequestRun<&[u8]>, client: &mut Client, head: &ResponseHead<'_>) -> Step {
+    let mut step = run.response(client, head).unwrap();
+    while matches!(step, Step::Read(_)) {
+        step = run.body_read(client, Some(b"Session not found")).unwrap();
+    }
+    step
+}
+
+fn call_in<'c>(
+    client: &mut Client,
+    head: &RequestHead<'_>,
+    body: &'c [u8],
+) -> (RequestRun<&'c [u8]>, Step) {
+    let Begin::Run(run, step) = client.begin(head, head.outgoing(body)) else {
+        panic!("it passes")
+    };
+    (*run, step)
+}
+
+#[test]
+fn a_message_after_the_delete_of_its_session_is_answered_as_its_server_answers() {
+    let attached = RequestHead { session_id: Some("first"), ..HEAD };
+    for credentials in [Credentials::OfClient, Credentials::OfRequest(1)] {
+        let attached = RequestHead { credentials, ..attached };
+        for status in [200, 202, 400, 401, 404, 405, 409, 429, 500, 502, 503] {
+            for media in ["application/json", "text/event-stream", "text/html"] {
+                let mut client = with_a_stream("first");
+                client.options.status_shield = Shield::Up;
+                let _delete = sent_in(&mut client, Method::Delete, "first");
+                let (mut call, _sent) = call_in(&mut client, &attached, CALL);
+                let head = ResponseHead {
+                    content_type: Some(media),
+                    ..ResponseHead::new(StatusCode::from_u16(status).unwrap())
+                };
+
+                let step = step_of(&mut call, &mut client, &head);
+
+                assert!(
+                    matches!(&step, Step::Deliver(it) if it.body.is_none() && it.watch.is_none()),
+                    "{status}: {step:?}"
+                );
+            }
+        }
+        let mut client = with_a_stream("first");
+        let _delete = sent_in(&mut client, Method::Delete, "first");
+        for body in [CALL, br#"{"jsonrpc":"2.0","method":"notifications/progress"}"#] {
+            let (mut call, _sent) = call_in(&mut client, &attached, body);
+            let step = call.failed(&mut client, REFUSED).unwrap();
+            assert!(matches!(step, Step::Raise), "{step:?}");
+        }
+    }
+}
+
+/// A call that is to be sent again in the session of this ID, in place of `first`.
+fn to_be_sent_again() -> (Client, RequestRun<&'static [u8]>) {
+    let (mut client, mut call, step) = lost("first");
+    let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
+    let _initialize = recovery.message(&mut client).unwrap();
+    let head = ResponseHead {
+        session_id: Some("second"),
+        content_type: Some("application/json"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let _read = recovery.response(&mut client, &head).unwrap();
+    let _more = recovery.piece(RESULT);
+    let _initialized = recovery.body_ended(&mut client).unwrap();
+    let _done = recovery.response(&mut client, &ResponseHead::new(StatusCode::ACCEPTED)).unwrap();
+    let step = call.hold_over(&mut client, HoldEnd::Settled).unwrap();
+    assert!(matches!(step, Step::Transmit(_)), "{step:?}");
+    (client, call)
+}
+
+#[test]
+fn what_was_to_be_sent_again_is_not_once_its_session_is_closed() {
+    let (mut client, mut call) = to_be_sent_again();
+    assert!(!call.is_called_off(&mut client));
+
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+
+    assert!(call.is_called_off(&mut client));
+    let step = call.goes_out(&mut client);
+    assert!(matches!(&step, Some(Step::Answer(answer)) if answer.status() == 200), "{step:?}");
+}
+
+#[test]
+fn what_goes_out_has_gone_out_when_its_session_is_closed() {
+    let (mut client, mut call) = to_be_sent_again();
+    assert!(call.goes_out(&mut client).is_none());
+
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+
+    let head = ResponseHead {
+        content_type: Some("application/json"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let step = call.response(&mut client, &head).unwrap();
+    assert!(matches!(step, Step::ReadAnswer), "{step:?}");
+}
+
+#[test]
+fn no_initialize_goes_out_for_a_session_that_was_closed_before() {
+    let (mut client, mut call, step) = lost("first");
+    let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
+
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+
+    let step = recovery.message(&mut client).unwrap();
+    let RecoveryStep::Done(RecoveryEnd { replaced_by: None, orphan: None }) = step else {
+        panic!("{step:?}")
+    };
+    assert!(call.is_settled(&mut client) && call.is_called_off(&mut client));
+    let step = call.hold_over(&mut client, HoldEnd::Settled).unwrap();
+    assert!(matches!(step, Step::Answer(_)), "{step:?}");
+}
+
+#[test]
+fn a_call_that_met_an_open_circuit_leads_no_session_that_was_closed_since() {
+    let (mut client, _call, step) = lost("first");
+    let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
+    let _initialize = recovery.message(&mut client).unwrap();
+    let _done = recovery.failed(&mut client, RecoveryFailure::TimedOut).unwrap();
+    let attached = RequestHead { session_id: Some("first"), ..HEAD };
+    let (mut call, step) = call_in(&mut client, &attached, CALL);
+    assert!(matches!(step, Step::CircuitOpen(_)), "{step:?}");
+
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+
+    let step = call.circuit_cooled(&mut client).unwrap();
+    assert!(matches!(step, Step::Answer(_)), "{step:?}");
+}
+
+#[test]
+fn a_wait_is_over_once_another_session_stands_or_its_own_is_closed() {
+    let mut client = with_a_stream("first");
+    let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
+    let _wait = stream.failed(&mut client, REFUSED).unwrap();
+    assert!(!stream.is_settled(&mut client));
+    let attached = RequestHead { session_id: Some("first"), ..HEAD };
+    let (mut call, _sent) = call_in(&mut client, &attached, CALL);
+    let step = call.response(&mut client, &ResponseHead::new(StatusCode::NOT_FOUND)).unwrap();
+    let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
+    let _initialize = recovery.message(&mut client).unwrap();
+    assert!(!stream.is_settled(&mut client));
+    let head = ResponseHead {
+        session_id: Some("second"),
+        content_type: Some("application/json"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let _read = recovery.response(&mut client, &head).unwrap();
+    let _more = recovery.piece(RESULT);
+    let _initialized = recovery.body_ended(&mut client).unwrap();
+    let _done = recovery.response(&mut client, &ResponseHead::new(StatusCode::ACCEPTED)).unwrap();
+    assert!(stream.is_settled(&mut client));
+
+    let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
+    let _wait = stream.failed(&mut client, REFUSED).unwrap();
+    assert!(!stream.is_settled(&mut client));
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+    assert!(stream.is_settled(&mut client));
+}
+
+#[test]
+fn a_strangers_delete_closes_nothing() {
+    let mut client = with_a_stream("first");
+    let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
+    let _wait = stream.failed(&mut client, REFUSED).unwrap();
+    let stranger = RequestHead {
+        method: Method::Delete,
+        session_id: Some("first"),
+        credentials: Credentials::OfRequest(1),
+        ..HEAD
+    };
+
+    let (delete, _sent) = call_in(&mut client, &stranger, b"");
+
+    assert!(!delete.closes() && !stream.is_settled(&mut client));
+    let (delete, _sent) = sent_in(&mut client, Method::Delete, "first");
+    assert!(delete.closes());
+}
+
+#[test]
+fn an_endpoint_that_leads_to_another_of_its_origin_is_there_too() {
+    const FIRST: Endpoint<'_> = Endpoint { scheme: "http", host: "mcp.example", path: "/start" };
+    const FAILED: TransportFailure<'_> = REFUSED;
+    for (to, is_there_too) in [
+        (Endpoint { path: "/mcp", ..FIRST }, true),
+        (Endpoint { scheme: "https", ..FIRST }, true),
+        (Endpoint { scheme: "https", path: "/mcp", ..FIRST }, true),
+        (Endpoint { host: "evil.example", path: "/mcp", ..FIRST }, false),
+        (Endpoint { scheme: "https", host: "mcp.example:8443", path: "/mcp" }, false),
+    ] {
+        let mut client = Client::new(Options::default(), 7);
+        let there = RequestHead { endpoint: to, ..HEAD };
+        let (mut opening, _sent) = call_in(&mut client, &there, OPENING);
+        let head = ResponseHead { session_id: Some("s"), ..ResponseHead::new(StatusCode::OK) };
+        let _opened = opening.response(&mut client, &head).unwrap();
+        let attached = RequestHead { endpoint: FIRST, session_id: Some("s"), ..HEAD };
+        let (mut call, _sent) = call_in(&mut client, &attached, CALL);
+        assert_eq!(None, call.session());
+        let moved = ResponseHead::new(StatusCode::TEMPORARY_REDIRECT);
+        let step = call.response(&mut client, &moved).unwrap();
+        assert!(matches!(step, Step::Deliver(_)), "{step:?}");
+
+        call.redirected(&mut client, to);
+
+        let (mut call, _sent) = call_in(&mut client, &attached, CALL);
+        assert_eq!(is_there_too, call.session().is_some(), "{}", to.host);
+        let step = call.failed(&mut client, FAILED).unwrap();
+        assert_eq!(is_there_too, matches!(step, Step::Answer(_)), "{step:?}");
+        let without = RequestHead { endpoint: FIRST, ..HEAD };
+        let (mut call, _sent) = call_in(&mut client, &without, CALL);
+        let step = call.failed(&mut client, FAILED).unwrap();
+        assert_eq!(is_there_too, matches!(step, Step::Answer(_)), "{step:?}");
+    }
+}
+
+#[test]
+fn a_port_of_its_own_is_another_origin_with_https() {
+    for host in ["mcp.example:8080", "[::1]:8080"] {
+        let from = Endpoint { scheme: "http", host, path: "/mcp" };
+        assert!(!from.leads_within_origin(Endpoint { scheme: "https", ..from }), "{host}");
+        assert!(from.leads_within_origin(Endpoint { path: "/", ..from }), "{host}");
+    }
+    for host in ["mcp.example", "[::1]"] {
+        let from = Endpoint { scheme: "http", host, path: "/mcp" };
+        let to = Endpoint { scheme: "https", ..from };
+        assert!(from.leads_within_origin(to) && !to.leads_within_origin(from), "{host}");
+    }
+}
+
+#[test]
+fn whoever_refuses_elsewhere_ends_no_session() {
+    for (method, status) in [
+        (Method::Post, 404),
+        (Method::Post, 400),
+        (Method::Post, 401),
+        (Method::Get, 404),
+        (Method::Delete, 404),
+    ] {
+        for source in [Source::Elsewhere, Source::Server] {
+            let mut client = with_a_stream("first");
+            let attached = RequestHead { method, session_id: Some("first"), ..HEAD };
+            let (mut run, _sent) = call_in(&mut client, &attached, CALL);
+            let head =
+                ResponseHead { source, ..ResponseHead::new(StatusCode::from_u16(status).unwrap()) };
+
+            let step = step_of(&mut run, &mut client, &head);
+
+            let is_as_it_came = matches!(step, Step::Deliver(_));
+            assert_eq!(source == Source::Elsewhere, is_as_it_came, "{status}: {step:?}");
         }
     }
 }

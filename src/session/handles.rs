@@ -33,6 +33,12 @@ impl<B> Exchange<B> {
 }
 
 impl<B> Hold<B> {
+    /// Whether its caller has cancelled the request since.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.run.ticket.is_cancelled()
+    }
+
     /// The request, which waits no longer.
     pub fn into_request(self) -> Outgoing<B> {
         self.run.request

@@ -105,6 +105,9 @@ OF_EVENT_LOOPS = {
     "test_a_hook_whose_own_calls_fail_is_told_of_them_from_within_no_more_than_a_bound",
     "test_a_call_that_is_cancelled_while_the_application_is_told_lets_its_answer_go",
     "test_a_call_that_waits_for_the_hook_is_held_no_longer_than_any_other",
+    "test_who_waits_for_the_applications_hook_is_let_go_when_it_is_called_off",
+    "test_a_stream_whose_wait_begins_when_its_session_is_closed_does_not_wait",
+    "test_what_was_decided_before_a_delete_does_not_go_out_after_it",
     # Bodies and transports that are awaited.
     "test_a_body_that_is_streamed_is_not_touched",
     "test_a_streamed_body_that_is_sent_again_has_one_length",

@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from mcp_session import Reason, ResendPolicy, Rule
+from mcp_session._client.streams import drain
 from mcp_session.testing import Exchange, Request, Script, SmallServer, relay, scripted_server
 
 import sdk
@@ -702,37 +703,119 @@ async def test_a_re_initialization_goes_where_the_first_one_went_whatever_the_cl
         assert again == first
 
 
-async def test_a_server_that_leads_from_http_to_https_is_recovered_by_those_who_follow() -> None:
-    """On the ports that both have by default, where no server of a test can listen."""
-    sessions: list[str] = []
-    live: set[str] = set()
+class Leads:
+    """A server that leads every request to one URL, and answers there as a small server does.
 
-    def answer(request: Any) -> Any:
-        if request.url.scheme == "http":
-            return sdk.http.Response(308, headers={"location": "https://mcp.example/mcp"})
+    On the ports that schemes have by default, where no server of a test can listen.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_up = True
+        self.sessions: list[str] = []
+        self.live: set[str] = set()
+
+    def __call__(self, request: Any) -> Any:
+        if not self.is_up:
+            message = "refused"
+            raise sdk.http.ConnectError(message)
+        if str(request.url) != self.url:
+            return sdk.http.Response(308, headers={"location": self.url})
         message = json.loads(request.content)
         if message["method"] == "initialize":
-            sessions.append(f"session-{len(sessions) + 1}")
-            live.add(sessions[-1])
+            self.sessions.append(f"session-{len(self.sessions) + 1}")
+            self.live.add(self.sessions[-1])
             result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}}
             answer = {"jsonrpc": "2.0", "id": message["id"], "result": result}
-            return sdk.http.Response(200, headers={"mcp-session-id": sessions[-1]}, json=answer)
-        if request.headers["mcp-session-id"] not in live:
+            headers = {"mcp-session-id": self.sessions[-1]}
+            return sdk.http.Response(200, headers=headers, json=answer)
+        if request.headers["mcp-session-id"] not in self.live:
             return sdk.http.Response(404)
         if "id" not in message:
             return sdk.http.Response(202)
         return sdk.http.Response(200, json={"jsonrpc": "2.0", "id": message["id"], "result": {}})
 
-    transport, url = sdk.http.MockTransport(answer), "http://mcp.example/mcp"
-    async with sdk.create_http_client(transport=transport, follow_redirects=True) as http_client:
-        opened = await http_client.post(url, json=INITIALIZE)
+
+LED_FROM = "http://mcp.example/mcp"
+
+
+@pytest.mark.parametrize("url", ["http://mcp.example/v1/mcp", "https://mcp.example/mcp"])
+@pytest.mark.parametrize("follows", [True, False])
+async def test_a_server_behind_a_redirect_is_missed_and_recovered_whoever_follows_it(
+    url: str, *, follows: bool
+) -> None:
+    """The library; or the caller, as the SDKs do from mcp 1.30 and 2.3 on."""
+    server = Leads(url)
+    transport = sdk.http.MockTransport(server)
+    async with sdk.create_http_client(transport=transport, follow_redirects=follows) as http_client:
+
+        async def post(message: object, **headers: str) -> Any:
+            response = await http_client.post(LED_FROM, json=message, headers=headers)
+            while response.next_request is not None:
+                response = await http_client.send(response.next_request)
+            return response
+
+        opened = await post(INITIALIZE)
         attached = {"mcp-session-id": opened.headers["mcp-session-id"]}
-        live.clear()
+        assert (await post(INITIALIZED, **attached)).status_code == 202
 
-        answered = await http_client.post(url, json=call_of(1), headers=attached)
+        server.is_up = False
+        missed = answer_in(await post(call_of(1), **attached))
+        server.is_up = True
+        server.live.clear()
+        recovered = answer_in(await post(call_of(2), **attached))
+        again = answer_in(await post(call_of(3), **attached))
 
-        assert "result" in answered.json()
-        assert sessions == ["session-1", "session-2"]
+        assert missed["error"]["message"].startswith("the server could not be reached")
+        assert "result" in recovered
+        assert "result" in again
+        assert server.sessions == ["session-1", "session-2"]
+
+
+async def test_a_server_that_begins_to_lead_to_https_keeps_its_sessions() -> None:
+    server = Leads(LED_FROM)
+    transport = sdk.http.MockTransport(server)
+    async with sdk.create_http_client(transport=transport, follow_redirects=False) as http_client:
+        opened = await http_client.post(LED_FROM, json=INITIALIZE)
+        attached = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        server.live.clear()
+        await http_client.post(LED_FROM, json=call_of(1), headers=attached)
+
+        server.url = "https://mcp.example/mcp"
+        led = await http_client.post(LED_FROM, json=call_of(2), headers=attached)
+        answered = await http_client.send(led.next_request)
+
+        assert "result" in answer_in(answered)
+        assert answered.request.headers["mcp-session-id"] == "session-2"
+        assert server.sessions == ["session-1", "session-2"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(404, "not found"), (400, "Session not found"), (401, "Unauthorized: Session not found")],
+)
+@pytest.mark.parametrize("code", [302, 307])
+async def test_what_is_said_where_a_call_was_led_by_a_redirect_ends_no_session(
+    code: int, status: int, text: str
+) -> None:
+    def say(request: Any) -> Any:
+        if request.url.host != "mcp.example":
+            return sdk.http.Response(status, text=text)
+        if b"tools/call" in request.content:
+            return sdk.http.Response(code, headers={"location": "https://login.example/"})
+        return server(request)
+
+    server = Leads(LED_FROM)
+    options: dict[str, Any] = {"follow_redirects": True, "status_shield": False}
+    transport = sdk.http.MockTransport(say)
+    async with sdk.create_http_client(transport=transport, **options) as http_client:
+        opened = await http_client.post(LED_FROM, json=INITIALIZE)
+        attached = {"mcp-session-id": opened.headers["mcp-session-id"]}
+
+        led = await http_client.post(LED_FROM, json=call_of(1), headers=attached)
+
+        assert (led.status_code, led.text) == (status, text)
+        assert server.sessions == ["session-1"]
 
 
 async def test_a_redirect_of_a_request_without_a_host_is_the_callers() -> None:
@@ -832,6 +915,48 @@ async def test_after_a_session_was_closed_nothing_is_answered_for_its_server() -
         assert len(scene.server.seen("initialize")) == 1
 
 
+async def answer_500_with_a_reason(exchange: Exchange) -> None:
+    error = {"code": -32050, "message": "quota"}
+    await exchange.answer_json({"jsonrpc": "2.0", "id": None, "error": error}, 500)
+
+
+async def answer_somebody_else(exchange: Exchange) -> None:
+    await exchange.answer_json({"jsonrpc": "2.0", "id": "nobody's", "result": {}})
+
+
+async def cut_an_answer(exchange: Exchange) -> None:
+    await exchange.begin(200, {"content-type": "application/json", "content-length": "100"})
+    await exchange.send(b'{"jsonrpc":')
+    exchange.hang_up()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [reset, answer_502, answer_503, answer_500_with_a_reason, answer_somebody_else, cut_an_answer],
+)
+async def test_a_session_that_its_server_has_kept_is_used_as_without_us(answer: Script) -> None:
+    async def keep(exchange: Exchange) -> None:
+        await exchange.answer(405)
+
+    async with session(status_shield=True) as scene, sdk.http.AsyncClient() as plain:
+        scene.script.parts["DELETE"] = keep
+        assert (await scene.caller.delete()).status_code == 405
+        assert await scene.caller.current() == "session-1"
+        scene.script.parts["tools/call"] = answer
+
+        outcomes: list[tuple[int, str]] = []
+        for http_client in (scene.caller.http_client, plain):
+            caller = Caller(http_client, scene.caller.url)
+            caller.session = scene.caller.session
+            try:
+                response = await caller.post(call_of(1))
+                outcomes.append((response.status_code, response.text))
+            except sdk.http.TransportError as error:
+                outcomes.append((0, type(error).__name__))
+
+        assert outcomes[0] == outcomes[1]
+
+
 @pytest.mark.parametrize("status", [204, 405, 503])
 async def test_a_stream_that_waits_for_its_server_is_given_up_when_its_session_is_closed(
     status: int, monkeypatch: pytest.MonkeyPatch
@@ -877,6 +1002,138 @@ async def test_a_stream_of_a_session_that_was_closed_fails_as_without_us() -> No
             with pytest.raises(sdk.http.TransportError):
                 async with scene.caller.get():
                     pass
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_what_was_decided_before_a_delete_does_not_go_out_after_it(
+    monkeypatch: pytest.MonkeyPatch, *, is_late: bool
+) -> None:
+    """The refusal is still being read when the session is closed."""
+    replaced, reading, going_on = anyio.Event(), anyio.Event(), anyio.Event()
+    answers: list[Any] = []
+
+    async def drain_slowly(response: Any, library: Any) -> None:
+        if b"first" in response.request.content:
+            reading.set()
+            await going_on.wait()
+        await drain(response, library)
+
+    monkeypatch.setattr("mcp_session._client.streams.drain", drain_slowly)
+    async with session() as scene:
+
+        async def refuse(exchange: Exchange) -> None:
+            if is_late and exchange.request.message["id"] == "first":
+                await replaced.wait()
+            await scene.script.usual(exchange)
+
+        async def call() -> None:
+            answers.append(answer_in(await scene.caller.post(call_of("first"))))
+
+        scene.script.parts["tools/call"] = refuse
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                scene.script.forget()
+                tasks.start_soon(call)
+                await scene.server.until(lambda server: server.seen("tools/call"))
+                if is_late:
+                    assert await scene.caller.current() == "session-2"
+                    scene.script.live.discard("session-1")
+                    replaced.set()
+                await reading.wait()
+                await scene.caller.delete()
+                asked = len(scene.server.requests)
+                going_on.set()
+
+        assert answers[0]["error"]["message"] == "the session was closed"
+        assert scene.server.requests[asked:] == []
+
+
+@pytest.mark.parametrize("ends", ["DELETE", "notifications/cancelled"])
+async def test_who_waits_for_the_applications_hook_is_let_go_when_it_is_called_off(
+    ends: str,
+) -> None:
+    held, going_on = anyio.Event(), anyio.Event()
+    told: list[str] = []
+    ended: list[Any] = []
+
+    async def hook(event: object) -> None:
+        told.append(type(event).__name__)
+        if told[-1] == "SessionReinitialized":
+            await going_on.wait()
+
+    async with session(on_event=hook) as scene:
+
+        async def call(request_id: str) -> None:
+            ended.append(answer_in(await scene.caller.post(call_of(request_id))))
+
+        async def wait(exchange: Exchange) -> None:
+            await held.wait()
+            await scene.script.usual(exchange)
+
+        scene.script.parts["initialize"] = wait
+        scene.script.forget()
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call, "leads")
+                await scene.server.until(lambda server: len(server.seen("initialize")) == 2)
+                tasks.start_soon(call, "waits")
+                await scene.until_held(1)
+                held.set()
+                await scene.server.until(lambda _: "SessionReinitialized" in told)
+                if ends == "DELETE":
+                    await scene.caller.delete()
+                else:
+                    parameters = {"requestId": "waits"}
+                    await scene.caller.post(
+                        {"jsonrpc": "2.0", "method": ends, "params": parameters}
+                    )
+                await scene.server.until(lambda _: ended)
+                going_on.set()
+
+        assert (ended[0]["id"], ended[0]["error"]["code"]) == ("waits", CONNECTION_CLOSED)
+        sent = [request.message["id"] for request in scene.server.seen("tools/call")]
+        assert sent.count("waits") < 2
+        if ends == "DELETE":
+            assert sent.count("leads") == 1
+
+
+async def stream_an_end(exchange: Exchange) -> None:
+    await exchange.begin_events()
+    await exchange.send(b": nothing\n\n")
+    await exchange.finish()
+
+
+async def test_a_stream_whose_wait_begins_when_its_session_is_closed_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcp_session._client.driver.random.uniform", always(7200.0))
+    in_hook, going_on = anyio.Event(), anyio.Event()
+
+    async def hook(_event: object) -> None:
+        in_hook.set()
+        await going_on.wait()
+
+    # No new session may be made, and the stream waits for that.
+    async with session(on_event=hook, bound=0) as scene:
+        scene.script.parts["GET"] = stream_an_end
+        async with scene.caller.get() as response:
+            await response.aread()
+        del scene.script.parts["GET"]
+        scene.script.forget()
+        statuses: list[int] = []
+
+        async def read() -> None:
+            async with scene.caller.get() as response:
+                statuses.append(response.status_code)
+
+        with anyio.fail_after(SOON_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await in_hook.wait()
+                await scene.caller.delete()
+                going_on.set()
+
+        assert statuses == [404]
 
 
 async def test_a_delete_of_a_session_that_was_lost_goes_to_its_last_id() -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Driver", "RequestDriver"]
 
 READS = Read, ReadAnswer
-FOUND, NOT_FOUND = 302, 404
+BAD_REQUEST = 400
 
 logger = logging.getLogger("mcp_session")
 
@@ -227,11 +227,10 @@ class RequestDriver:
         return None if number is None else self._driver.sessions.get(number)
 
     def _responded(self, request: httpx2.Request, response: httpx2.Response) -> Step:
-        if response.status_code == NOT_FOUND and not is_answer_to(request, response):
-            # The library was led to a page that is not there. The server said where to look.
-            return self._run.response(FOUND, ())
-        headers = self._wire.library.raw_headers(response.headers)
-        return self._run.response(response.status_code, headers)
+        status, headers = response.status_code, self._wire.library.raw_headers(response.headers)
+        if status < BAD_REQUEST or is_answer_to(request, response):
+            return self._run.response(status, headers)
+        return self._run.response(status, headers, is_of_elsewhere=True)
 
     def _failed(
         self, error: Exception, request: httpx2.Request
@@ -296,9 +295,10 @@ class RequestDriver:
         if handover.body is not None:
             streams.replace_body(response, handover.body, wire.library)
         following = response.next_request
-        if following is not None and "mcp-session-id" in request.headers:
-            # The caller follows it, with the ID by which it is known here.
-            following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
+        if following is not None:
+            if "mcp-session-id" in request.headers:
+                # The caller follows it, with the ID by which it is known here.
+                following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
             scheme, _, host, port, path = wire.library.parts(following.url)[:5]
             named = following.headers.get("host", "")
             run.redirected(scheme, named, path, authority_of(host, port))
@@ -332,7 +332,7 @@ class RequestDriver:
                 # Many clients lose one server together; they should not come back together.
                 jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
                 with self._wire.library.waits.move_on_after(seconds * jitter):
-                    await session.waiting.for_the_server()
+                    await session.waiting.for_the_server(lambda: run.is_settled)
                 return run.wait_over()
             case CircuitOpen():
                 is_over = session.has_cooled(step.number, step.seconds)
@@ -367,7 +367,8 @@ class RequestDriver:
         return scope.cancelled_caught
 
     def _is_released(self) -> bool:
-        return self._session is None or self._session.is_released(self._begun)
+        session = self._session
+        return session is None or session.is_released(self._begun) or self._run.is_called_off
 
     async def _leave(self, response: httpx2.Response | None) -> None:
         """Hand over what the request would have done, if it is stopped before its end."""

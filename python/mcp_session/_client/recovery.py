@@ -199,6 +199,8 @@ async def _send_all(  # noqa: PLR0913, PLR0917 - what a recovery is made of
     timeouts = leader.request.extensions.get("timeout")
     extensions = {"timeout": timeouts} if timeouts else {}
     step: object = recovery.message()
+    if isinstance(step, RecoveryEnd):
+        ended.append(step)
     while isinstance(step, RecoveryMessage):
         own = (b"mcp-session-id", step.session_id), (b"mcp-protocol-version", step.protocol_version)
         headers = [(name, text.encode()) for name, text in own if text is not None]

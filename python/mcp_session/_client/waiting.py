@@ -83,9 +83,10 @@ class Waiting:
         while not await self._woken(is_settled, key):
             pass
 
-    async def for_the_server(self) -> None:
+    async def for_the_server(self, is_settled: Callable[[], bool]) -> None:
         """Wait until another session stands, or its caller has ended this one."""
-        await self._woken(lambda: False, SERVER)
+        while not await self._woken(is_settled, SERVER):
+            pass
 
     def add(self, waiter: object, wake: Callable[[], object], key: object = NEW_SESSION) -> None:
         """Let one wait, whom this wakes, from any thread; until it is removed."""

@@ -115,7 +115,12 @@ class RequestRun:
         """Whether it closes its session (`bool`): those who wait are to be woken."""
     @property
     def is_settled(self) -> bool:
-        """Whether what a `HeldBack` waits for is over, or the request itself is (`bool`)."""
+        """Whether what a `HeldBack` or a `Wait` waits for is over, or the request itself is (`bool`)."""
+    @property
+    def is_called_off(self) -> bool:
+        """Whether it is not sent any more (`bool`): its caller has cancelled it, or has ended its
+        session.
+        """
     @property
     def is_encoded(self) -> bool:
         """Whether its response says that its body is encoded (`bool`)."""
@@ -125,10 +130,17 @@ class RequestRun:
     @property
     def wakes(self) -> bytes | None:
         """Who is to be woken because this request has ended it (`bytes`), or `None`."""
-    def response(self, status: int, headers: Iterable[tuple[bytes, ...]]) -> _Step:
+    def response(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, ...]],
+        *,
+        is_of_elsewhere: bool = False,
+    ) -> _Step:
         """Take the head of the response: its `status` (`int`) and `headers` (iterable of
         tuples of `bytes`, with the name first and the value last). Whatever is told of its body is
-        told decoded.
+        told decoded. `is_of_elsewhere` (`bool`): it is of somebody to whom a redirect has led, at
+        another origin or with another method.
         """
     def body_read(self, body: _Bytes | None) -> _Step:
         """Take the body that was to be read, decoded (`bytes`); `None` if that of a refusal is not
@@ -409,8 +421,10 @@ class RecoveryRun:
     @property
     def number(self) -> int:
         """The number by which those who wait for it are woken (`int`)."""
-    def message(self) -> RecoveryMessage:
-        """The message to send now (`RecoveryMessage`)."""
+    def message(self) -> RecoveryMessage | RecoveryEnd:
+        """The message to send first (`RecoveryMessage`); or its end (`RecoveryEnd`), if its caller
+        has sent DELETE for the session before it went out.
+        """
     def response(
         self, status: int, headers: Iterable[tuple[bytes, ...]]
     ) -> RecoveryMessage | ReadAnswer | RecoveryEnd:

@@ -179,7 +179,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 }
                 return self.watched_unless_plain(client, stream, head, handover);
             }
-            Role::Discover => return Step::Deliver(handover),
+            Role::Discover | Role::AfterDelete => return Step::Deliver(handover),
             Role::Ordinary => {}
         }
         if is_success {
@@ -375,13 +375,12 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         reason: Reason,
     ) -> Step {
         if self.facts.method == Method::Get && self.resumes.is_none() {
-            self.state = State::Waiting(request);
-            return Step::Wait(cooldown.duration());
+            return self.wait(client, request, cooldown.duration());
         }
         self.give_up_at_once(client, request, reason)
     }
 
-    fn give_up_at_once(
+    pub(super) fn give_up_at_once(
         &mut self,
         client: &mut Client,
         request: Outgoing<B>,
@@ -403,7 +402,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// What becomes of a request that was held for too long.
     pub(super) fn ended_while_held(
         &mut self,
-        client: &Client,
+        client: &mut Client,
         request: Outgoing<B>,
         detail: String,
     ) -> Step {

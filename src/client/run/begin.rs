@@ -99,11 +99,14 @@ impl Client {
         head: &RequestHead<'_>,
         outgoing: Outgoing<B>,
     ) -> Begin<B> {
-        let facts = Facts::new(head, &outgoing);
+        let mut facts = Facts::new(head, &outgoing);
         let Some(alive) = self.registry.hold(slot) else { return Begin::Pass };
         let Some(followed) = self.registry.session(slot) else { return Begin::Pass };
-        if followed.is_closed() && facts.role == Role::Initialize {
-            return self.open(head, facts, outgoing);
+        if followed.is_closed() {
+            if facts.role == Role::Initialize {
+                return self.open(head, facts, outgoing);
+            }
+            facts.role = Role::AfterDelete;
         }
         if !followed.belongs_to(head.credentials) {
             return Begin::unfollowed(Some((slot, alive)), facts, &outgoing);

@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::event::Event;
 use super::followed::FollowedSession;
@@ -70,6 +71,8 @@ enum Role {
     Initialize,
     /// Any other by which a client finds out what the server is.
     Discover,
+    /// A message whose caller had sent DELETE for its session before.
+    AfterDelete,
     Ordinary,
 }
 
@@ -96,32 +99,64 @@ impl<B> RequestRun<B> {
 
     /// Whether it closes its session: none is made any more, and those who wait are let go.
     pub fn closes(&self) -> bool {
-        self.facts.method == Method::Delete && self.slot.is_some()
+        let is_followed = self.slot.is_some() && !matches!(self.state, State::Unfollowed);
+        self.facts.method == Method::Delete && is_followed
     }
 
-    /// Takes that its caller is led to another endpoint; its session is known there too, if
-    /// that is of the same origin.
+    /// Takes that its caller is led to another endpoint. Where that is no other origin, the
+    /// endpoint that leads there is there too: it has answered, and a session that is known at
+    /// one of the two is known at both.
     pub fn redirected(&self, client: &mut Client, endpoint: Endpoint<'_>) {
         let own = self.facts.endpoint.borrowed();
-        let is_same_origin = (own.scheme, own.host) == (endpoint.scheme, endpoint.host);
-        if let (Some(slot), Some(id), true) = (self.slot, &self.facts.session_id, is_same_origin) {
-            client.registry.also_named(slot, endpoint, id);
+        if !own.leads_within_origin(endpoint) {
+            return;
+        }
+        if self.facts.method == Method::Post {
+            client.registry.note_answered(own);
+        }
+        let Some(id) = &self.facts.session_id else { return };
+        match self.slot {
+            Some(slot) => client.registry.also_named(slot, endpoint, id),
+            None => {
+                if let Some(slot) = client.registry.find(endpoint, id) {
+                    client.registry.also_named(slot, own, id);
+                }
+            }
         }
     }
 
-    /// Whether what it is held for has come to its end, or it has itself.
-    pub fn is_settled(&self) -> bool {
+    /// Whether what it is held for, or waits for, has come to its end, or it has itself.
+    pub fn is_settled(&self, client: &mut Client) -> bool {
         match &self.state {
             State::Held(hold) => hold.is_settled(),
+            State::Waiting { since, .. } => self.followed(client).is_none_or(|followed| {
+                followed.is_closed() || followed.session.generation() != *since
+            }),
             State::Unfollowed
             | State::Sent(_)
             | State::Refused(..)
             | State::UnfollowedRefused(_)
             | State::Answering(_)
-            | State::Waiting(_)
             | State::CircuitOpen(..)
             | State::Ended => true,
         }
+    }
+
+    /// Whether it is not sent any more, whatever else it waits for: its caller has cancelled it,
+    /// or has sent DELETE for its session.
+    pub fn is_called_off(&self, client: &mut Client) -> bool {
+        let is_cancelled = match &self.state {
+            State::Sent(exchange) => exchange.is_cancelled(),
+            State::Held(hold) => hold.is_cancelled(),
+            State::Waiting { .. }
+            | State::Unfollowed
+            | State::Refused(..)
+            | State::UnfollowedRefused(_)
+            | State::Answering(_)
+            | State::CircuitOpen(..)
+            | State::Ended => false,
+        };
+        is_cancelled || self.is_of_closed_session(client)
     }
 
     /// Whether nothing happened to its session that nobody was told of.
@@ -183,15 +218,16 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// Until then a `notifications/cancelled` that names it ends here too.
     pub fn goes_out(&mut self, client: &mut Client) -> Option<Step> {
         let State::Sent(exchange) = &self.state else { return None };
-        if !exchange.is_cancelled() {
+        let reason = if exchange.is_cancelled() {
+            Reason::Cancelled
+        } else if self.is_of_closed_session(client) {
+            Reason::Closed
+        } else {
             exchange.let_out();
             return None;
-        }
-        self.state = State::Ended;
-        let followed = self.followed(client)?;
-        let detail = followed.given_up(Reason::Cancelled);
-        followed.note_given_up(Reason::Cancelled, &detail);
-        Some(self.ending(detail))
+        };
+        let request = self.state.take_sent()?.into_request();
+        Some(self.give_up_at_once(client, request, reason))
     }
 
     /// Takes what was read of the body in hand, decoded: an answer whole; of a refusal, or of what
@@ -289,6 +325,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// [`Misuse`]: the request was not told of an open circuit.
     pub fn circuit_cooled(&mut self, client: &mut Client) -> Result<Step, Misuse> {
         let (outgoing, cooldown, _) = self.state.take_circuit_open().ok_or(Misuse)?;
+        if self.is_of_closed_session(client) {
+            return Ok(self.give_up_at_once(client, outgoing, Reason::Closed));
+        }
         if let Some(followed) = self.followed(client) {
             followed.session.cooldown_over(cooldown);
         }
@@ -313,11 +352,17 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     fn start(&mut self, client: &mut Client, outgoing: Outgoing<B>) -> Step {
         let Some(followed) = self.followed(client) else { return Step::Raise };
         if let Some(wait) = self.wait_before(followed) {
-            self.state = State::Waiting(outgoing);
-            return Step::Wait(wait);
+            return self.wait(client, outgoing, wait);
         }
         let before = followed.session.before_request(outgoing);
         self.proceed(client, before)
+    }
+
+    /// Lets it wait for so long, or until another session stands.
+    fn wait(&mut self, client: &mut Client, request: Outgoing<B>, time: Duration) -> Step {
+        let Some(followed) = self.followed(client) else { return Step::Raise };
+        self.state = State::Waiting { request, since: followed.session.generation() };
+        Step::Wait(time)
     }
 
     fn proceed(&mut self, client: &mut Client, before: Before<B>) -> Step {

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::client::owned::OwnedHead;
 use crate::client::server_message::PendingAnswers;
-use crate::session::{Cooldown, Exchange, Hold, Outgoing, Reason, Stream};
+use crate::session::{Cooldown, Exchange, Generation, Hold, Outgoing, Reason, Stream};
 
 macro_rules! take {
     ($state:expr, $pattern:pat => $held:expr) => {
@@ -28,7 +28,11 @@ pub(super) enum State<B> {
     UnfollowedRefused(StatusCode),
     Answering(Answering),
     Held(Hold<B>),
-    Waiting(Outgoing<B>),
+    /// Until a time is over, or another generation than this stands.
+    Waiting {
+        request: Outgoing<B>,
+        since: Generation,
+    },
     /// With the reason that stands if no new session may be made yet.
     CircuitOpen(Outgoing<B>, Cooldown, Reason),
     Ended,
@@ -69,7 +73,7 @@ impl<B> State<B> {
     }
 
     pub(super) fn take_waiting(&mut self) -> Option<Outgoing<B>> {
-        take!(self, Self::Waiting(request) => request)
+        take!(self, Self::Waiting { request, .. } => request)
     }
 
     pub(super) fn take_unfollowed_refused(&mut self) -> Option<StatusCode> {

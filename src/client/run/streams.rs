@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use http::StatusCode;
 
-use super::{RequestRun, State};
+use super::RequestRun;
 use crate::client::followed::FollowedSession;
 use crate::client::head::{Media, ResponseHead};
 use crate::client::interrupted::{FAILURES, Interrupted};
@@ -56,7 +56,10 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 (Media::EventStream | Media::Json | Media::Other, _) => Step::Deliver(handover),
             };
         }
+        let is_of_elsewhere =
+            head.is_refusal_of_elsewhere() && head.status == StatusCode::NOT_FOUND;
         let is_ours = refusal::is_refusal(head.status)
+            && !is_of_elsewhere
             && !self.is_of_closed_session(client)
             && head.status != StatusCode::UNAUTHORIZED
             && (head.status != StatusCode::METHOD_NOT_ALLOWED || self.resumes.is_some());
@@ -81,8 +84,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         match may_wait.then(|| followed.standalone.refused()).flatten() {
             Some(delay) => {
                 self.tries += 1;
-                self.state = State::Waiting(request);
-                Step::Wait(delay)
+                self.wait(client, request, delay)
             }
             None => Step::Deliver(handover),
         }
@@ -124,7 +126,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     /// Lets a stream wait until the server is back: the SDKs would give up for good.
     pub(super) fn wait_for_server(
         &mut self,
-        client: &Client,
+        client: &mut Client,
         request: Outgoing<B>,
         detail: String,
     ) -> Step {
@@ -135,8 +137,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         if self.resumes.is_some() && self.tries >= FAILURES {
             return self.lost(&detail);
         }
-        self.state = State::Waiting(request);
-        Step::Wait(backoff::delay(self.tries))
+        self.wait(client, request, backoff::delay(self.tries))
     }
 
     /// Answers for a stream that is gone, or will not come.

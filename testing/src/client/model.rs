@@ -126,6 +126,8 @@ struct Request {
     is_first: bool,
     /// Whether it has gone out.
     was_sent: bool,
+    /// Whether its caller had sent DELETE for its session before.
+    is_late: bool,
     /// Whether it is an `initialize` that began a generation.
     has_begun_one: bool,
     tries: u32,
@@ -243,6 +245,11 @@ impl Model {
         request.session.filter(|_| request.is_followed)
     }
 
+    /// Whether a session was ended by its caller.
+    pub fn is_closed(&self, session: usize) -> bool {
+        self.sessions[session].is_closed
+    }
+
     /// The request whose `initialize` a leader of this session replays.
     pub fn replayed(&self, session: usize) -> usize {
         let followed = &self.sessions[session];
@@ -281,6 +288,7 @@ impl Model {
             local: 0,
             is_first: true,
             was_sent: false,
+            is_late: named.is_some_and(|session| self.sessions[session].is_closed),
             has_begun_one: false,
             tries: 0,
             replies_to: replies_to.map(str::to_owned),
@@ -299,6 +307,7 @@ impl Model {
                 self.options.session.quirks == Quirks::Recognize,
             );
             self.requests[request].session = Some(self.sessions.len());
+            self.requests[request].is_late = false;
             self.sessions.push(Followed {
                 session,
                 befores: Vec::new(),
@@ -388,7 +397,8 @@ impl Model {
         let it = &self.requests[request];
         let is_shielded = self.has_outage_shield()
             && !matches!(it.what, What::Initialize | What::Malformed)
-            && (it.is_followed || it.what != What::Discover);
+            && (it.is_followed || it.what != What::Discover)
+            && !it.is_late;
         if !is_shielded || it.what.is_get() && self.is_of_closed(request) {
             self.leave_to_the_next(request);
             return Step::Raise;
@@ -423,12 +433,12 @@ impl Model {
     /// sent again; says what is next, if that has changed.
     pub fn goes_out(&mut self, request: usize, is_sent_again: bool) -> Option<Step> {
         let it = &self.requests[request];
-        let (local, session) = (it.local, &mut self.sessions[it.session?].session);
+        let (local, followed) = (it.local, &mut self.sessions[it.session?]);
         if !is_sent_again {
             return None;
         }
-        if !session.is_cancelled(local) {
-            session.keep_back(local, false);
+        if !followed.session.is_cancelled(local) && !followed.is_closed {
+            followed.session.keep_back(local, false);
             return None;
         }
         self.let_go(request);
@@ -446,6 +456,9 @@ impl Model {
 
     /// Takes that the time of an open circuit has passed.
     pub fn circuit_cooled(&mut self, request: usize) -> Step {
+        if self.is_of_closed(request) {
+            return self.ended(request, Cause::GivenUp).unwrap();
+        }
         let told = self.requests[request].cooldown;
         let session = &mut self.session(request).session;
         // Another may have opened since.
@@ -560,6 +573,7 @@ impl Model {
             && matches!(head.status, 400 | 401);
         let may_say_why = match it.what {
             What::Initialize | What::Delete => false,
+            _ if it.is_late && it.what.is_post() => false,
             What::Get | What::Resume(_) => is_outage(head.status) && self.has_outage_shield(),
             _ => self.is_shielded(head.status),
         };
@@ -667,6 +681,7 @@ impl Model {
                 self.ended(request, Cause::NoAnswer).unwrap()
             }
             What::Get | What::Resume(_) => plain,
+            _ if self.requests[request].is_late => plain,
             _ if is_stream => {
                 self.stream_opened(request, Source::Answer);
                 watched
@@ -712,7 +727,7 @@ impl Model {
                 let cause = if is_of_the_dead { Cause::NoServer } else { cause };
                 self.ended(request, cause).unwrap_or(as_it_came)
             }
-            _ if !self.is_shielded(head.status) => as_it_came,
+            _ if self.requests[request].is_late || !self.is_shielded(head.status) => as_it_came,
             _ if says_why && self.options.status_shield == Shield::Down => as_it_came,
             _ if cause == Cause::Gateway && !self.has_outage_shield() => {
                 self.ended(request, Cause::Refused).unwrap()

@@ -98,6 +98,12 @@ struct Leader {
     version: &'static str,
 }
 
+impl Leader {
+    fn new(request: usize, session: usize, run: Box<RecoveryRun>) -> Self {
+        Self { request, session, run, announces: false, id: None, version: "2025-11-25" }
+    }
+}
+
 struct Streaming {
     request: usize,
     number: usize,
@@ -542,19 +548,18 @@ impl World {
         let session = self.model.session_of(number).unwrap();
         let is_second = self.leaders.iter().any(|it| it.session == session);
         assert!(!is_second, "two leaders at a time, after {}", self.told());
-        let step = run.message().unwrap();
+        let step = run.message(&mut self.client).unwrap();
+        if self.model.is_closed(session) {
+            let led = self.model.lead_failed(session);
+            self.leaders.push(Leader::new(number, session, run));
+            self.has_led(self.leaders.len() - 1, &led, step);
+            return;
+        }
         let RecoveryStep::Send(message) = step else { panic!("a leader sends first") };
         let replayed = self.model.replayed(session);
         assert_eq!(self.requests[replayed].body, message.body, "another initialize is replayed");
         assert_eq!((None, None), (message.session_id, message.protocol_version));
-        self.leaders.push(Leader {
-            request: number,
-            session,
-            run,
-            announces: false,
-            id: None,
-            version: "2025-11-25",
-        });
+        self.leaders.push(Leader::new(number, session, run));
     }
 
     fn welcome(&mut self, which: u8, welcome: Welcome) -> Option<()> {
