@@ -12,6 +12,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mcp_session._attributes import OwnAttributes
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
@@ -49,8 +51,10 @@ def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
 
     `client` is an `AsyncClient` or a `Client` of httpx or httpx2, or of a class built on these. It
     sends as it did before, through its own transport, auth flow, cookies and event hooks. Sessions
-    that it opened before are not followed. A client that follows already is left as it is. Of an
-    object around one such client, which sends by it, that one is made to follow.
+    that it opened before are not followed. A client that follows already is left as it is; what
+    `copy.copy` makes of it sends by it. Of an object with one such client for an attribute, which
+    sends by it, that one is made to follow; of a proxy that says it is a client (`weakref.proxy`,
+    `wrapt.ObjectProxy`) none is: give what is behind it.
 
     `options` are those of `mcp_session.httpx.AsyncClient`. Raises `TypeError` for what is no such
     client, or takes no attribute of its own, by the name of its class; `TypeError` and
@@ -167,11 +171,11 @@ class _Installation:
             return
         try:
             follow(client, **options)
-        except TypeError as error:
+        except Exception:  # noqa: BLE001 - its text may be that of the client's class
             # The application's session goes on as it would without us.
             if type(client) not in self._refused:
                 self._refused.add(type(client))
-                logger.warning("a client of the SDK's is not followed: %s", error)
+                logger.warning("a client of the SDK's cannot follow: it is a %s", _name_of(client))
 
 
 _INSTALLATION = _Installation()
@@ -189,28 +193,20 @@ def _adapter_of(client: object) -> Any:  # noqa: ANN401 - one of four classes
     else may have taken the place of a class there.
     """
     for kind in type(client).__mro__:
-        library = kind.__module__.partition(".")[0]
+        library = str(kind.__module__).partition(".")[0]
         if library in {"httpx", "httpx2"} and kind.__name__ in {"AsyncClient", "Client"}:
             return getattr(importlib.import_module(f"mcp_session.{library}"), kind.__name__)
     return None
 
 
 def _held_by(wrapper: object) -> list[object]:
-    """List what an object has for attributes of its own, in slots too."""
-    slots = [name for kind in type(wrapper).__mro__ for name in _slots_of(kind)]
-    return [
-        *getattr(wrapper, "__dict__", {}).values(),
-        *(getattr(wrapper, it, None) for it in slots),
-    ]
+    """List what an object has for attributes of its own, unless it is a proxy.
 
-
-def _slots_of(kind: type) -> list[str]:
-    slots: Any = vars(kind).get("__slots__", ())
-    names = [slots] if isinstance(slots, str) else list(slots)
-    owner = kind.__name__.lstrip("_")
-    # What is private is kept under another name.
-    is_private = [name.startswith("__") and not name.endswith("__") for name in names]
-    return [f"_{owner}{it}" if hidden else it for it, hidden in zip(names, is_private, strict=True)]
+    A proxy, which says of itself that it is of another class, may stand for another object each
+    time, and have its attributes.
+    """
+    is_proxy = any("__class__" in vars(kind) for kind in type(wrapper).__mro__[:-1])
+    return [] if is_proxy else OwnAttributes(wrapper).values()
 
 
 def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
