@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp_session._attributes import OwnAttributes
+from mcp_session._sdk import import_of_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -211,7 +212,7 @@ def _held_by(wrapper: object) -> list[object]:
 
 def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
     try:
-        module = importlib.import_module("mcp.client.streamable_http")
+        module = import_of_the_sdk("mcp.client.streamable_http")
     except ModuleNotFoundError as error:
         if error.name == "mcp":
             message = "mcp_session.install needs the official SDK: pip install mcp"

@@ -522,6 +522,51 @@ async def test_to_install_again_around_what_others_wrapped_wraps_no_more() -> No
         TRANSPORT.post_writer = before
 
 
+BESIDE = f"""
+import sys
+import threading
+import time
+
+import mcp_session
+from mcp_session.{sdk.LIBRARY} import create_mcp_http_client
+
+failed = []
+
+
+def run(line):
+    try:
+        exec(line)
+    except BaseException as error:
+        failed.append((line, error))
+
+
+threads = [threading.Thread(target=run, args=[line]) for line in sys.argv[1:]]
+threads[0].start()
+while "mcp" not in sys.modules:
+    time.sleep(0.001)
+threads[1].start()
+for thread in threads:
+    thread.join()
+print(failed or "both")
+"""
+OURS = ("mcp_session.install()", "create_mcp_http_client()")
+THEIRS = ("import mcp", "from mcp.client.streamable_http import StreamableHTTPTransport")
+
+
+@pytest.mark.parametrize("ours", OURS)
+@pytest.mark.parametrize("theirs", THEIRS)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_another_thread_may_import_the_sdk_meanwhile(
+    ours: str, theirs: str, *, is_first: bool
+) -> None:
+    lines = [ours, theirs] if is_first else [theirs, ours]
+    command = [sys.executable, "-W", "ignore", "-c", BESIDE, *lines]
+
+    result = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+
+    assert (result.stdout, result.stderr) == ("both\n", "")
+
+
 INSTALLS_WHEN_IT_IS_IMPORTED = """
 import importlib.abc
 import importlib.util

@@ -13,6 +13,7 @@ from mcp_session._client.blocking import blocking_send, blocking_source, run
 from mcp_session._client.driver import Driver, RequestDriver
 from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
+from mcp_session._sdk import import_of_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -204,7 +205,7 @@ def sdk_follows_redirects() -> bool:
     It does until the SDK follows them itself, within the origin.
     """
     try:
-        from mcp.shared import _httpx_utils  # noqa: PLC0415 - it may not be installed
+        factories = import_of_the_sdk("mcp.shared._httpx_utils")
     except ImportError:
         return False
-    return not hasattr(_httpx_utils, "next_request_within_origin")
+    return not hasattr(factories, "next_request_within_origin")
