@@ -134,14 +134,14 @@ class _Installation:
         """Check everything that can be wrong, then wrap."""
         # Not under the lock: what is imported may install as well, here or in another thread.
         transport = _transport_of_the_sdk()
-        checked_options(options)
+        checked = checked_options(options)
         with self._lock:
-            self._options = options
-            current: Any = transport.post_writer
-            if self._is_within(current):
-                return
-            self._transport, self._original = transport, current
-            self._wrapper = transport.post_writer = self._wrapped(current)
+            if not self._has_wrapped(transport):
+                _check_transport(transport)
+                self._transport, self._original = transport, transport.post_writer
+                self._wrapper = transport.post_writer = self._wrapped(self._original)
+            # As they were checked: what can be read once is read.
+            self._options = vars(checked)
 
     def uninstall(self) -> None:
         """Put the method back; if others have wrapped ours since, it only hands on."""
@@ -151,10 +151,10 @@ class _Installation:
                 self._transport.post_writer = self._original
                 self._transport = self._original = self._wrapper = None
 
-    def _is_within(self, current: Callable[..., object]) -> bool:
-        """Say whether this is our wrapper, or says that it is wrapped around it."""
-        ours = self._wrapper
-        return ours is not None and inspect.unwrap(current, stop=lambda it: it is ours) is ours
+    def _has_wrapped(self, transport: Any) -> bool:  # noqa: ANN401 - of either generation
+        """Say whether we have, and nobody put back what was there; others may have, around ours."""
+        is_ours = self._wrapper is not None and transport is self._transport
+        return is_ours and transport.post_writer is not self._original
 
     def _wrapped(self, original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         @functools.wraps(original)
@@ -219,8 +219,11 @@ def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
             raise ModuleNotFoundError(message, name="mcp") from None
         if not str(error.name).startswith("mcp.client"):
             raise
-        module = None
-    transport: Any = getattr(module, "StreamableHTTPTransport", None)
+        return None
+    return getattr(module, "StreamableHTTPTransport", None)
+
+
+def _check_transport(transport: object) -> None:
     post_writer = getattr(transport, "post_writer", None)
     if not inspect.iscoroutinefunction(post_writer) or _second_parameter(post_writer) != "client":
         message = (
@@ -228,7 +231,6 @@ def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
             f" has no coroutine StreamableHTTPTransport.post_writer(self, client, ...): {HOOK}"
         )
         raise RuntimeError(message)
-    return transport
 
 
 def _version_of(distribution: str) -> str:

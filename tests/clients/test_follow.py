@@ -522,6 +522,68 @@ async def test_to_install_again_around_what_others_wrapped_wraps_no_more() -> No
         TRANSPORT.post_writer = before
 
 
+@pytest.mark.parametrize("is_coroutine", [False, True])
+async def test_to_install_again_is_to_set_options_whatever_others_wrapped_around_ours(
+    *, is_coroutine: bool
+) -> None:
+    before = TRANSPORT.post_writer
+    mcp_session.install()
+    ours = TRANSPORT.post_writer
+
+    def theirs(*arguments: Any) -> Any:
+        return ours(*arguments)
+
+    async def awaited(*arguments: Any) -> None:
+        await ours(*arguments)
+
+    around: Any = awaited if is_coroutine else theirs
+    # As of one that wraps what it was itself before.
+    around.__wrapped__ = around
+    events: list[Any] = []
+    TRANSPORT.post_writer = around
+    try:
+        mcp_session.install(on_event=events.append)
+
+        assert TRANSPORT.post_writer is around
+        small = SmallServer()
+        async with (
+            scripted_server(small) as server,
+            sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client,
+        ):
+            small.forget()
+            await client.call("session")
+        assert len(events) == 2
+    finally:
+        TRANSPORT.post_writer = before
+
+
+def test_to_install_again_wraps_again_where_ours_was_taken_away() -> None:
+    before = TRANSPORT.post_writer
+    mcp_session.install()
+    TRANSPORT.post_writer = before
+
+    mcp_session.install()
+
+    assert TRANSPORT.post_writer is not before
+
+
+async def test_misreports_that_can_be_read_once_are_those_of_all_clients() -> None:
+    small = SmallServer()
+
+    async def answer(exchange: Any) -> None:
+        if exchange.request.kind == "initialize" or exchange.request.session in small.live:
+            await small(exchange)
+        else:
+            await exchange.answer(409, b"forgotten")
+
+    mcp_session.install(misreports=(it for it in [(409, "forgotten")]))  # type: ignore[arg-type]
+    async with scripted_server(answer) as server:
+        for _ in range(2):
+            async with sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client:
+                small.forget()
+                await client.call("session")
+
+
 BESIDE = f"""
 import sys
 import threading
