@@ -12,6 +12,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mcp_session._attributes import OwnAttributes
+from mcp_session._sdk import import_of_the_sdk
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
@@ -49,8 +52,10 @@ def follow(client: ClientT, **options: Unpack[FollowOptions]) -> ClientT:
 
     `client` is an `AsyncClient` or a `Client` of httpx or httpx2, or of a class built on these. It
     sends as it did before, through its own transport, auth flow, cookies and event hooks. Sessions
-    that it opened before are not followed. A client that follows already is left as it is. Of an
-    object around one such client, which sends by it, that one is made to follow.
+    that it opened before are not followed. A client that follows already is left as it is; what
+    `copy.copy` makes of it sends by it. Of an object with one such client for an attribute, which
+    sends by it, that one is made to follow; of a proxy that says it is a client (`weakref.proxy`,
+    `wrapt.ObjectProxy`) none is: give what is behind it.
 
     `options` are those of `mcp_session.httpx.AsyncClient`. Raises `TypeError` for what is no such
     client, or takes no attribute of its own, by the name of its class; `TypeError` and
@@ -129,14 +134,14 @@ class _Installation:
         """Check everything that can be wrong, then wrap."""
         # Not under the lock: what is imported may install as well, here or in another thread.
         transport = _transport_of_the_sdk()
-        checked_options(options)
+        checked = checked_options(options)
         with self._lock:
-            self._options = options
-            current: Any = transport.post_writer
-            if self._is_within(current):
-                return
-            self._transport, self._original = transport, current
-            self._wrapper = transport.post_writer = self._wrapped(current)
+            if not self._has_wrapped(transport):
+                _check_transport(transport)
+                self._transport, self._original = transport, transport.post_writer
+                self._wrapper = transport.post_writer = self._wrapped(self._original)
+            # As they were checked: what can be read once is read.
+            self._options = vars(checked)
 
     def uninstall(self) -> None:
         """Put the method back; if others have wrapped ours since, it only hands on."""
@@ -146,10 +151,10 @@ class _Installation:
                 self._transport.post_writer = self._original
                 self._transport = self._original = self._wrapper = None
 
-    def _is_within(self, current: Callable[..., object]) -> bool:
-        """Say whether this is our wrapper, or says that it is wrapped around it."""
-        ours = self._wrapper
-        return ours is not None and inspect.unwrap(current, stop=lambda it: it is ours) is ours
+    def _has_wrapped(self, transport: Any) -> bool:  # noqa: ANN401 - of either generation
+        """Say whether we have, and nobody put back what was there; others may have, around ours."""
+        is_ours = self._wrapper is not None and transport is self._transport
+        return is_ours and transport.post_writer is not self._original
 
     def _wrapped(self, original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         @functools.wraps(original)
@@ -167,11 +172,11 @@ class _Installation:
             return
         try:
             follow(client, **options)
-        except TypeError as error:
+        except Exception:  # noqa: BLE001 - its text may be that of the client's class
             # The application's session goes on as it would without us.
             if type(client) not in self._refused:
                 self._refused.add(type(client))
-                logger.warning("a client of the SDK's is not followed: %s", error)
+                logger.warning("a client of the SDK's cannot follow: it is a %s", _name_of(client))
 
 
 _INSTALLATION = _Installation()
@@ -189,41 +194,36 @@ def _adapter_of(client: object) -> Any:  # noqa: ANN401 - one of four classes
     else may have taken the place of a class there.
     """
     for kind in type(client).__mro__:
-        library = kind.__module__.partition(".")[0]
+        library = str(kind.__module__).partition(".")[0]
         if library in {"httpx", "httpx2"} and kind.__name__ in {"AsyncClient", "Client"}:
             return getattr(importlib.import_module(f"mcp_session.{library}"), kind.__name__)
     return None
 
 
 def _held_by(wrapper: object) -> list[object]:
-    """List what an object has for attributes of its own, in slots too."""
-    slots = [name for kind in type(wrapper).__mro__ for name in _slots_of(kind)]
-    return [
-        *getattr(wrapper, "__dict__", {}).values(),
-        *(getattr(wrapper, it, None) for it in slots),
-    ]
+    """List what an object has for attributes of its own, unless it is a proxy.
 
-
-def _slots_of(kind: type) -> list[str]:
-    slots: Any = vars(kind).get("__slots__", ())
-    names = [slots] if isinstance(slots, str) else list(slots)
-    owner = kind.__name__.lstrip("_")
-    # What is private is kept under another name.
-    is_private = [name.startswith("__") and not name.endswith("__") for name in names]
-    return [f"_{owner}{it}" if hidden else it for it, hidden in zip(names, is_private, strict=True)]
+    A proxy, which says of itself that it is of another class, may stand for another object each
+    time, and have its attributes.
+    """
+    is_proxy = any("__class__" in vars(kind) for kind in type(wrapper).__mro__[:-1])
+    return [] if is_proxy else OwnAttributes(wrapper).values()
 
 
 def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
     try:
-        module = importlib.import_module("mcp.client.streamable_http")
+        module = import_of_the_sdk("mcp.client.streamable_http")
     except ModuleNotFoundError as error:
         if error.name == "mcp":
             message = "mcp_session.install needs the official SDK: pip install mcp"
             raise ModuleNotFoundError(message, name="mcp") from None
         if not str(error.name).startswith("mcp.client"):
             raise
-        module = None
-    transport: Any = getattr(module, "StreamableHTTPTransport", None)
+        return None
+    return getattr(module, "StreamableHTTPTransport", None)
+
+
+def _check_transport(transport: object) -> None:
     post_writer = getattr(transport, "post_writer", None)
     if not inspect.iscoroutinefunction(post_writer) or _second_parameter(post_writer) != "client":
         message = (
@@ -231,7 +231,6 @@ def _transport_of_the_sdk() -> Any:  # noqa: ANN401 - of either generation
             f" has no coroutine StreamableHTTPTransport.post_writer(self, client, ...): {HOOK}"
         )
         raise RuntimeError(message)
-    return transport
 
 
 def _version_of(distribution: str) -> str:

@@ -69,12 +69,13 @@ class Gateway:
         drain_timeout: float = 10.0,
     ) -> None:
         """Put it before servers, with the options of the class."""
-        if isinstance(upstreams, str) or not upstreams:
+        urls = [] if isinstance(upstreams, str) else list(upstreams)
+        if not urls:
             message = "upstreams must be a collection of at least one URL"
             raise ValueError(message)
         self._report = Report()
         self._middleware = SessionMiddleware(
-            Upstreams(upstreams, self._report.upstream, trusted_proxies),
+            Upstreams(urls, self._report.upstream, trusted_proxies),
             sessions=MemorySessions() if sessions is None else sessions,
             peer_url=peer_url,
             restore=restore,

@@ -6,6 +6,8 @@ import importlib.metadata
 import logging
 import subprocess
 import sys
+import threading
+import weakref
 from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +89,82 @@ class Wraps(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
         object.__setattr__(self, name, functools.partial(value) if name == "send" else value)
 
 
+class Traced(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
+    """A client that keeps what is put upon it under another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._traced: Any = super().send
+
+    @property
+    def send(self) -> Any:
+        return functools.partial(self._traced)
+
+    @send.setter
+    def send(self, value: Any) -> None:
+        self._traced = value
+
+
+class TracedInSlots(Traced):
+    """The same, in slots, of which one is empty before."""
+
+    __slots__ = ("_last", "_traced")
+
+    @property
+    def send(self) -> Any:
+        return functools.partial(getattr(self, "_last", self._traced))
+
+    @send.setter
+    def send(self, value: Any) -> None:
+        self._traced = self._last = value
+
+
+class RaisesOnce(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
+    """A client that is not ready when it is first asked for its `send`."""
+
+    error: type[Exception] | None
+
+    @property
+    def send(self) -> Any:
+        error, self.error = self.error, None
+        if error is not None:
+            message = "https://user:KEY@host/mcp"
+            raise error(message)
+        return super().send
+
+
+class MakesAnother(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
+    """A client that sends by another, which it makes follow when it is asked to."""
+
+    @functools.cached_property
+    def send(self) -> Any:
+        return mcp_session.follow(sdk.http.AsyncClient()).send
+
+
+class WithTokens(sdk.http.AsyncClient):  # type: ignore[misc]  # as above
+    """A client that has another for something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = sdk.http.AsyncClient()
+
+
+class AllLikeAClient:
+    """The same, that has no `__dict__` and hands on the client's."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, inner: Any) -> None:
+        self._held = [inner]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._held[0], name)
+
+
+def class_of_held(proxy: Any) -> Any:
+    return type(proxy.client)
+
+
 class TwiceHeld:
     """A wrapper that keeps its client under two names."""
 
@@ -95,6 +173,10 @@ class TwiceHeld:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.client, name)
+
+
+SaysItIsAClient: Any = type("SaysItIsAClient", (TwiceHeld,), {"__class__": property(class_of_held)})
+"""A proxy, as those of wrapt and werkzeug are."""
 
 
 class PrivatelyHeld:
@@ -107,6 +189,59 @@ class PrivatelyHeld:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__inner, name)
+
+
+class Strict:
+    """A wrapper that tells nobody of what it has itself, with a slot that is empty."""
+
+    __slots__ = ("_inner", "_later")
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise RuntimeError(name)
+        return getattr(self._inner, name)
+
+
+class __:  # noqa: N801 - what is private to it is kept under its own name
+    """A wrapper of a class whose name is no name."""
+
+    __slots__ = ("__inner",)
+
+    def __init__(self, inner: Any) -> None:
+        self.__inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__inner, name)
+
+
+class Renamed(PrivatelyHeld):
+    """A wrapper of a class that has another name by now."""
+
+    __slots__ = ("__also",)
+
+    def __init__(self, inner: Any) -> None:
+        self.__also = inner
+        super().__init__(None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__also, name)
+
+
+Renamed.__name__ = "Other"
+
+
+class BesideTheNameless(TwiceHeld):
+    """A wrapper that holds objects whose classes do not say of which module they are."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        of_no_module: dict[str, Any] = {"__module__": None}
+        of_a_property: dict[str, Any] = {"__module__": property(str)}
+        self.others = [type("A", (), it)() for it in (of_no_module, of_a_property)]
+        self.first, self.second = self.others
 
 
 # `follow`: one client.
@@ -166,7 +301,9 @@ async def test_to_follow_twice_is_to_follow_once() -> None:
         assert mcp_session.follow(http_client, quirks=False).send == send
 
 
-@pytest.mark.parametrize("wrap", [Wrapper, TwiceHeld, PrivatelyHeld])
+@pytest.mark.parametrize(
+    "wrap", [Wrapper, TwiceHeld, PrivatelyHeld, Strict, __, Renamed, BesideTheNameless]
+)
 async def test_what_is_wrapped_is_made_to_follow(wrap: Any) -> None:
     small = SmallServer()
     async with scripted_server(small) as server, sdk.http.AsyncClient() as http_client:
@@ -189,6 +326,7 @@ async def test_a_client_of_ours_is_left_as_it_is() -> None:
         (lambda: LikeAClient(sdk.http.AsyncClient()), "LikeAClient"),
         (ReadOnly, "ReadOnly"),
         (object, "builtins.object"),
+        (lambda: SaysItIsAClient(sdk.http.AsyncClient()), "SaysItIsAClient"),
     ],
 )
 async def test_what_cannot_be_made_to_follow_is_refused_by_its_class(make: Any, name: str) -> None:
@@ -196,13 +334,26 @@ async def test_what_cannot_be_made_to_follow_is_refused_by_its_class(make: Any, 
         mcp_session.follow(make())
 
 
-async def test_a_client_that_is_refused_sends_as_it_did_before() -> None:
-    small = SmallServer()
-    async with scripted_server(small) as server, Wraps() as http_client:
-        for _ in range(3):
-            with pytest.raises(TypeError, match=r"the send of a .*Wraps cannot be replaced"):
-                mcp_session.follow(http_client)
+@pytest.mark.parametrize("wrap", [AllLikeAClient, SaysItIsAClient, weakref.proxy])
+async def test_no_other_client_than_the_one_that_is_wrapped_is_made_to_follow(wrap: Any) -> None:
+    async with WithTokens() as http_client:
+        with pytest.raises(TypeError, match="follow takes a client of httpx or httpx2, not"):
+            mcp_session.follow(wrap(http_client))
+
         assert "send" not in vars(http_client)
+        assert "send" not in vars(http_client.tokens)
+
+
+@pytest.mark.parametrize("kind", [Wraps, Traced, TracedInSlots])
+async def test_a_client_that_is_refused_sends_as_it_did_before(kind: Any) -> None:
+    small = SmallServer()
+    async with scripted_server(small) as server, kind() as http_client:
+        before = dict(vars(http_client))
+        for _ in range(3):
+            with pytest.raises(TypeError, match=rf"a .*\.{kind.__name__} cannot be replaced"):
+                mcp_session.follow(http_client)
+        assert vars(http_client) == before
+        assert not hasattr(http_client, "_last")
 
         caller = Caller(http_client, server.url)
         await caller.open()
@@ -222,6 +373,14 @@ async def test_a_client_follows_whatever_stands_in_the_modules_of_the_libraries(
 
         assert mcp_session.follow(http_client) is http_client
         assert "send" in vars(http_client)
+
+
+def test_a_client_may_make_another_follow_while_it_is_made_to() -> None:
+    thread = threading.Thread(target=mcp_session.follow, args=[MakesAnother()], daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
 
 
 async def test_an_option_that_there_is_not_is_named_beside_those_that_there_are() -> None:
@@ -363,6 +522,113 @@ async def test_to_install_again_around_what_others_wrapped_wraps_no_more() -> No
         TRANSPORT.post_writer = before
 
 
+@pytest.mark.parametrize("is_coroutine", [False, True])
+async def test_to_install_again_is_to_set_options_whatever_others_wrapped_around_ours(
+    *, is_coroutine: bool
+) -> None:
+    before = TRANSPORT.post_writer
+    mcp_session.install()
+    ours = TRANSPORT.post_writer
+
+    def theirs(*arguments: Any) -> Any:
+        return ours(*arguments)
+
+    async def awaited(*arguments: Any) -> None:
+        await ours(*arguments)
+
+    around: Any = awaited if is_coroutine else theirs
+    # As of one that wraps what it was itself before.
+    around.__wrapped__ = around
+    events: list[Any] = []
+    TRANSPORT.post_writer = around
+    try:
+        mcp_session.install(on_event=events.append)
+
+        assert TRANSPORT.post_writer is around
+        small = SmallServer()
+        async with (
+            scripted_server(small) as server,
+            sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client,
+        ):
+            small.forget()
+            await client.call("session")
+        assert len(events) == 2
+    finally:
+        TRANSPORT.post_writer = before
+
+
+def test_to_install_again_wraps_again_where_ours_was_taken_away() -> None:
+    before = TRANSPORT.post_writer
+    mcp_session.install()
+    TRANSPORT.post_writer = before
+
+    mcp_session.install()
+
+    assert TRANSPORT.post_writer is not before
+
+
+async def test_misreports_that_can_be_read_once_are_those_of_all_clients() -> None:
+    small = SmallServer()
+
+    async def answer(exchange: Any) -> None:
+        if exchange.request.kind == "initialize" or exchange.request.session in small.live:
+            await small(exchange)
+        else:
+            await exchange.answer(409, b"forgotten")
+
+    mcp_session.install(misreports=(it for it in [(409, "forgotten")]))  # type: ignore[arg-type]
+    async with scripted_server(answer) as server:
+        for _ in range(2):
+            async with sdk.connect(KINDS[0], server.url, sdk.create_plain_http_client) as client:
+                small.forget()
+                await client.call("session")
+
+
+BESIDE = f"""
+import sys
+import threading
+import time
+
+import mcp_session
+from mcp_session.{sdk.LIBRARY} import create_mcp_http_client
+
+failed = []
+
+
+def run(line):
+    try:
+        exec(line)
+    except BaseException as error:
+        failed.append((line, error))
+
+
+threads = [threading.Thread(target=run, args=[line]) for line in sys.argv[1:]]
+threads[0].start()
+while "mcp" not in sys.modules:
+    time.sleep(0.001)
+threads[1].start()
+for thread in threads:
+    thread.join()
+print(failed or "both")
+"""
+OURS = ("mcp_session.install()", "create_mcp_http_client()")
+THEIRS = ("import mcp", "from mcp.client.streamable_http import StreamableHTTPTransport")
+
+
+@pytest.mark.parametrize("ours", OURS)
+@pytest.mark.parametrize("theirs", THEIRS)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_another_thread_may_import_the_sdk_meanwhile(
+    ours: str, theirs: str, *, is_first: bool
+) -> None:
+    lines = [ours, theirs] if is_first else [theirs, ours]
+    command = [sys.executable, "-W", "ignore", "-c", BESIDE, *lines]
+
+    result = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+
+    assert (result.stdout, result.stderr) == ("both\n", "")
+
+
 INSTALLS_WHEN_IT_IS_IMPORTED = """
 import importlib.abc
 import importlib.util
@@ -408,6 +674,23 @@ async def test_a_client_that_cannot_follow_is_named_and_goes_on(
 
     warned = [it for it in caplog.records if it.levelno >= logging.WARNING]
     assert [it.name for it in warned if "NamedOnce" in it.getMessage()] == ["mcp_session"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError])
+async def test_a_session_goes_on_whatever_hinders_its_client_from_following(
+    error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Named(RaisesOnce):
+        """Of a class of its own, as above."""
+
+    mcp_session.install()
+    async with scripted_server(SmallServer()) as server, Named() as http_client:
+        http_client.error = error
+        async with sdk.connect(KINDS[0], server.url, http_client=http_client) as client:
+            await client.call("session")
+
+    assert [it.name for it in caplog.records if "Named" in it.getMessage()] == ["mcp_session"]
+    assert "KEY" not in caplog.text
 
 
 @pytest.mark.parametrize("order", ["before", "after"])

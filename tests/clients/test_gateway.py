@@ -19,6 +19,7 @@ import anyio.to_thread
 import pytest
 from click.testing import CliRunner
 from mcp_session._cli.commands import main as commands
+from mcp_session._gateway.target import TrustedProxies
 from mcp_session.gateway import Gateway
 from mcp_session.testing import Exchange, SmallServer, scripted_server
 
@@ -347,6 +348,16 @@ async def test_a_length_beside_a_framing_does_not_go_on() -> None:
             assert answered.endswith("{}")
         else:
             assert answered.startswith("HTTP/1.1 400 ")
+
+
+def test_what_can_be_read_once_is_an_option_as_any_other() -> None:
+    proxies = TrustedProxies(iter(["192.0.2.0/24", "2001:db8::1"]))  # type: ignore[arg-type]
+    none: Any = iter([])
+
+    assert "192.0.2.1" in proxies
+    assert "2001:db8::1" in proxies
+    with pytest.raises(ValueError, match="at least one URL"):
+        Gateway(none)
 
 
 async def test_a_status_that_is_none_is_502() -> None:

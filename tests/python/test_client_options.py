@@ -8,6 +8,7 @@ import mcp_session.httpx
 import mcp_session.httpx2
 import pytest
 from mcp_session import ResendPolicy
+from mcp_session._client.options import Options
 from mcp_session._client.recovery import FollowedSession, Leader, Opening
 from mcp_session._client.waiting import Waiting, Waits
 from mcp_session._fingerprint import fingerprint
@@ -25,6 +26,7 @@ CLIENTS: list[Any] = [mcp_session.httpx.AsyncClient, mcp_session.httpx2.AsyncCli
         ({"bound": -1}, ValueError, "bound must be 0 to 4294967295, not -1"),
         ({"outage_shield": None}, TypeError, "outage_shield must be a bool, not None"),
         ({"stream_guard": "no"}, TypeError, "stream_guard must be a bool, not 'no'"),
+        ({"misreports": 1}, TypeError, "misreports must be pairs of a status and a text, not int"),
         ({"on_event": []}, TypeError, "on_event must be callable or None, not []"),
         (
             {"recovery_timeout": None},
@@ -71,6 +73,12 @@ def test_every_option_is_taken(client: Any) -> None:
         headers={"x-team": "search"},
         follow_redirects=True,
     )
+
+
+def test_misreports_are_read_once_for_all_that_asks_for_them() -> None:
+    pairs = [(409, "forgotten")]
+
+    assert Options(misreports=iter(pairs)).misreports == tuple(pairs)  # type: ignore[arg-type]
 
 
 def test_each_client_is_one_of_its_library() -> None:

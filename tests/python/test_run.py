@@ -217,6 +217,16 @@ def test_what_is_no_program_of_this_environment_is_named(tmp_path: Path) -> None
     assert {absent.returncode, other.returncode, missing.returncode} == {1}
 
 
+def test_a_file_that_is_named_as_a_module_is_told_how_to_be_named(program: Path) -> None:
+    program.rename(program.with_suffix(""))
+
+    by_name = run("program", cwd=program.parent)
+    by_path = run(f".{os.sep}program", cwd=program.parent)
+
+    assert f"program is a file, to be named .{os.sep}program, and no console" in by_name.stderr
+    assert (by_name.returncode, by_path.returncode) == (1, 7)
+
+
 def test_without_the_sdk_nothing_is_run(program: Path) -> None:
     (program.parent / "mcp.py").write_text("raise ModuleNotFoundError('none', name='mcp')")
 

@@ -49,7 +49,8 @@ def find_program(name: str, arguments: Sequence[str]) -> Program:
         return _of_file(str(scripts / name), arguments)
     if _is_module(name):
         return _of_module(name, arguments)
-    message = f"{name} is no file, and no console script and no module of {sys.prefix}"
+    what = f"a file, to be named .{os.sep}{name}" if Path(name).is_file() else "no file"
+    message = f"{name} is {what}, and no console script and no module of {sys.prefix}"
     if (elsewhere := shutil.which(name)) is not None:
         message += f"; {elsewhere} needs mcp-session in its own environment"
     raise NoSuchProgramError(message)

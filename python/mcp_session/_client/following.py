@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from contextlib import suppress
 from functools import partial
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from mcp_session._attributes import OwnAttributes
 from mcp_session._client.blocking import blocking_send, blocking_source, run
 from mcp_session._client.driver import Driver, RequestDriver
 from mcp_session._client.options import Options
 from mcp_session._enums import ResendPolicy
+from mcp_session._sdk import import_of_the_sdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FollowsSessions", "FollowsSessionsBlocking", "sdk_follows_redirects"]
 
-# Of two threads that make one client follow, the second finds that it does.
-FOLLOWING = Lock()
+# Of two threads that make one client follow, the second finds that it does. What the client's class
+# does when it is asked for its `send` may be to make another follow.
+FOLLOWING = RLock()
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -111,19 +114,17 @@ class Following:
         send: Any = partial(cls._sent, cls._drive(client, client.send, checked))
         # So that it is not put upon another of ours.
         send.of_mcp_session = True
-        own: dict[str, Any] = client.__dict__
-        before = own.get("send")
+        given: object = client
+        before = OwnAttributes(given)
         with suppress(Exception):  # a class may refuse attributes in its own way
             client.send = send
-        if client.send is not send:
-            # Its class may have kept what it made of ours.
-            own.pop("send", None)
-            if before is not None:
-                own["send"] = before
-            given: object = client
-            kind = type(given)
-            message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
-            raise TypeError(message)
+            if client.send is send:
+                return
+        # Its class may have kept what it made of ours, under any name.
+        before.put_back()
+        kind = type(given)
+        message = f"the send of a {kind.__module__}.{kind.__qualname__} cannot be replaced"
+        raise TypeError(message)
 
     @classmethod
     def _drive(cls, client: Any, send: Callable[..., Any], options: Options) -> Driver:  # noqa: ANN401
@@ -204,7 +205,7 @@ def sdk_follows_redirects() -> bool:
     It does until the SDK follows them itself, within the origin.
     """
     try:
-        from mcp.shared import _httpx_utils  # noqa: PLC0415 - it may not be installed
+        factories = import_of_the_sdk("mcp.shared._httpx_utils")
     except ImportError:
         return False
-    return not hasattr(_httpx_utils, "next_request_within_origin")
+    return not hasattr(factories, "next_request_within_origin")

@@ -52,6 +52,9 @@ class Options:
         _check_callable("on_event", self.on_event)
         _check_seconds("recovery_timeout", self.recovery_timeout)
         _check_seconds("hold_timeout", self.hold_timeout)
+        if hasattr(self.misreports, "__iter__"):
+            # What can be read once is read once, for all the machines of these options.
+            object.__setattr__(self, "misreports", tuple(self.misreports))
         self.machine(status_shield=False)
 
     @classmethod

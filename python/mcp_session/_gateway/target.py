@@ -160,9 +160,10 @@ class TrustedProxies:
 
     def __init__(self, names: Collection[str]) -> None:
         """Take addresses and networks, such as `10.0.0.0/8`; `*` is everybody."""
-        self._are_all = "*" in names
+        given = set(names)
+        self._are_all = "*" in given
         try:
-            self._networks = [ipaddress.ip_network(name) for name in names if name != "*"]
+            self._networks = [ipaddress.ip_network(name) for name in given - {"*"}]
         except ValueError:
             message = "a trusted proxy must be an address, a network such as 10.0.0.0/8, or *"
             raise ValueError(message) from None
