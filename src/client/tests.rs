@@ -360,23 +360,28 @@ fn a_message_after_the_delete_of_its_session_is_answered_as_its_server_answers()
     }
 }
 
-/// A call that is to be sent again in the session of this ID, in place of `first`.
+/// A call that is to be sent again, in another session than the `first`.
 fn to_be_sent_again() -> (Client, RequestRun<&'static [u8]>) {
     let (mut client, mut call, step) = lost("first");
     let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
     let _initialize = recovery.message(&mut client).unwrap();
+    given_a_session(&mut client, &mut recovery);
+    let step = call.hold_over(&mut client, HoldEnd::Settled).unwrap();
+    assert!(matches!(step, Step::Transmit(_)), "{step:?}");
+    (client, call)
+}
+
+/// Lets a recovery whose `initialize` has gone out succeed.
+fn given_a_session(client: &mut Client, recovery: &mut RecoveryRun) {
     let head = ResponseHead {
         session_id: Some("second"),
         content_type: Some("application/json"),
         ..ResponseHead::new(StatusCode::OK)
     };
-    let _read = recovery.response(&mut client, &head).unwrap();
+    let _read = recovery.response(client, &head).unwrap();
     let _more = recovery.piece(RESULT);
-    let _initialized = recovery.body_ended(&mut client).unwrap();
-    let _done = recovery.response(&mut client, &ResponseHead::new(StatusCode::ACCEPTED)).unwrap();
-    let step = call.hold_over(&mut client, HoldEnd::Settled).unwrap();
-    assert!(matches!(step, Step::Transmit(_)), "{step:?}");
-    (client, call)
+    let _initialized = recovery.body_ended(client).unwrap();
+    let _done = recovery.response(client, &ResponseHead::new(StatusCode::ACCEPTED)).unwrap();
 }
 
 #[test]
@@ -450,15 +455,7 @@ fn a_wait_is_over_once_another_session_stands_or_its_own_is_closed() {
     let Step::Lead(mut recovery) = step else { panic!("{step:?}") };
     let _initialize = recovery.message(&mut client).unwrap();
     assert!(!stream.is_settled(&mut client));
-    let head = ResponseHead {
-        session_id: Some("second"),
-        content_type: Some("application/json"),
-        ..ResponseHead::new(StatusCode::OK)
-    };
-    let _read = recovery.response(&mut client, &head).unwrap();
-    let _more = recovery.piece(RESULT);
-    let _initialized = recovery.body_ended(&mut client).unwrap();
-    let _done = recovery.response(&mut client, &ResponseHead::new(StatusCode::ACCEPTED)).unwrap();
+    given_a_session(&mut client, &mut recovery);
     assert!(stream.is_settled(&mut client));
 
     let (mut stream, _sent) = sent_in(&mut client, Method::Get, "first");
