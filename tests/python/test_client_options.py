@@ -1,5 +1,6 @@
 """What a client may be told, and how it says what is wrong."""
 
+import itertools
 from typing import Any
 
 import httpx
@@ -27,6 +28,7 @@ CLIENTS: list[Any] = [mcp_session.httpx.AsyncClient, mcp_session.httpx2.AsyncCli
         ({"outage_shield": None}, TypeError, "outage_shield must be a bool, not None"),
         ({"stream_guard": "no"}, TypeError, "stream_guard must be a bool, not 'no'"),
         ({"misreports": 1}, TypeError, "misreports must be pairs of a status and a text, not int"),
+        ({"misreports": itertools.repeat((409, "x"))}, ValueError, "more than 64 misreports"),
         ({"on_event": []}, TypeError, "on_event must be callable or None, not []"),
         (
             {"recovery_timeout": None},

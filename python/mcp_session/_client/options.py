@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 from mcp_session._client.events import RecoveryFailed, RequestGivenUp, SessionEvent
@@ -19,6 +20,9 @@ logger = logging.getLogger("mcp_session")
 
 # How many sessions one client remembers; those that were used longest ago are forgotten.
 REMEMBERED = 4096
+
+# As `Misreports::LIMIT` of the core has it.
+MOST_MISREPORTS = 64
 
 # A hook may call the server, and that call fails as the one did of which it is told. Without a
 # bound it would be told of its own calls without an end, each time from within the last.
@@ -53,8 +57,10 @@ class Options:
         _check_seconds("recovery_timeout", self.recovery_timeout)
         _check_seconds("hold_timeout", self.hold_timeout)
         if hasattr(self.misreports, "__iter__"):
-            # What can be read once is read once, for all the machines of these options.
-            object.__setattr__(self, "misreports", tuple(self.misreports))
+            # What can be read once is read once, for all the machines of these options; they
+            # refuse one more than there may be, of a collection without an end too.
+            read = tuple(islice(self.misreports, MOST_MISREPORTS + 1))
+            object.__setattr__(self, "misreports", read)
         self.machine(status_shield=False)
 
     @classmethod
