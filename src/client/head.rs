@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 
-use super::refusal::is_refusal;
 use crate::exchange::{Method, Misreports, Response};
 use crate::session::Outgoing;
 
@@ -139,6 +138,10 @@ impl<'a> ResponseHead<'a> {
     pub(super) fn media(&self) -> Media {
         Media::of(self.content_type)
     }
+}
+
+pub(super) fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Who answered a request.

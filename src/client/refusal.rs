@@ -14,10 +14,6 @@ pub(super) const IN_DOUBT: &str = "whether the request was processed is not know
 
 pub(super) use crate::exchange::is_outage;
 
-pub(super) fn is_refusal(status: StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
-}
-
 /// Whether a stream that was refused by this status may be given later: it is asked for too often
 /// or too early, or its server takes the connection before this one for open.
 pub(super) fn may_pass(status: StatusCode) -> bool {

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::RequestRun;
 use crate::client::followed::FollowedSession;
-use crate::client::head::{Media, ResponseHead};
+use crate::client::head::{Media, ResponseHead, is_refusal};
 use crate::client::interrupted::{FAILURES, Interrupted};
 use crate::client::local_answer::{CallError, LocalAnswer};
 use crate::client::refusal::{self, gateway};
@@ -58,7 +58,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         }
         let is_of_elsewhere =
             head.is_refusal_of_elsewhere() && head.status == StatusCode::NOT_FOUND;
-        let is_ours = refusal::is_refusal(head.status)
+        let is_ours = is_refusal(head.status)
             && !is_of_elsewhere
             && !self.is_of_closed_session(client)
             && head.status != StatusCode::UNAUTHORIZED
@@ -99,7 +99,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         status: StatusCode,
         handover: Handover,
     ) -> Step {
-        if let Some(interrupted) = self.resumes.as_mut().filter(|_| refusal::is_refusal(status)) {
+        if let Some(interrupted) = self.resumes.as_mut().filter(|_| is_refusal(status)) {
             let is_second = interrupted.resumptions.has_failed();
             if is_second && client.options.outage_shield == Shield::Up {
                 return self.lost(&refused(status));
