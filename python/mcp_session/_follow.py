@@ -10,6 +10,7 @@ import importlib
 import inspect
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp_session._attributes import OwnAttributes
@@ -136,10 +137,13 @@ class _Installation:
         transport = _transport_of_the_sdk()
         checked = checked_options(options)
         with self._lock:
-            if not self._has_wrapped(transport):
-                _check_transport(transport)
-                self._transport, self._original = transport, transport.post_writer
-                self._wrapper = transport.post_writer = self._wrapped(self._original)
+            current: Any = getattr(transport, "post_writer", None)
+            if not self._is_within(current):
+                if self._wrapper is None or transport is not self._transport:
+                    _check_transport(transport)
+                # Once more around what others have made of ours is no harm: a client follows once.
+                self._transport, self._original = transport, current
+                self._wrapper = transport.post_writer = self._wrapped(current)
             # As they were checked: what can be read once is read.
             self._options = vars(checked)
 
@@ -151,10 +155,12 @@ class _Installation:
                 self._transport.post_writer = self._original
                 self._transport = self._original = self._wrapper = None
 
-    def _has_wrapped(self, transport: Any) -> bool:  # noqa: ANN401 - of either generation
-        """Say whether we have, and nobody put back what was there; others may have, around ours."""
-        is_ours = self._wrapper is not None and transport is self._transport
-        return is_ours and transport.post_writer is not self._original
+    def _is_within(self, current: Callable[..., object]) -> bool:
+        """Say whether this is our wrapper, or says that it is wrapped around it."""
+        ours = self._wrapper
+        with suppress(ValueError):  # it says that it is wrapped around itself
+            return ours is not None and inspect.unwrap(current, stop=lambda it: it is ours) is ours
+        return False
 
     def _wrapped(self, original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         @functools.wraps(original)

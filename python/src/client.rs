@@ -304,24 +304,6 @@ impl RequestRun {
         self.read(|run| Some(run.closes())).unwrap_or_default()
     }
 
-    /// Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-    /// not, at `path` (`str` or `bytes`); `authority` as `Client.begin` takes it.
-    #[pyo3(signature = (scheme, host, path, authority=None))]
-    fn redirected(
-        &self,
-        scheme: &str,
-        host: &str,
-        path: UrlPart<'_>,
-        authority: Option<UrlPart<'_>>,
-    ) {
-        let host = &place(host, authority.as_ref().map(UrlPart::as_str));
-        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(run) = run.as_ref() {
-            let endpoint = Endpoint { scheme, host, path: path_of(path.as_str()) };
-            run.redirected(&mut self.client.lock(), endpoint);
-        }
-    }
-
     /// Take that the request goes out now, before each `Transmit` that is not the first; return
     /// what is to be done instead, or `None`: one that was called off meanwhile is not sent.
     fn goes_out(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {

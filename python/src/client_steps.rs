@@ -24,7 +24,7 @@ use crate::client_shared::{Shared, event_objects, is_long, used, with_head};
 pub(crate) enum Beside {
     Nothing,
     /// There are events to hand out, there is an opening to be remembered, or the response is no
-    /// success: a time may begin in which no new session is made, or its caller may be redirected.
+    /// success: a time may begin in which no new session is made.
     Something,
 }
 

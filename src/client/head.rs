@@ -57,16 +57,6 @@ pub struct Endpoint<'a> {
     pub path: &'a str,
 }
 
-impl Endpoint<'_> {
-    /// Whether a redirect from here to there stays within the origin, or leads from http to
-    /// https of the same host, both on their default ports.
-    pub(super) fn leads_within_origin(self, to: Endpoint<'_>) -> bool {
-        let has_port = self.host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
-        let is_upgrade = (self.scheme, to.scheme) == ("http", "https") && !has_port;
-        self.host == to.host && (self.scheme == to.scheme || is_upgrade)
-    }
-}
-
 /// A fingerprint of the credentials that a request bears of its own, by a hash that is keyed
 /// for this process.
 ///
@@ -122,17 +112,12 @@ impl<'a> ResponseHead<'a> {
             www_authenticate: self.www_authenticate.map(str::as_bytes),
             body,
             misreports,
-            ..Response::new(if self.is_refusal_of_elsewhere() {
+            ..Response::new(match self.source {
+                Source::Server => self.status,
                 // Of the session its server has said no more than where to look.
-                StatusCode::FOUND
-            } else {
-                self.status
+                Source::Elsewhere => StatusCode::FOUND,
             })
         }
-    }
-
-    pub(super) fn is_refusal_of_elsewhere(&self) -> bool {
-        self.source == Source::Elsewhere && is_refusal(self.status)
     }
 
     pub(super) fn media(&self) -> Media {

@@ -345,7 +345,7 @@ fn a_message_after_the_delete_of_its_session_is_answered_as_its_server_answers()
                 let step = step_of(&mut call, &mut client, &head);
 
                 assert!(
-                    matches!(&step, Step::Deliver(it) if it.body.is_none() && it.watch.is_none()),
+                    matches!(&step, Step::Deliver(it) if it.body.is_none()),
                     "{status}: {step:?}"
                 );
             }
@@ -485,56 +485,6 @@ fn a_strangers_delete_closes_nothing() {
 }
 
 #[test]
-fn an_endpoint_that_leads_to_another_of_its_origin_is_there_too() {
-    const FIRST: Endpoint<'_> = Endpoint { scheme: "http", host: "mcp.example", path: "/start" };
-    const FAILED: TransportFailure<'_> = REFUSED;
-    for (to, is_there_too) in [
-        (Endpoint { path: "/mcp", ..FIRST }, true),
-        (Endpoint { scheme: "https", ..FIRST }, true),
-        (Endpoint { scheme: "https", path: "/mcp", ..FIRST }, true),
-        (Endpoint { host: "evil.example", path: "/mcp", ..FIRST }, false),
-        (Endpoint { scheme: "https", host: "mcp.example:8443", path: "/mcp" }, false),
-    ] {
-        let mut client = Client::new(Options::default(), 7);
-        let there = RequestHead { endpoint: to, ..HEAD };
-        let (mut opening, _sent) = call_in(&mut client, &there, OPENING);
-        let head = ResponseHead { session_id: Some("s"), ..ResponseHead::new(StatusCode::OK) };
-        let _opened = opening.response(&mut client, &head).unwrap();
-        let attached = RequestHead { endpoint: FIRST, session_id: Some("s"), ..HEAD };
-        let (mut call, _sent) = call_in(&mut client, &attached, CALL);
-        assert_eq!(None, call.session());
-        let moved = ResponseHead::new(StatusCode::TEMPORARY_REDIRECT);
-        let step = call.response(&mut client, &moved).unwrap();
-        assert!(matches!(step, Step::Deliver(_)), "{step:?}");
-
-        call.redirected(&mut client, to);
-
-        let (mut call, _sent) = call_in(&mut client, &attached, CALL);
-        assert_eq!(is_there_too, call.session().is_some(), "{}", to.host);
-        let step = call.failed(&mut client, FAILED).unwrap();
-        assert_eq!(is_there_too, matches!(step, Step::Answer(_)), "{step:?}");
-        let without = RequestHead { endpoint: FIRST, ..HEAD };
-        let (mut call, _sent) = call_in(&mut client, &without, CALL);
-        let step = call.failed(&mut client, FAILED).unwrap();
-        assert_eq!(is_there_too, matches!(step, Step::Answer(_)), "{step:?}");
-    }
-}
-
-#[test]
-fn a_port_of_its_own_is_another_origin_with_https() {
-    for host in ["mcp.example:8080", "[::1]:8080"] {
-        let from = Endpoint { scheme: "http", host, path: "/mcp" };
-        assert!(!from.leads_within_origin(Endpoint { scheme: "https", ..from }), "{host}");
-        assert!(from.leads_within_origin(Endpoint { path: "/", ..from }), "{host}");
-    }
-    for host in ["mcp.example", "[::1]"] {
-        let from = Endpoint { scheme: "http", host, path: "/mcp" };
-        let to = Endpoint { scheme: "https", ..from };
-        assert!(from.leads_within_origin(to) && !to.leads_within_origin(from), "{host}");
-    }
-}
-
-#[test]
 fn whoever_refuses_elsewhere_ends_no_session() {
     for (method, status) in [
         (Method::Post, 404),
@@ -556,4 +506,51 @@ fn whoever_refuses_elsewhere_ends_no_session() {
             assert_eq!(source == Source::Elsewhere, is_as_it_came, "{status}: {step:?}");
         }
     }
+}
+
+#[test]
+fn whoever_answers_elsewhere_lets_no_stranger_in() {
+    for source in [Source::Elsewhere, Source::Server] {
+        let mut client = with_a_stream("first");
+        let stranger = RequestHead {
+            session_id: Some("first"),
+            credentials: Credentials::OfRequest(1),
+            ..HEAD
+        };
+        let (mut call, _sent) = call_in(&mut client, &stranger, CALL);
+        let head = ResponseHead { source, ..ResponseHead::new(StatusCode::OK) };
+        let _delivered = call.response(&mut client, &head).unwrap();
+
+        let (mut call, _sent) = call_in(&mut client, &stranger, CALL);
+        let step = call.response(&mut client, &ResponseHead::new(StatusCode::NOT_FOUND)).unwrap();
+
+        assert_eq!(source == Source::Server, matches!(step, Step::Lead(_)), "{step:?}");
+    }
+}
+
+#[test]
+fn what_a_stream_asks_after_the_delete_of_its_session_is_answered_by_its_caller() {
+    let (mut client, call) = to_be_sent_again();
+    drop(call);
+    let _delete = sent_in(&mut client, Method::Delete, "first");
+    let attached = RequestHead { session_id: Some("first"), ..HEAD };
+    let (mut call, _sent) = call_in(&mut client, &attached, CALL);
+    let head = ResponseHead {
+        content_type: Some("text/event-stream"),
+        ..ResponseHead::new(StatusCode::OK)
+    };
+    let step = call.response(&mut client, &head).unwrap();
+    let Step::Deliver(Handover { watch: Some(mut watch), .. }) = step else { panic!("{step:?}") };
+    let question = br#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#;
+    let event = [b"id: e1\ndata: ".as_slice(), question, b"\n\n"].concat();
+    let out = watch.piece(&mut client, &event);
+    let last = watch.end(&mut client, StreamEnd::Cut("ReadError"), core::time::Duration::ZERO);
+
+    assert_eq!(event, [out.as_ref(), &last].concat());
+    let reply = br#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+    let (_reply, step) = call_in(&mut client, &attached, reply);
+    assert!(matches!(step, Step::Transmit(_)), "{step:?}");
+    let resumption = RequestHead { method: Method::Get, last_event_id: Some("e1"), ..attached };
+    let (_resumption, step) = call_in(&mut client, &resumption, b"");
+    assert!(matches!(step, Step::Transmit(_)), "{step:?}");
 }

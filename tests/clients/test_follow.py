@@ -522,6 +522,29 @@ async def test_to_install_again_around_what_others_wrapped_wraps_no_more() -> No
         TRANSPORT.post_writer = before
 
 
+def test_to_install_again_wraps_what_stands_there_once_a_patch_is_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = TRANSPORT.post_writer
+
+    async def patched(transport: Any, client: Any, *arguments: Any) -> None:
+        await before(transport, client, *arguments)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(TRANSPORT, "post_writer", patched)
+            mcp_session.install()
+        assert TRANSPORT.post_writer is before
+
+        mcp_session.install()
+
+        assert TRANSPORT.post_writer is not before
+        mcp_session.uninstall()
+        assert TRANSPORT.post_writer is before
+    finally:
+        TRANSPORT.post_writer = before
+
+
 @pytest.mark.parametrize("is_coroutine", [False, True])
 async def test_to_install_again_is_to_set_options_whatever_others_wrapped_around_ours(
     *, is_coroutine: bool
@@ -544,7 +567,6 @@ async def test_to_install_again_is_to_set_options_whatever_others_wrapped_around
     try:
         mcp_session.install(on_event=events.append)
 
-        assert TRANSPORT.post_writer is around
         small = SmallServer()
         async with (
             scripted_server(small) as server,
@@ -553,6 +575,8 @@ async def test_to_install_again_is_to_set_options_whatever_others_wrapped_around
             small.forget()
             await client.call("session")
         assert len(events) == 2
+        mcp_session.uninstall()
+        assert TRANSPORT.post_writer is around
     finally:
         TRANSPORT.post_writer = before
 

@@ -772,6 +772,65 @@ async def test_a_server_behind_a_redirect_is_missed_and_recovered_whoever_follow
         assert server.sessions == ["session-1", "session-2"]
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/v1/mcp"])
+async def test_a_reply_behind_a_redirect_reaches_the_session_that_has_asked(path: str) -> None:
+    """The first hop is not its answer: the question was open until its server had the reply."""
+    question = {"jsonrpc": "2.0", "id": "question", "method": "roots/list"}
+
+    async def ask(exchange: Exchange) -> None:
+        if exchange.request.session not in small.live:
+            await small.usual(exchange)
+            return
+        await exchange.begin_events()
+        await exchange.send_event(question)
+        await exchange.send_event(small.result(exchange.request))
+        await exchange.finish()
+
+    async def lead(exchange: Exchange) -> None:
+        if exchange.request.target == "/moved" or exchange.request.session is None:
+            await small(exchange)
+        else:
+            await exchange.answer(307, headers={"location": "/moved"})
+
+    small = SmallServer({"tools/call": ask})
+    async with scripted_server(lead) as server, sdk.create_http_client() as http_client:
+        caller = Caller(http_client, server.url.replace("/mcp", path))
+        await caller.open()
+        small.forget()
+        for request_id in (1, 2):
+            answer = await caller.post(call_of(request_id))
+            assert messages_in(answer.text)[0] == question
+
+            assert (await caller.post(reply_to("question"))).status_code == 202
+
+        replies = [it.session for it in server.seen("reply") if it.target == "/moved"]
+        assert replies == ["session-2"] * 2
+
+
+async def test_a_stranger_who_is_led_to_a_page_is_not_let_into_the_session_whose_id_it_bears() -> (
+    None
+):
+    def lead(request: Any) -> Any:
+        if request.url.path == "/login":
+            return sdk.http.Response(200, text="<html>please log in")
+        if request.headers.get("authorization") == "Bearer stranger":
+            return sdk.http.Response(302, headers={"location": "/login"})
+        return server(request)
+
+    server = Leads(LED_FROM)
+    transport = sdk.http.MockTransport(lead)
+    async with sdk.create_http_client(transport=transport, follow_redirects=True) as http_client:
+        opened = await http_client.post(LED_FROM, json=INITIALIZE)
+        attached = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        strangers = attached | {"authorization": "Bearer stranger"}
+        for request_id in range(3):
+            led = await http_client.post(LED_FROM, json=call_of(request_id), headers=strangers)
+
+            assert led.history[0].request.headers["mcp-session-id"] == "session-1"
+            server.live.clear()
+            await http_client.post(LED_FROM, json=call_of(9), headers=attached)
+
+
 async def test_a_server_that_begins_to_lead_to_https_keeps_its_sessions() -> None:
     server = Leads(LED_FROM)
     transport = sdk.http.MockTransport(server)
@@ -782,8 +841,7 @@ async def test_a_server_that_begins_to_lead_to_https_keeps_its_sessions() -> Non
         await http_client.post(LED_FROM, json=call_of(1), headers=attached)
 
         server.url = "https://mcp.example/mcp"
-        led = await http_client.post(LED_FROM, json=call_of(2), headers=attached)
-        answered = await http_client.send(led.next_request)
+        answered = await http_client.post(LED_FROM, json=call_of(2), headers=attached)
 
         assert "result" in answer_in(answered)
         assert answered.request.headers["mcp-session-id"] == "session-2"

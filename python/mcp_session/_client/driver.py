@@ -113,7 +113,7 @@ class RequestDriver:
         # For how many seconds it has been held.
         self._held = 0.0
 
-    async def send(self, *, stream: bool) -> httpx2.Response:
+    async def send(self, *, stream: bool) -> httpx2.Response:  # noqa: C901 - a branch for each step
         """Take it to its end: the server's answer, or one that says why there is none."""
         if not self._is_begun and (other_way := self._begin(stream=stream)):
             return await other_way
@@ -127,6 +127,8 @@ class RequestDriver:
                     request = self._request if step.is_unchanged else self._on_the_wire(step)
                     try:
                         response = await wire.send(request, stream=True, **self._send_options)
+                        if response.next_request is not None:
+                            response = await self._led_on(request, response)
                     except Exception as error:  # noqa: BLE001 - raised again there
                         step, response = self._failed(error, request)
                     else:
@@ -226,9 +228,16 @@ class RequestDriver:
         number = self._run.session
         return None if number is None else self._driver.sessions.get(number)
 
+    async def _led_on(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """Follow where the server leads within its origin, with what is of a session."""
+        if self._session is None:
+            return response
+        return await recovery.within_origin(self._wire, request, response, self._send_options)
+
     def _responded(self, request: httpx2.Request, response: httpx2.Response) -> Step:
         status, headers = response.status_code, self._wire.library.raw_headers(response.headers)
-        if status < BAD_REQUEST or is_answer_to(request, response):
+        is_as_sent = status < BAD_REQUEST and not response.history
+        if is_as_sent or is_answer_to(request, response):
             return self._run.response(status, headers)
         return self._run.response(status, headers, is_of_elsewhere=True)
 
@@ -288,6 +297,7 @@ class RequestDriver:
         if session is not None:
             if self._opening and response.is_success and handover.orphan is None:
                 session.opening = self._opening
+                session.waiting.wake_all(has_new_session=True)
             if handover.orphan is not None:
                 await recovery.delete(wire, session.opening, handover.orphan)
         if handover.alias is not None:
@@ -295,13 +305,9 @@ class RequestDriver:
         if handover.body is not None:
             streams.replace_body(response, handover.body, wire.library)
         following = response.next_request
-        if following is not None:
-            if "mcp-session-id" in request.headers:
-                # The caller follows it, with the ID by which it is known here.
-                following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
-            scheme, _, host, port, path = wire.library.parts(following.url)[:5]
-            named = following.headers.get("host", "")
-            run.redirected(scheme, named, path, authority_of(host, port))
+        if following is not None and "mcp-session-id" in request.headers:
+            # The caller follows it, with the ID by which it is known here.
+            following.headers["mcp-session-id"] = request.headers["mcp-session-id"]
         if events := run.events():
             await wire.options.tell(events, wire.library.waits)
 

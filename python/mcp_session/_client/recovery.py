@@ -247,12 +247,22 @@ async def _send(  # noqa: PLR0913, PLR0917 - what a request is made of
     # The client's default parameters are in it already; put on again, they replace all others.
     request.url = opening.url
     response = await wire.send(request, stream=True, **opening.send_options)
-    for _ in range(client.max_redirects):
+    return await within_origin(wire, request, response, opening.send_options)
+
+
+async def within_origin(
+    wire: Wire, request: httpx2.Request, response: httpx2.Response, send_options: dict[str, object]
+) -> httpx2.Response:
+    """Follow redirects that repeat a request within its origin: to its session they are no answer.
+
+    As the SDKs themselves do from mcp 1.30 and 2.3 on.
+    """
+    for _ in range(wire.client.max_redirects):
         following = response.next_request
         if following is None or not is_within_origin(request, following):
             break
         await drain(response, wire.library)
-        response = await wire.send(following, stream=True, **opening.send_options)
+        response = await wire.send(following, stream=True, **send_options)
     return response
 
 

@@ -165,12 +165,6 @@ class RequestRun:
         """Take that the time of a `CircuitOpen` has passed since its number was seen first."""
     def circuit_stands(self) -> _Step:
         """Take that the time of a `CircuitOpen` has not passed."""
-    def redirected(
-        self, scheme: str, host: str, path: str | bytes, authority: str | bytes | None = None
-    ) -> None:
-        """Take that the caller is led to another place, of the same `scheme` and `host` (`str`) or
-        not, at `path` (`str` or `bytes`); `authority` as `Client.begin` takes it.
-        """
     @property
     def cooldown(self) -> tuple[int, float] | None:
         """The number and the seconds (`float`) of the time in which no new session is made, or

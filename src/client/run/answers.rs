@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::state::{Answering, State};
 use super::{RequestRun, Role};
 use crate::client::followed::LONGEST_ID;
-use crate::client::head::{Media, ResponseHead};
+use crate::client::head::{Media, ResponseHead, Source};
 use crate::client::local_answer::{CallError, LocalAnswer, Posted};
 use crate::client::refusal::{self, IN_DOUBT, Refusal};
 use crate::client::server_message::{Heard, PendingAnswers, Readable, said, unanswered};
@@ -179,7 +179,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
                 }
                 return self.watched_unless_plain(client, stream, head, handover);
             }
-            Role::Discover | Role::AfterDelete => return Step::Deliver(handover),
+            Role::Discover => return Step::Deliver(handover),
+            // Its questions and event IDs are remembered: its caller comes back to them.
+            Role::AfterDelete => return self.watched_unless_plain(client, stream, head, handover),
             Role::Ordinary => {}
         }
         if is_success {
@@ -303,7 +305,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
     }
 
     pub(super) fn unfollowed_response(&self, client: &mut Client, head: &ResponseHead<'_>) -> Step {
-        if head.status.is_success() {
+        if head.status.is_success() && head.source == Source::Server {
             self.note_success(client);
             let attached = self.facts.session_id.as_deref();
             let credentials = self.facts.credentials;

@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use super::event::Event;
 use super::followed::FollowedSession;
-use super::head::{Credentials, Endpoint, ResponseHead};
+use super::head::{Credentials, ResponseHead, Source};
 use super::interrupted::Interrupted;
 use super::local_answer::Posted;
 use super::owned::{OwnedEndpoint, OwnedHead};
@@ -103,28 +103,6 @@ impl<B> RequestRun<B> {
         self.facts.method == Method::Delete && is_followed
     }
 
-    /// Takes that its caller is led to another endpoint. Where that is no other origin, the
-    /// endpoint that leads there is there too: it has answered, and a session that is known at
-    /// one of the two is known at both.
-    pub fn redirected(&self, client: &mut Client, endpoint: Endpoint<'_>) {
-        let own = self.facts.endpoint.borrowed();
-        if !own.leads_within_origin(endpoint) {
-            return;
-        }
-        if self.facts.method == Method::Post {
-            client.registry.note_answered(own);
-        }
-        let Some(id) = &self.facts.session_id else { return };
-        match self.slot {
-            Some(slot) => client.registry.also_named(slot, endpoint, id),
-            None => {
-                if let Some(slot) = client.registry.find(endpoint, id) {
-                    client.registry.also_named(slot, own, id);
-                }
-            }
-        }
-    }
-
     /// Whether what it is held for, or waits for, has come to its end, or it has itself.
     pub fn is_settled(&self, client: &mut Client) -> bool {
         match &self.state {
@@ -196,6 +174,9 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
         client: &mut Client,
         head: &ResponseHead<'_>,
     ) -> Result<Step, Misuse> {
+        // Whose answer to an `initialize` it is makes no difference: none stands for a session yet.
+        let source = if self.facts.role == Role::Initialize { Source::Server } else { head.source };
+        let head = &ResponseHead { source, ..*head };
         if self.state.take_unfollowed() {
             if self.is_shielded_without_session(client, head.status) {
                 self.state = State::UnfollowedRefused(head.status);

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::RequestRun;
 use crate::client::followed::FollowedSession;
-use crate::client::head::{Media, ResponseHead, is_refusal};
+use crate::client::head::{Media, ResponseHead, Source, is_refusal};
 use crate::client::interrupted::{FAILURES, Interrupted};
 use crate::client::local_answer::{CallError, LocalAnswer};
 use crate::client::refusal::{self, gateway};
@@ -57,7 +57,7 @@ impl<B: AsRef<[u8]>> RequestRun<B> {
             };
         }
         let is_of_elsewhere =
-            head.is_refusal_of_elsewhere() && head.status == StatusCode::NOT_FOUND;
+            head.source == Source::Elsewhere && head.status == StatusCode::NOT_FOUND;
         let is_ours = is_refusal(head.status)
             && !is_of_elsewhere
             && !self.is_of_closed_session(client)

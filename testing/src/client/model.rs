@@ -681,7 +681,7 @@ impl Model {
                 self.ended(request, Cause::NoAnswer).unwrap()
             }
             What::Get | What::Resume(_) => plain,
-            _ if self.requests[request].is_late => plain,
+            _ if self.requests[request].is_late && !is_stream => plain,
             _ if is_stream => {
                 self.stream_opened(request, Source::Answer);
                 watched
@@ -1088,11 +1088,13 @@ impl Model {
     }
 
     /// The calls whose reader is out of reach of any answer: their session was forgotten, or
-    /// whoever resumed went away with their errors in hand.
+    /// whoever resumed went away with their errors in hand; and those that came after DELETE,
+    /// which end as their server ends them.
     pub fn out_of_reach(&self) -> BTreeSet<String> {
         let interrupted = self.sessions.iter().flat_map(|it| &it.interrupted);
         let forgotten = interrupted.flat_map(|(_, it)| &it.ids);
-        forgotten.chain(&self.left_with).cloned().collect()
+        let late = self.requests.iter().filter(|it| it.is_late).flat_map(|it| &it.ids);
+        forgotten.chain(&self.left_with).chain(late).cloned().collect()
     }
 
     /// Whether a request opens a session, or replaces that of its caller.
@@ -1105,7 +1107,7 @@ impl Model {
         let it = &mut self.requests[request];
         let new = History::default;
         let (ids, history) = match (source, it.resumes.take()) {
-            (Source::Answer, _) if it.what == What::Initialize => (Vec::new(), new()),
+            (Source::Answer, _) if it.what == What::Initialize || it.is_late => (Vec::new(), new()),
             (Source::Answer, _) => (it.ids.clone(), new()),
             (Source::Push | Source::Resumption, None) => (Vec::new(), new()),
             (Source::Push | Source::Resumption, Some(resumed)) => {
