@@ -23,6 +23,9 @@ __all__ = ["checks", "core", "fuzzing", "kit", "package", "platforms", "release"
 pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
 os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(pyenv.glob("*/bin")))])
 
+# What is tested is the wheel, whatever else is on the caller's path.
+os.environ.pop("PYTHONPATH", None)
+
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.download_python = "never"
