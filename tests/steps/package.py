@@ -170,7 +170,8 @@ def minimal(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "tests/python/test_cli.py")
 
 
-@nox.session(venv_backend="none", allow_parallel=True)
+# After it: maturin puts aside what it has built in one place for both, and loses it to another.
+@nox.session(venv_backend="none", requires=["sdist"], allow_parallel=True)
 def readme(session: nox.Session) -> None:
     """The first command of the README, and `classify`, in a copy of this tree like a clone."""
     (command,) = RUN["readme"]
