@@ -488,7 +488,7 @@ async def test_a_resumption_that_is_not_given_at_once_leaves_its_call_to_the_nex
 ) -> None:
     async def resume(exchange: Exchange) -> None:
         if len(scene.server.seen("GET")) == 1:
-            await exchange.answer(status, b"", {"location": "/mcp/"})
+            await exchange.answer(status, b"", {"location": "http://elsewhere.example/mcp"})
         else:
             scene.script.forget()
             await scene.script.usual(exchange)
@@ -501,12 +501,8 @@ async def test_a_resumption_that_is_not_given_at_once_leaves_its_call_to_the_nex
         await scene.caller.post(call_of(7))
         async with scene.caller.get("e1") as response:
             assert response.status_code == status
-            following = response.next_request
-        if following is None:
-            async with scene.caller.get("e1") as response:
-                await response.aread()
-        else:
-            response = await scene.caller.http_client.send(following)
+        async with scene.caller.get("e1") as response:
+            await response.aread()
 
         error = messages_in(response.text)[0]
         assert (error["id"], error["error"]["code"]) == (7, CONNECTION_CLOSED)
@@ -730,7 +726,7 @@ async def test_a_delete_that_is_not_answered_ends_within_its_time(
 @pytest.mark.parametrize("status", [307, 401, 405, 500, 503])
 async def test_a_delete_that_ended_nothing_is_sent_again(status: int) -> None:
     async def refuse(exchange: Exchange) -> None:
-        headers = {"location": "/mcp/"} if status == 307 else {}
+        headers = {"location": "http://elsewhere.example/mcp"} if status == 307 else {}
         await exchange.answer(status, b"no", headers)
 
     async with session() as scene:
