@@ -78,15 +78,14 @@ class Waiting:
             apart = NEW_SESSION, SERVER
             return sum(len(it) for key, it in self._waiters.items() if key not in apart)
 
-    async def until(self, is_settled: Callable[[], bool], key: bytes | None) -> None:
+    async def until(self, is_settled: Callable[[], bool], key: object) -> None:
         """Wait until this is so; it is asked again whenever somebody is woken."""
         while not await self._woken(is_settled, key):
             pass
 
     async def for_the_server(self, is_settled: Callable[[], bool]) -> None:
         """Wait until another session stands, or its caller has ended this one."""
-        while not await self._woken(is_settled, SERVER):
-            pass
+        await self.until(is_settled, SERVER)
 
     def add(self, waiter: object, wake: Callable[[], object], key: object = NEW_SESSION) -> None:
         """Let one wait, whom this wakes, from any thread; until it is removed."""
